@@ -1,0 +1,72 @@
+import { type App, buildApp } from '../app.ts'
+import { ConfigError, readConfig } from '../config.ts'
+import { LIMITS } from '../domain/limits.ts'
+import { createLog } from '../lib/log.ts'
+
+/** Beyond the drain: closing the store, and writing the last log lines. */
+const EXIT_GRACE_MS = 1_500
+
+/** Runs the gateway until SIGTERM or SIGINT. What keeps it from starting is said in one line each, and the exit code is 1. */
+export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
+  const settings = readOrExit(environment)
+  if (settings === null) return
+  const { config, secrets } = settings
+  const { log, flush } = createLog(config.logLevel)
+
+  let app: App | null = null
+  try {
+    app = await buildApp({ config, secrets, log, onFatal: (error) => void stop(1, `a part died: ${error.message}`) })
+    const address = await app.listen()
+    log.info({ address, database: config.databasePath, pid: process.pid }, 'hookferry is ready')
+  } catch (error) {
+    await app?.[Symbol.asyncDispose]()
+    flush()
+    complain(startProblem(error, config.host, config.port))
+    return
+  }
+  if (secrets.apiKeys.length === 0)
+    log.warn(`API_KEY is not set: the management routes are open to whoever reaches ${config.host}`)
+  if (secrets.webhookSecret === null) log.warn('WEBHOOK_SECRET is not set: /webhook and /health/ready answer 503')
+
+  let isStopping = false
+  async function stop(exitCode: number, reason: string): Promise<void> {
+    // A second signal means now.
+    if (isStopping) process.exit(exitCode || 1)
+    isStopping = true
+    log.info({ reason }, 'stopping')
+    setTimeout(() => process.exit(exitCode || 1), LIMITS.drainMs + EXIT_GRACE_MS).unref()
+    try {
+      await app?.[Symbol.asyncDispose]()
+      log.info('stopped')
+    } catch (error) {
+      log.error({ error: (error as Error).message }, 'stopping failed')
+      exitCode = 1
+    }
+    flush()
+    process.exit(exitCode)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0, signal))
+}
+
+function readOrExit(environment: NodeJS.ProcessEnv): ReturnType<typeof readConfig> | null {
+  try {
+    return readConfig(environment)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    complain(error.message)
+    return null
+  }
+}
+
+function complain(problem: string): void {
+  for (const line of problem.split('\n')) process.stderr.write(`hookferry: ${line}\n`)
+  process.exitCode = 1
+}
+
+function startProblem(error: unknown, host: string, port: number): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'EADDRINUSE') return `port ${port} on ${host} is taken by another program: set PORT`
+  if (code === 'EACCES') return `port ${port} on ${host} needs rights that this user does not have: set PORT`
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') return `HOST: ${host} is no address of this machine`
+  return message
+}

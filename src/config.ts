@@ -1,0 +1,191 @@
+import { z } from 'zod'
+import { LIMITS } from './domain/limits.ts'
+import { NAMED_SCHEDULES } from './domain/retry-schedule.ts'
+import { cidrProblem } from './destinations/guard.ts'
+import { parseDuration } from './lib/duration.ts'
+import { parseSize } from './lib/size.ts'
+
+const duration = (fallback: string, max = '3650d') =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, ctx) => {
+      const ms = parseDuration(text)
+      if (ms !== null && ms > 0 && ms <= parseDuration(max)!) return ms
+      ctx.addIssue(`"${text}" is not a duration between 1ms and ${max}, such as 250ms, 10s, 5m, 72h or 90d`)
+      return z.NEVER
+    })
+
+const integer = (fallback: number, min: number, max: number) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((text, ctx) => {
+      const value = Number(text)
+      if (/^\d+$/.test(text) && value >= min && value <= max) return value
+      ctx.addIssue(`"${text}" is not a whole number from ${min} to ${max}`)
+      return z.NEVER
+    })
+
+const oneOf = <T extends string>(fallback: T, values: readonly T[]) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, ctx) => {
+      const found = values.find((value) => value.toLowerCase() === text.toLowerCase())
+      if (found !== undefined) return found
+      ctx.addIssue(`"${text}" is none of ${values.join(', ')}`)
+      return z.NEVER
+    })
+
+/** `10s,30s,1m`, a name, or nothing for a single attempt. */
+export function parseSchedule(text: string): readonly number[] | null {
+  const trimmed = text.trim()
+  if (trimmed === '') return []
+  const named = NAMED_SCHEDULES[trimmed.toLowerCase()]
+  if (named !== undefined) return named
+  const waits = trimmed.split(',').map((part) => parseDuration(part.trim()))
+  return waits.length <= LIMITS.retriesMax && waits.every((wait) => wait !== null) ? waits : null
+}
+
+const list = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((part) => part.trim())
+      .filter((part) => part !== ''),
+  )
+
+const Environment = z.object({
+  DATABASE_URL: z
+    .string()
+    .default('sqlite:./data/hookferry.db')
+    .transform((text, ctx) => {
+      const path = sqlitePath(text)
+      if (path !== null) return path
+      ctx.addIssue(`"${text}" is not a database: sqlite:///absolute/path.db or sqlite:./relative/path.db`)
+      return z.NEVER
+    }),
+  WEBHOOK_SECRET: z.string().default(''),
+  API_KEY: list.superRefine((keys, ctx) => {
+    if (keys.some((key) => key.length < 8)) ctx.addIssue('has a key of fewer than 8 characters')
+  }),
+  HOST: z.string().optional(),
+  PORT: integer(8_000, 0, 65_535),
+  LOG_LEVEL: oneOf('INFO', [
+    'TRACE',
+    'DEBUG',
+    'INFO',
+    'WARN',
+    'WARNING',
+    'ERROR',
+    'FATAL',
+    'CRITICAL',
+    'SILENT',
+  ] as const),
+  RETRY_SCHEDULE: z
+    .string()
+    .default('10s,30s,1m,5m,15m')
+    .transform((text, ctx) => {
+      const schedule = parseSchedule(text)
+      if (schedule !== null) return schedule
+      ctx.addIssue(
+        `"${text}" is not a list of up to ${LIMITS.retriesMax} waits such as 10s,30s,1m, nor one of ${Object.keys(NAMED_SCHEDULES).join(', ')}, nor empty`,
+      )
+      return z.NEVER
+    }),
+  DELIVERY_TIMEOUT: duration('10s', '5m'),
+  ENDPOINT_CONCURRENCY: integer(64, 1, 10_000),
+  DISPATCH_CONCURRENCY: integer(512, 1, 10_000),
+  ENDPOINT_DISABLE_AFTER: duration('120h'),
+  ATTEMPT_RETENTION: duration('72h'),
+  MESSAGE_RETENTION: duration('90d'),
+  MAX_BODY: z
+    .string()
+    .default('1mb')
+    .transform((text, ctx) => {
+      const bytes = parseSize(text)
+      if (bytes !== null && bytes >= 1_024 && bytes <= 64 * 1_048_576) return bytes
+      ctx.addIssue(`"${text}" is not a size from 1kb to 64mb, such as 256kb or 1mb`)
+      return z.NEVER
+    }),
+  ALLOWED_SUBNETS: list.superRefine((subnets, ctx) => {
+    for (const subnet of subnets) {
+      const problem = cidrProblem(subnet)
+      if (problem !== null) ctx.addIssue(problem)
+    }
+  }),
+  HTTPS_ONLY: oneOf('false', ['true', 'false', '1', '0'] as const).transform((text) => text === 'true' || text === '1'),
+  SIGNATURE_HEADERS: oneOf('both', ['both', 'webhook', 'svix'] as const),
+})
+
+/** Everything that can be set, as typed facts. Durations are milliseconds, sizes bytes. */
+export interface Config {
+  databasePath: string
+  host: string
+  port: number
+  logLevel: string
+  retryScheduleMs: readonly number[]
+  deliveryTimeoutMs: number
+  endpointConcurrency: number
+  dispatchConcurrency: number
+  endpointDisableAfterMs: number
+  attemptRetentionMs: number
+  messageRetentionMs: number
+  maxBodyBytes: number
+  allowedSubnets: readonly string[]
+  httpsOnly: boolean
+  signatureHeaders: 'both' | 'webhook' | 'svix'
+}
+
+/** Apart from the rest, so that nothing logs them along with it. */
+export interface Secrets {
+  /** Bearer keys of the management routes; empty leaves them open. */
+  apiKeys: readonly string[]
+  /** Null when `WEBHOOK_SECRET` is not set: the inbox is not ready then. */
+  webhookSecret: string | null
+}
+
+/** What is wrong with the environment, a line for each variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** Reads the environment; throws one `ConfigError` that names every problem. */
+export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; secrets: Secrets } {
+  // SIGNATURE_HEADERS may be written as the headers themselves.
+  const given = { ...environment, SIGNATURE_HEADERS: environment['SIGNATURE_HEADERS']?.replace(/-\*$/, '') }
+  const parsed = Environment.safeParse(given)
+  if (!parsed.success)
+    throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
+  const env = parsed.data
+  return {
+    config: {
+      databasePath: env.DATABASE_URL,
+      host: env.HOST || (env.API_KEY.length > 0 ? '0.0.0.0' : '127.0.0.1'),
+      port: env.PORT,
+      logLevel: env.LOG_LEVEL,
+      retryScheduleMs: env.RETRY_SCHEDULE,
+      deliveryTimeoutMs: env.DELIVERY_TIMEOUT,
+      endpointConcurrency: env.ENDPOINT_CONCURRENCY,
+      dispatchConcurrency: env.DISPATCH_CONCURRENCY,
+      endpointDisableAfterMs: env.ENDPOINT_DISABLE_AFTER,
+      attemptRetentionMs: env.ATTEMPT_RETENTION,
+      messageRetentionMs: env.MESSAGE_RETENTION,
+      maxBodyBytes: env.MAX_BODY,
+      allowedSubnets: env.ALLOWED_SUBNETS,
+      httpsOnly: env.HTTPS_ONLY,
+      signatureHeaders: env.SIGNATURE_HEADERS,
+    },
+    secrets: { apiKeys: env.API_KEY, webhookSecret: env.WEBHOOK_SECRET === '' ? null : env.WEBHOOK_SECRET },
+  }
+}
+
+/** `sqlite:///data/app.db` is absolute, `sqlite:./x.db` and `sqlite:x.db` are relative; null when it is neither. */
+function sqlitePath(url: string): string | null {
+  const match = /^sqlite:(?:\/\/(?=\/))?(.+)$/.exec(url)
+  const path = match?.[1]
+  return path === undefined || path.startsWith('//') || path === '/' || path.endsWith('/') ? null : path
+}

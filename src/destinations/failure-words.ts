@@ -1,0 +1,39 @@
+/** What kept a request from being answered, in words that tell its owner what to do. */
+import { formatDuration } from '../lib/duration.ts'
+
+const WORDS: Readonly<Record<string, (host: string) => string>> = {
+  ENOTFOUND: (host) => `DNS name not found: ${host}`,
+  EAI_AGAIN: (host) => `DNS did not answer for ${host}`,
+  ECONNREFUSED: (host) => `connection refused by ${host}`,
+  ECONNRESET: (host) => `connection reset by ${host} before it answered`,
+  EPIPE: (host) => `connection closed by ${host} while the request was sent`,
+  EHOSTUNREACH: (host) => `no route to ${host}`,
+  ENETUNREACH: (host) => `no route to the network of ${host}`,
+  ETIMEDOUT: (host) => `connecting to ${host} timed out`,
+  UND_ERR_CONNECT_TIMEOUT: (host) => `connecting to ${host} timed out`,
+  UND_ERR_SOCKET: (host) => `connection closed by ${host} before it answered`,
+  UND_ERR_HEADERS_OVERFLOW: (host) => `${host} answered with headers that are too large`,
+  UND_ERR_DESTROYED: () => 'ended because the gateway shut down',
+  CERT_HAS_EXPIRED: (host) => `the TLS certificate of ${host} has expired`,
+  CERT_NOT_YET_VALID: (host) => `the TLS certificate of ${host} is not valid yet`,
+  ERR_TLS_CERT_ALTNAME_INVALID: (host) => `the TLS certificate is not for ${host}`,
+  DEPTH_ZERO_SELF_SIGNED_CERT: (host) => `the TLS certificate of ${host} is self-signed`,
+  SELF_SIGNED_CERT_IN_CHAIN: (host) => `the TLS certificate chain of ${host} contains a self-signed certificate`,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: (host) =>
+    `the TLS certificate of ${host} cannot be verified: its chain is incomplete`,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: (host) => `the TLS certificate of ${host} is from an unknown authority`,
+  EPROTO: (host) => `${host} does not speak TLS at this port, or no version that is allowed`,
+}
+
+export function failureWords(error: unknown, host: string): string {
+  if (!(error instanceof Error)) return String(error)
+  const code = 'code' in error ? String(error.code) : ''
+  // Several addresses were tried: the first failure stands for all.
+  if (error instanceof AggregateError && error.errors.length > 0) return failureWords(error.errors[0], host)
+  // The guard's refusals are in words already.
+  if (code === 'BLOCKED_ADDRESS') return `blocked: ${error.message}`
+  if (code.startsWith('HPE_')) return `${host} answered with something that is not HTTP/1.1 (${code})`
+  return WORDS[code]?.(host) ?? `${error.message || error.name}${code === '' ? '' : ` (${code})`}`
+}
+
+export const timedOutWords = (timeoutMs: number): string => `timed out after ${formatDuration(timeoutMs)}`

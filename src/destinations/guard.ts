@@ -1,0 +1,178 @@
+/**
+ * Keeps deliveries away from addresses that only this machine or its network can reach.
+ *
+ * Whoever registers an endpoint chooses where this process connects to. Without a guard that reaches the cloud's
+ * metadata service, databases without a password and this gateway itself. The URL is checked when it is registered and
+ * before each attempt, but a name may resolve to something else a moment later. What counts is therefore the connector:
+ * it resolves the name once, checks every answer and connects to one of the answers it has checked. Never resolve a
+ * name here and connect by that name elsewhere: between the two, DNS may change its mind.
+ */
+
+import { promises as dns, type LookupAddress } from 'node:dns'
+import { isIP, type LookupFunction } from 'node:net'
+import { callbackify } from 'node:util'
+import { buildConnector } from 'undici'
+import { contains, parseAddress, parseSubnet, type Subnet, whyNotPublic } from './address-ranges.ts'
+
+export interface AddressGuard {
+  /** Null when a connection to this IP address is allowed, otherwise why not and which option would allow it. */
+  refusesAddress(address: string): string | null
+  /**
+   * The check that needs no network, for registration and before each attempt: null when nothing speaks against the
+   * URL, otherwise why it is refused. A null is no promise that the name resolves to an allowed address.
+   */
+  refusesUrl(url: URL): string | null
+  /**
+   * The function for the `connect` option of undici's Agent, Pool or Client. The request fails with BlockedAddressError,
+   * and no socket is opened, when the host is a forbidden address or its name resolves to one. The time-out covers the
+   * name's resolution, the connection and the TLS handshake.
+   */
+  connector(options: { connectTimeoutMs: number }): buildConnector.connector
+}
+
+/** Resolves a name to all of its addresses. */
+export type Lookup = (hostname: string) => Promise<readonly LookupAddress[]>
+
+export class BlockedAddressError extends Error {
+  override readonly name = 'BlockedAddressError'
+  readonly code = 'BLOCKED_ADDRESS'
+}
+
+/** Throws when one of `allowedSubnets` is not a subnet; `cidrProblem` tells beforehand. */
+export function createAddressGuard(options: {
+  allowedSubnets: readonly string[]
+  httpsOnly?: boolean
+  lookup?: Lookup
+}): AddressGuard {
+  const allowed = options.allowedSubnets.map(subnetOrThrow)
+  const lookup = options.lookup ?? ((hostname) => dns.lookup(hostname, { all: true }))
+
+  const refusesAddress = (text: string): string | null => {
+    const address = parseAddress(text)
+    if (!address) return `"${text}" is not an IP address that can be checked`
+    if (allowed.some((subnet) => contains(subnet, address))) return null
+    const why = whyNotPublic(address)
+    return why && `the address ${text} is ${why}; a subnet in ALLOWED_SUBNETS can allow it`
+  }
+
+  return {
+    refusesAddress,
+
+    refusesUrl(url) {
+      if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'the URL has to begin with http:// or https://'
+      if (url.protocol === 'http:' && options.httpsOnly) return 'HTTPS_ONLY asks for a URL that begins with https://'
+      if (url.username || url.password) return 'the URL must not contain a user name or password'
+      if (url.port === '0') return 'nothing can be reached at port 0'
+
+      const literal = literalAddress(url.hostname)
+      if (literal !== null) return refusesAddress(literal)
+      // With ALLOWED_SUBNETS the operator has receivers on the inside, and those have such names. The addresses behind
+      // the name are still checked when connecting.
+      if (allowed.length > 0 || !isLocalName(url.hostname)) return null
+      return `the host name ${url.hostname} is a local one; a subnet in ALLOWED_SUBNETS can allow its address`
+    },
+
+    connector({ connectTimeoutMs }) {
+      const connect = buildConnector({
+        allowH2: false,
+        timeout: connectTimeoutMs,
+        lookup: checkedLookup(lookup, refusesAddress),
+      })
+
+      return (target, callback) => {
+        // node:net never calls `lookup` for a literal address, so that it is checked before there is a socket.
+        const literal = literalAddress(target.hostname)
+        const refusal = literal === null ? null : refusesAddress(literal)
+        if (refusal !== null) {
+          process.nextTick(callback, new BlockedAddressError(refusal), null)
+          return
+        }
+
+        connect(target, (error, socket) => {
+          if (error) {
+            callback(error, null)
+            return
+          }
+          // By now the peer is one that was checked. Should a change in Node or undici open a way around the check, then
+          // this one still stands between the connection and the first byte of the request.
+          const peerRefusal = refusesPeer(socket.remoteAddress, refusesAddress)
+          if (peerRefusal) {
+            socket.destroy()
+            callback(peerRefusal, null)
+            return
+          }
+          callback(null, socket)
+        })
+      }
+    },
+  }
+}
+
+/** Null when `text` is a subnet in CIDR notation or a bare address, otherwise what is wrong and what would be valid. */
+export function cidrProblem(text: string): string | null {
+  const subnet = parseSubnet(text)
+  return typeof subnet === 'string' ? subnet : null
+}
+
+function subnetOrThrow(text: string): Subnet {
+  const subnet = parseSubnet(text)
+  if (typeof subnet === 'string') throw new Error(subnet)
+  return subnet
+}
+
+/**
+ * The address when the host is one, without the brackets of a URL; null when it is a name. What Node takes for an
+ * address counts as one, and so does everything with a colon, which no name contains: both are then judged by our own,
+ * stricter parser, which refuses zone ids.
+ */
+function literalAddress(hostname: string): string | null {
+  const bare = hostname.startsWith('[') && hostname.endsWith(']') ? hostname.slice(1, -1) : hostname
+  return isIP(bare) !== 0 || bare.includes(':') ? bare : null
+}
+
+/** Names that are answered by this machine or its network, whatever public DNS says. */
+function isLocalName(hostname: string): boolean {
+  const name = hostname.toLowerCase().replace(/\.+$/, '')
+  return !name.includes('.') || /\.(localhost|local|internal)$/.test(name)
+}
+
+type RefusesAddress = AddressGuard['refusesAddress']
+
+function refusesPeer(remoteAddress: string | undefined, refusesAddress: RefusesAddress): Error | null {
+  // The kernel no longer knows the peer of a connection that was reset right away.
+  if (remoteAddress === undefined) {
+    return Object.assign(new Error('the connection was closed at once'), { code: 'ECONNRESET' })
+  }
+  const refusal = refusesAddress(remoteAddress)
+  return refusal === null ? null : new BlockedAddressError(refusal)
+}
+
+/**
+ * A `lookup` for node:net that hands over only addresses that were checked. net calls it once for a connection, so that
+ * there is no second answer that could differ.
+ */
+function checkedLookup(lookup: Lookup, refusesAddress: RefusesAddress): LookupFunction {
+  const resolve = async (hostname: string): Promise<LookupAddress[]> => {
+    const answers = await lookup(hostname)
+    // One forbidden answer refuses the whole name. No honest receiver has one, and if only the others were used, then
+    // which address gets the request would hang on the resolver's order and the happy eyeballs' timing: an attacker
+    // could try as often as there are retries, and an operator could not explain why every other delivery fails.
+    const checked = answers.map(({ address }) => {
+      const refusal = refusesAddress(address)
+      if (refusal !== null) throw new BlockedAddressError(`${hostname} is refused: ${refusal}`)
+      return { address, family: isIP(address) }
+    })
+    if (checked.length === 0) throw Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' })
+    return checked
+  }
+
+  const resolveThen = callbackify(resolve)
+  return (hostname, options, callback) => {
+    resolveThen(hostname, (error, addresses) => {
+      const first = addresses?.[0]
+      if (error || !first) callback(error, [])
+      else if (options.all) callback(null, addresses)
+      else callback(null, first.address, first.family)
+    })
+  }
+}

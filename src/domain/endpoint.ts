@@ -1,0 +1,51 @@
+import type { AppId, EndpointId } from './ids.ts'
+
+/** A secret of an endpoint. The current one never expires; replaced ones sign along until `expiresAt`. */
+export interface EndpointSecret {
+  secret: string
+  expiresAt: number | null
+}
+
+/** Why an endpoint is disabled: by its owner, by a 410 Gone, or after failing for too long. */
+export type DisabledReason = 'owner' | 'gone' | 'failing'
+
+/** Where to deliver and what. The plain routes call it a subscription. Times are milliseconds since the epoch. */
+export interface Endpoint {
+  appId: AppId
+  id: EndpointId
+  uid: string | null
+  /** The name of the destination driver. */
+  driver: 'http' | 'svix'
+  url: string
+  description: string
+  disabled: boolean
+  disabledReason: DisabledReason | null
+  /** Event types it wants, `user.*` allowed; null is all. */
+  eventTypes: string[] | null
+  /** Channels it listens to; null is all messages. */
+  channels: string[] | null
+  headers: Record<string, string>
+  metadata: Record<string, string>
+  /** Newest first; empty means that nothing is signed and nothing is checked. */
+  secrets: EndpointSecret[]
+  /** Attempts started per second; null is unlimited. */
+  rateLimit: number | null
+  /** Of one attempt; null is the gateway's `DELIVERY_TIMEOUT`. */
+  timeoutMs: number | null
+  /** Waits after a failure, in milliseconds; null is the gateway's `RETRY_SCHEDULE`. */
+  retryScheduleMs: number[] | null
+  version: number
+  /** When its present run of failures began; null while the last attempt succeeded. */
+  failingSince: number | null
+  /** No attempt before this time, because the receiver asked for it with `Retry-After`. */
+  pausedUntil: number | null
+  createdAt: number
+  updatedAt: number
+}
+
+/** The secrets that sign and verify at `now`, newest first. */
+export function activeSecrets(endpoint: Endpoint, now: number): string[] {
+  const active: string[] = []
+  for (const { secret, expiresAt } of endpoint.secrets) if (expiresAt === null || expiresAt > now) active.push(secret)
+  return active
+}

@@ -1,0 +1,55 @@
+/**
+ * The catalogue of refusals. A code is stable and part of the API; `docs/errors.md` lists every one, and a test
+ * compares the two. Failed deliveries are not errors but values (`Outcome`).
+ */
+export const ERRORS = {
+  validation: { status: 422, detail: 'The request is not valid.' },
+  invalid_signature: { status: 401, detail: 'invalid signature' },
+  unauthorized: { status: 401, detail: 'A management key is required: Authorization: Bearer <one of API_KEY>.' },
+  not_found: { status: 404, detail: 'There is no such route.' },
+  subscription_not_found: { status: 404, detail: 'There is no such subscription.' },
+  message_not_found: { status: 404, detail: 'There is no such message.' },
+  delivery_not_found: { status: 404, detail: 'The message has no delivery to this subscription.' },
+  payload_removed: { status: 410, detail: 'The payload was removed after its retention period.' },
+  method_not_allowed: { status: 405, detail: 'The route does not know this method.' },
+  body_too_large: { status: 413, detail: 'The body is larger than MAX_BODY.' },
+  bad_request: { status: 400, detail: 'The request could not be read.' },
+  not_ready: { status: 503, detail: 'The gateway is not ready.' },
+  edit_conflict: { status: 409, detail: 'The subscription was changed by somebody else at the same time. Try again.' },
+  webhook_secret_missing: { status: 503, detail: 'WEBHOOK_SECRET is not set, so no signature can be checked.' },
+  store_unavailable: { status: 503, detail: 'The store cannot commit at the moment; nothing was accepted. Try again.' },
+  overloaded: { status: 503, detail: 'Too much is waiting already; nothing was accepted. Try again.' },
+  shutting_down: { status: 503, detail: 'The gateway is shutting down; nothing was accepted. Try again.' },
+  internal: { status: 500, detail: 'Something went wrong inside the gateway; its log has the request id.' },
+} as const satisfies Record<string, { status: number; detail: string }>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** One thing that is wrong with a request: where (`['body', 'target_url']`), in words, and a stable kind. */
+export interface Issue {
+  loc: (string | number)[]
+  msg: string
+  type: string
+}
+
+/** A refusal with a code of the catalogue. The HTTP edge alone turns it into an answer. */
+export class GatewayError extends Error {
+  readonly code: ErrorCode
+  readonly issues: readonly Issue[] | null
+
+  constructor(code: ErrorCode, options: { detail?: string; issues?: readonly Issue[]; cause?: unknown } = {}) {
+    super(options.detail ?? ERRORS[code].detail, { cause: options.cause })
+    this.name = 'GatewayError'
+    this.code = code
+    this.issues = options.issues ?? null
+  }
+
+  get status(): number {
+    return ERRORS[this.code].status
+  }
+}
+
+/** A validation error about one place. */
+export function invalid(loc: (string | number)[], msg: string, type = 'value_error'): GatewayError {
+  return new GatewayError('validation', { issues: [{ loc, msg, type }] })
+}

@@ -1,0 +1,52 @@
+/** Every quantity of the gateway that is not configurable, with its unit. Configurable ones are in `config.ts`. */
+export const LIMITS = {
+  /** Bytes of a receiver's response that are read at all; the rest is cut off and the socket closed. */
+  responseBytesRead: 65_536,
+  /** Bytes of a receiver's response that the delivery log keeps. */
+  responseBytesKept: 4_096,
+  /** Longest wait that a receiver can ask for with `Retry-After`. */
+  retryAfterMaxMs: 24 * 3_600_000,
+  /** Deliveries that one node holds in memory, waiting and in flight; more stay due in the store. */
+  deliveriesInMemory: 8_192,
+  /** Of one endpoint, so that a dead one cannot fill the node's memory. */
+  deliveriesInMemoryPerEndpoint: 1_024,
+  /** Payload bytes that one node holds in memory for deliveries. */
+  payloadBytesInMemory: 128 * 1_048_576,
+  /** How long a node may keep a delivery without renewing its lease. */
+  leaseMs: 60_000,
+  /** Leases are renewed once less than this is left of them. */
+  leaseRenewBeforeMs: 30_000,
+  /** Deliveries that one claim takes from the store, and from one lane of it. */
+  claimMax: 512,
+  claimPerLaneMax: 64,
+  /** Payload bytes that one claim loads. */
+  claimBytesMax: 32 * 1_048_576,
+  /** The slow poll that finds due work even if every hint was lost. */
+  claimPollMs: 1_000,
+  sweepEveryMs: 10_000,
+  pruneEveryMs: 10_000,
+  /** Rows that one step of retention removes; small, so that ingest never waits for it. */
+  pruneStepRows: 200,
+  /** How long SIGTERM lets requests and attempts finish. Below the 10 s after which Docker kills. */
+  drainMs: 8_000,
+  /** Writes that may wait for the store before new ones are refused with 503. */
+  writesWaitingMax: 20_000,
+  /** Reads likewise. */
+  readsWaitingMax: 1_000,
+  /** A read that takes longer is answered 503. */
+  readTimeoutMs: 30_000,
+  /** A write that takes longer is answered 503; it may still be committed, like any answer that got lost. */
+  writeTimeoutMs: 30_000,
+  /** How long a burst above an endpoint's rate limit may be: a timer that fires late catches up, nothing more. */
+  rateCatchUpMs: 5,
+  /** Endpoints whose settings are cached. */
+  cachedEndpoints: 100_000,
+  cachedApplications: 10_000,
+  /** Attempts shown with a delivery. */
+  recentAttempts: 100,
+  idempotencyKeyCharsMax: 256,
+  /** Waits in a retry schedule. */
+  retriesMax: 100,
+  customHeadersMax: 50,
+  headerValueCharsMax: 4_096,
+} as const

@@ -1,0 +1,19 @@
+import type { AppId, MessageId } from './ids.ts'
+
+/** An accepted event: immutable, addressed to one application. The payload is the bytes as they came. */
+export interface Message {
+  appId: AppId
+  id: MessageId
+  /** The sender's own identity of the event, unique in the application for ever; null when it gave none. */
+  eventId: string | null
+  eventType: string
+  channels: string[] | null
+  contentType: string
+  receivedAt: number
+  /** When the payload may be removed, provided that all deliveries are final by then. */
+  expiresAt: number
+  payload: Uint8Array
+}
+
+/** A message as read back; its payload is a separate question, for it may be large or gone. */
+export type MessageInfo = Omit<Message, 'payload'> & { payloadRemoved: boolean }

@@ -1,0 +1,49 @@
+import type { DeliveryRequest, Driver } from '../destinations/driver.ts'
+import type { Outcome } from '../domain/delivery.ts'
+import type { Endpoint } from '../domain/endpoint.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { LeasedDelivery } from '../store/store.ts'
+
+export interface DeliverContext {
+  drivers: Readonly<Record<Endpoint['driver'], Driver | null>>
+  clock: Clock
+  deliveryTimeoutMs: number
+}
+
+/** One attempt that was made. */
+export interface Tried {
+  outcome: Outcome
+  /** When it started, ms since the epoch. */
+  at: number
+  durationMs: number
+}
+
+/** Hands the message to the endpoint's driver, once. A failure is an outcome. */
+export async function deliver(context: DeliverContext, delivery: LeasedDelivery, endpoint: Endpoint): Promise<Tried> {
+  const at = context.clock.now()
+  const started = performance.now()
+  const request: DeliveryRequest = {
+    endpoint,
+    message: {
+      id: delivery.msgId,
+      eventType: delivery.eventType,
+      contentType: delivery.contentType,
+      payload: delivery.payload,
+    },
+    at,
+    timeoutMs: endpoint.timeoutMs ?? context.deliveryTimeoutMs,
+  }
+  const outcome = await attempt(context.drivers[endpoint.driver], request)
+  return { outcome, at, durationMs: Math.round(performance.now() - started) }
+}
+
+async function attempt(driver: Driver | null, request: DeliveryRequest): Promise<Outcome> {
+  if (driver === null)
+    return { kind: 'unreachable', error: `the destination ${request.endpoint.driver} is not configured on this node` }
+  try {
+    return await driver.deliver(request)
+  } catch (error) {
+    // A driver reports failures as values; one that throws all the same must not leave the delivery without an end.
+    return { kind: 'unreachable', error: error instanceof Error ? error.message : String(error) }
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * The way of one event, from top to bottom.
+ *
+ *   receive → verify → accept (de-duplicate · store · route · enqueue, one transaction) → 2xx
+ *                                         │
+ *                            deliver → record → observe, again at the next due time until it ends
+ */
+import type { EndpointCache } from '../cache/endpoint-cache.ts'
+import { DEFAULT_APP } from '../domain/application.ts'
+import { GatewayError } from '../domain/errors.ts'
+import type { AppId, EndpointId } from '../domain/ids.ts'
+import type { Clock } from '../lib/clock.ts'
+import { hubSignature } from '../sources/hub-signature.ts'
+import type { LeasedDelivery } from '../store/store.ts'
+import { accept, type AcceptContext, type Receipt } from './accept.ts'
+import { deliver, type DeliverContext } from './deliver.ts'
+import { type RawRequest, receive, requireJson } from './receive.ts'
+import { cancel, record, type Recorded, type RecordContext } from './record.ts'
+import { route, wants } from './route.ts'
+import { verify } from './verify.ts'
+
+export interface InboundContext extends AcceptContext {
+  cache: EndpointCache
+  clock: Clock
+}
+
+type Query = { event_type?: string | undefined }
+
+/** An event for one endpoint. Throws `subscription_not_found`, `invalid_signature`, `validation`, or a 503. */
+export async function ingestTo(
+  context: InboundContext,
+  endpointId: EndpointId,
+  request: RawRequest,
+  query: Query,
+): Promise<Receipt> {
+  const appId: AppId = DEFAULT_APP
+  const endpoint = await context.cache.get(appId, endpointId)
+  if (endpoint === null) throw new GatewayError('subscription_not_found')
+  const now = context.clock.now()
+
+  verify(hubSignature, endpoint, request, now)
+  const event = receive(request, query, { requireType: false })
+  requireJson(event.body)
+  const endpoints = wants(endpoint, { eventType: event.eventType, channels: null }) ? [endpoint] : []
+  const idempotency =
+    event.idempotencyKey === null ? null : { scope: `ingest/${endpointId}`, key: event.idempotencyKey }
+  return accept(context, { ...event, appId, channels: null, eventId: null, idempotency, endpoints }, now)
+}
+
+/** An event for every endpoint of the application that wants its type. Throws `validation` or a 503. */
+export async function ingestToAll(context: InboundContext, request: RawRequest, query: Query): Promise<Receipt> {
+  const appId: AppId = DEFAULT_APP
+  const event = receive(request, query, { requireType: true })
+  requireJson(event.body)
+  const candidates = await context.cache.ofApplication(appId)
+  const now = context.clock.now()
+  const endpoints = route(candidates, { eventType: event.eventType, channels: null })
+  const idempotency = event.idempotencyKey === null ? null : { scope: 'ingest', key: event.idempotencyKey }
+  return accept(context, { ...event, appId, channels: null, eventId: null, idempotency, endpoints }, now)
+}
+
+export type OutboundContext = DeliverContext & RecordContext
+
+/** One attempt of a delivery that this node holds, and its record. A manual attempt is made even if the endpoint is disabled. */
+export async function carryOut(context: OutboundContext, delivery: LeasedDelivery): Promise<Recorded> {
+  const endpoint = await context.cache.get(delivery.appId, delivery.endpointId)
+  if (endpoint === null || (endpoint.disabled && delivery.run === 0)) return cancel(context, delivery)
+  const tried = await deliver(context, delivery, endpoint)
+  return record(context, delivery, endpoint, tried)
+}

@@ -1,0 +1,242 @@
+/**
+ * What happened, told once to every sink: the log and the metrics. Ids go into log lines and never into labels; secrets,
+ * signatures and payloads go nowhere. Nothing here throws.
+ */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
+import type { AttemptOutcome } from '../domain/attempt.ts'
+import type { Outcome } from '../domain/delivery.ts'
+import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
+import type { Logger } from '../lib/log.ts'
+import type { LeasedDelivery, SettledAttempt } from '../store/store.ts'
+
+export interface Observer {
+  /** `path` is the URL's path for the log, `route` the pattern for the label. */
+  requestServed(served: {
+    requestId: string
+    method: string
+    path: string
+    route: string
+    status: number
+    latencyMs: number
+    /** What a route adds to its line. */
+    extra: Readonly<Record<string, unknown>> | null
+  }): void
+  accepted(what: { duplicate: boolean; deliveries: number }): void
+  attempted(what: { delivery: LeasedDelivery; attempt: SettledAttempt; number: number; held: boolean }): void
+  deferred(what: { delivery: LeasedDelivery; until: number; outcome: Outcome }): void
+  cancelled(what: { delivery: LeasedDelivery }): void
+  endpointDisabled(what: { endpoint: Endpoint; reason: DisabledReason }): void
+  swept(what: { expired: number; repaired: number }): void
+  storeTrouble(what: { doing: string; error: unknown }): void
+  committed(batchSize: number): void
+  serviceFailed(what: { service: string; error: unknown }): void
+  unexpected(what: { requestId: string; error: unknown }): void
+}
+
+const LATENCY_BUCKETS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]
+
+export function createObserver(log: Logger, registry: Registry): Observer {
+  const registers = [registry]
+  const requests = new Counter({
+    name: 'http_requests_total',
+    help: 'HTTP requests by route pattern and status',
+    labelNames: ['path', 'status'] as const,
+    registers,
+  })
+  const requestLatency = new Histogram({
+    name: 'request_latency_ms',
+    help: 'Time to answer a request, in milliseconds',
+    buckets: LATENCY_BUCKETS_MS,
+    registers,
+  })
+  const accepted = new Counter({
+    name: 'hookferry_messages_accepted_total',
+    help: 'Events answered with success: queued for delivery, filtered (no endpoint wanted them), or duplicate',
+    labelNames: ['status'] as const,
+    registers,
+  })
+  const attempts = new Counter({
+    name: 'hookferry_attempts_total',
+    help: 'Delivery attempts by outcome',
+    labelNames: ['outcome'] as const,
+    registers,
+  })
+  const attemptLatency = new Histogram({
+    name: 'hookferry_attempt_duration_ms',
+    help: 'Duration of a delivery attempt, in milliseconds',
+    buckets: LATENCY_BUCKETS_MS,
+    registers,
+  })
+  const firstAttemptLatency = new Histogram({
+    name: 'hookferry_first_attempt_latency_ms',
+    help: 'From accepting a message to the start of its first attempt, in milliseconds',
+    buckets: LATENCY_BUCKETS_MS,
+    registers,
+  })
+  const cancellations = new Counter({
+    name: 'hookferry_deliveries_cancelled_total',
+    help: 'Deliveries that ended without an attempt because their endpoint was deleted or disabled',
+    registers,
+  })
+  const deferrals = new Counter({
+    name: 'hookferry_deferrals_total',
+    help: 'Deliveries put back because their destination as a whole could not take anything',
+    registers,
+  })
+  const disabled = new Counter({
+    name: 'hookferry_endpoints_disabled_total',
+    help: 'Endpoints that the gateway disabled',
+    labelNames: ['reason'] as const,
+    registers,
+  })
+  const lateWriters = new Counter({
+    name: 'hookferry_leases_lost_total',
+    help: 'Attempts that ended after their lease had been lost',
+    registers,
+  })
+  const recovered = new Counter({
+    name: 'hookferry_deliveries_recovered_total',
+    help: 'Deliveries made due again by the sweeper',
+    labelNames: ['why'] as const,
+    registers,
+  })
+  const batchSize = new Histogram({
+    name: 'hookferry_commit_batch_size',
+    help: 'Writes that shared a transaction',
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512],
+    registers,
+  })
+  const storeErrors = new Counter({
+    name: 'hookferry_store_errors_total',
+    help: 'Times that the store could not do what it was asked',
+    registers,
+  })
+  for (const outcome of ['success', 'failed_attempt', 'failure'] satisfies AttemptOutcome[])
+    attempts.inc({ outcome }, 0)
+  for (const status of ['queued', 'filtered', 'duplicate']) accepted.inc({ status }, 0)
+
+  return {
+    requestServed({ requestId, method, path, route, status, latencyMs, extra }) {
+      requests.inc({ path: route, status })
+      requestLatency.observe(latencyMs)
+      const line = {
+        request_id: requestId,
+        method,
+        path,
+        status,
+        latency_ms: Math.round(latencyMs * 1_000) / 1_000,
+        ...extra,
+      }
+      if (status >= 500) log.error(line, 'request')
+      else log.info(line, 'request')
+    },
+    accepted({ duplicate, deliveries }) {
+      accepted.inc({ status: duplicate ? 'duplicate' : deliveries > 0 ? 'queued' : 'filtered' })
+    },
+    attempted({ delivery, attempt, number, held }) {
+      attempts.inc({ outcome: attempt.outcome })
+      attemptLatency.observe(attempt.durationMs)
+      if (number === 1) firstAttemptLatency.observe(Math.max(0, attempt.at - delivery.receivedAt))
+      if (!held) lateWriters.inc()
+      const line = {
+        webhook_id: delivery.msgId,
+        subscription_id: delivery.endpointId,
+        target_url: attempt.url,
+        attempt: number,
+        trigger: attempt.trigger,
+        outcome: attempt.outcome,
+        status_code: attempt.statusCode,
+        error: attempt.error,
+        duration_ms: attempt.durationMs,
+      }
+      if (attempt.outcome === 'success') log.info(line, 'attempt')
+      else log.warn(line, 'attempt')
+    },
+    deferred({ delivery, until, outcome }) {
+      deferrals.inc()
+      const error = 'error' in outcome ? outcome.error : null
+      log.info(
+        {
+          webhook_id: delivery.msgId,
+          subscription_id: delivery.endpointId,
+          until: new Date(until).toISOString(),
+          error,
+        },
+        'deferred',
+      )
+    },
+    cancelled({ delivery }) {
+      cancellations.inc()
+      log.info({ webhook_id: delivery.msgId, subscription_id: delivery.endpointId }, 'delivery cancelled')
+    },
+    endpointDisabled({ endpoint, reason }) {
+      disabled.inc({ reason })
+      log.error({ subscription_id: endpoint.id, target_url: endpoint.url, reason }, 'subscription disabled')
+    },
+    swept({ expired, repaired }) {
+      recovered.inc({ why: 'lease_expired' }, expired)
+      recovered.inc({ why: 'lane_repaired' }, repaired)
+      if (expired > 0) log.warn({ expired }, 'deliveries whose lease had expired are due again')
+      if (repaired > 0) log.error({ repaired }, 'deliveries that nothing would have woken are due again')
+    },
+    storeTrouble({ doing, error }) {
+      storeErrors.inc()
+      log.error({ doing, error: wordsOf(error) }, 'the store is in trouble')
+    },
+    committed(size) {
+      batchSize.observe(size)
+    },
+    serviceFailed({ service, error }) {
+      log.error({ service, error: wordsOf(error) }, 'a background service failed and is started again')
+    },
+    unexpected({ requestId, error }) {
+      log.error(
+        { request_id: requestId, error: wordsOf(error), stack: error instanceof Error ? error.stack : undefined },
+        'unexpected error',
+      )
+    },
+  }
+}
+
+/** Gauges are asked for at scrape time: from the dispatcher at once, from the store with a query that costs little. */
+export function observeGauges(
+  registry: Registry,
+  ask: {
+    inFlight: () => number
+    inMemory: () => number
+    backlog: () => Promise<{ pending: number; oldestDueAt: number | null } | null>
+    now: () => number
+  },
+): void {
+  const registers = [registry]
+  const gauge = (name: string, help: string, collect: (set: (value: number) => void) => void | Promise<void>) =>
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        return collect((value) => this.set(value))
+      },
+    })
+  gauge('hookferry_attempts_in_flight', 'Delivery attempts under way on this node', (set) => set(ask.inFlight()))
+  gauge('hookferry_deliveries_in_memory', 'Deliveries leased to this node, waiting and under way', (set) =>
+    set(ask.inMemory()),
+  )
+  const oldest = new Gauge({
+    name: 'hookferry_oldest_due_age_seconds',
+    help: 'How long the oldest delivery that is due has been waiting in the store; 0 when none is',
+    registers,
+  })
+  gauge('hookferry_deliveries_pending', 'Deliveries that wait in the store, due or scheduled', async (set) => {
+    const backlog = await ask.backlog()
+    if (backlog === null) return
+    set(backlog.pending)
+    oldest.set(backlog.oldestDueAt === null ? 0 : Math.max(0, (ask.now() - backlog.oldestDueAt) / 1_000))
+  })
+}
+
+/** The message, with the cause that the catalogue's words hide. */
+function wordsOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause instanceof Error ? `${error.message} (${error.cause.message})` : error.message
+}

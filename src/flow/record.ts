@@ -1,0 +1,172 @@
+/** What an attempt comes to: the decision, its record in one transaction, and who has to know. */
+import type { EndpointCache } from '../cache/endpoint-cache.ts'
+import { decide, type Next, type Outcome } from '../domain/delivery.ts'
+import type { Endpoint } from '../domain/endpoint.ts'
+import { GatewayError } from '../domain/errors.ts'
+import type { Ids } from '../domain/ids.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { EndpointEffect, LeasedDelivery, Queue, SettledAttempt, Settled, Settlement } from '../store/store.ts'
+import { cancelWaiting } from './cancel-waiting.ts'
+import type { Tried } from './deliver.ts'
+import type { Observer } from './observe.ts'
+
+export interface RecordContext {
+  queue: Queue
+  cache: EndpointCache
+  clock: Clock
+  ids: Ids
+  observer: Observer
+  /** In [0, 1). */
+  random: () => number
+  owner: string
+  retryScheduleMs: readonly number[]
+  endpointDisableAfterMs: number
+}
+
+/** What the dispatcher has to know of a delivery that ended. */
+export interface Recorded {
+  /** When the same delivery is due again; null when it is final. */
+  dueAgainAt: number | null
+  /** The endpoint asked for a pause, or was disabled. */
+  endpointChanged: boolean
+  /** It may have held its slot for the whole time-out, and the next attempt may as well. */
+  gotNoAnswer: boolean
+}
+
+/** Records an attempt and decides what follows. It is tried again while the store is away, as long as this node lives. */
+export async function record(
+  context: RecordContext,
+  delivery: LeasedDelivery,
+  endpoint: Endpoint,
+  tried: Tried,
+): Promise<Recorded> {
+  const { outcome } = tried
+  const now = context.clock.now()
+  const trigger = delivery.run > 0 ? 'manual' : 'scheduled'
+  const next = decide({
+    outcome,
+    trigger,
+    tries: delivery.tries,
+    scheduleMs: endpoint.retryScheduleMs ?? context.retryScheduleMs,
+    now,
+    random: context.random(),
+  })
+  const attempt: SettledAttempt | null =
+    next.do === 'defer'
+      ? null
+      : {
+          id: context.ids.next('atmpt', tried.at),
+          url: endpoint.url,
+          at: tried.at,
+          trigger,
+          outcome: next.do === 'finish' ? 'success' : next.do === 'retry' ? 'failed_attempt' : 'failure',
+          statusCode: 'statusCode' in outcome ? outcome.statusCode : null,
+          error: 'error' in outcome ? outcome.error : null,
+          durationMs: tried.durationMs,
+          response: 'response' in outcome ? outcome.response : null,
+        }
+  const settled = await settle(context, {
+    key: { appId: delivery.appId, msgId: delivery.msgId, endpointId: delivery.endpointId, run: delivery.run },
+    owner: context.owner,
+    tries: delivery.tries,
+    attempt,
+    to: destinationOf(next, now),
+    endpoint: effectOn(endpoint, outcome, now, context.endpointDisableAfterMs),
+  })
+
+  if (settled.endpointChanged) context.cache.forget(delivery.appId, delivery.endpointId)
+  if (attempt !== null)
+    context.observer.attempted({
+      delivery,
+      attempt: { ...attempt, outcome: settled.outcome ?? attempt.outcome },
+      number: settled.number,
+      held: settled.held,
+    })
+  else if (next.do === 'defer') context.observer.deferred({ delivery, until: next.until, outcome })
+  if (settled.disabled !== null) {
+    context.observer.endpointDisabled({ endpoint, reason: settled.disabled })
+    await cancelWaiting(context.queue, delivery.appId, delivery.endpointId)
+  }
+  const dueAgainAt = next.do === 'retry' ? next.at : next.do === 'defer' ? next.until : null
+  return { dueAgainAt, endpointChanged: settled.endpointChanged, gotNoAnswer: outcome.kind === 'unreachable' }
+}
+
+/** Ends a delivery whose endpoint is deleted or disabled, without an attempt. */
+export async function cancel(context: RecordContext, delivery: LeasedDelivery): Promise<Recorded> {
+  const { appId, msgId, endpointId, run, tries } = delivery
+  await settle(context, {
+    key: { appId, msgId, endpointId, run },
+    owner: context.owner,
+    tries,
+    attempt: null,
+    to: { state: 'cancelled', at: context.clock.now() },
+    endpoint: null,
+  })
+  context.observer.cancelled({ delivery })
+  return { dueAgainAt: null, endpointChanged: false, gotNoAnswer: false }
+}
+
+function destinationOf(next: Next, now: number): Settlement['to'] {
+  switch (next.do) {
+    case 'finish':
+      return { state: 'delivered', at: now }
+    case 'retry':
+      return { state: 'pending', dueAt: next.at }
+    case 'defer':
+      return { state: 'pending', dueAt: next.until }
+    case 'giveUp':
+      return { state: 'failed', at: now }
+    case 'disableEndpoint':
+      return { state: 'cancelled', at: now }
+    default:
+      return next satisfies never
+  }
+}
+
+/** What an outcome says about its endpoint; null when it says nothing new. */
+export function effectOn(
+  endpoint: Endpoint,
+  outcome: Outcome,
+  now: number,
+  disableAfterMs: number,
+): EndpointEffect | null {
+  const none: EndpointEffect = { health: null, disableIfFailingSince: null, disable: null, pausedUntil: null }
+  switch (outcome.kind) {
+    case 'accepted':
+      return endpoint.failingSince === null ? null : { ...none, health: 'healthy' }
+    case 'gone':
+      return { ...none, disable: 'gone' }
+    case 'deferred':
+      return { ...none, pausedUntil: now + outcome.waitMs }
+    case 'rejected':
+      return null
+    case 'refused':
+    case 'unreachable': {
+      const asked = outcome.kind === 'refused' ? outcome.retryAfterMs : null
+      const pausedUntil = asked !== null && asked > 0 ? now + asked : null
+      if (endpoint.failingSince === null) return { ...none, health: 'failing', pausedUntil }
+      const isOverdue = endpoint.failingSince <= now - disableAfterMs
+      if (pausedUntil === null && !isOverdue) return null
+      return { ...none, disableIfFailingSince: isOverdue ? now - disableAfterMs : null, pausedUntil }
+    }
+    default:
+      return outcome satisfies never
+  }
+}
+
+const SETTLE_RETRY_MS = { first: 100, max: 5_000 }
+
+/** The receiver has seen the attempt, so its record must not be lost because the store was away for a while. */
+async function settle(context: RecordContext, settlement: Settlement): Promise<Settled> {
+  for (let waitMs = SETTLE_RETRY_MS.first; ; waitMs = Math.min(waitMs * 2, SETTLE_RETRY_MS.max)) {
+    try {
+      return await context.queue.settle(settlement)
+    } catch (error) {
+      const isTransient =
+        error instanceof GatewayError && (error.code === 'store_unavailable' || error.code === 'overloaded')
+      if (!isTransient) throw error
+      context.observer.storeTrouble({ doing: 'record an attempt', error })
+      await new Promise<void>((resolve) => context.clock.after(waitMs, resolve))
+    }
+  }
+}

@@ -1,0 +1,16 @@
+import type { Endpoint } from '../domain/endpoint.ts'
+import { matchesEventType } from '../domain/event-filter.ts'
+
+/** Whether an endpoint wants an event: enabled, the type wanted, and a channel shared where the endpoint names some. */
+export function wants(endpoint: Endpoint, event: { eventType: string; channels: readonly string[] | null }): boolean {
+  if (endpoint.disabled || !matchesEventType(endpoint.eventTypes, event.eventType)) return false
+  return (
+    endpoint.channels === null || (event.channels?.some((channel) => endpoint.channels?.includes(channel)) ?? false)
+  )
+}
+
+/** The endpoints that get the event. What matches now is what is delivered, whatever is changed later. */
+export const route = (
+  endpoints: readonly Endpoint[],
+  event: { eventType: string; channels: readonly string[] | null },
+): Endpoint[] => endpoints.filter((endpoint) => wants(endpoint, event))

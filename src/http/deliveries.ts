@@ -1,0 +1,121 @@
+import { z } from 'zod'
+import { DEFAULT_APP } from '../domain/application.ts'
+import { type DeliveryInfo, deliveryStatus, messageStatus } from '../domain/delivery.ts'
+import { GatewayError } from '../domain/errors.ts'
+import type { MessageId } from '../domain/ids.ts'
+import { LIMITS } from '../domain/limits.ts'
+import type { MessageInfo } from '../domain/message.ts'
+import type { HttpContext } from './context.ts'
+import { type Delivery, DeliveryStatus, toAttempt } from './delivery-schemas.ts'
+import { instant, instantOrNull, Refusal, toId, ValidationRefusal } from './schemas.ts'
+import type { Server } from './server.ts'
+
+export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: HttpContext): void {
+  const common = { tags: ['deliveries'], security: [{ management: [] }], params: z.object({ id: z.string() }) }
+  const config = { management: true }
+  const appId = DEFAULT_APP
+
+  async function find(idText: string): Promise<MessageInfo> {
+    const id = toId('msg', idText)
+    const message = id && (await store.getMessage(appId, id))
+    if (message === null) throw new GatewayError('message_not_found')
+    return message
+  }
+
+  async function describe(delivery: DeliveryInfo): Promise<z.infer<typeof Delivery>> {
+    const endpoint = await cache.get(appId, delivery.endpointId)
+    return {
+      subscription_id: delivery.endpointId,
+      target_url: endpoint?.url ?? null,
+      status: deliveryStatus(delivery),
+      attempts: delivery.attempts,
+      next_attempt_at: instantOrNull(delivery.nextAttemptAt),
+      last_attempt_at: instantOrNull(delivery.lastAttemptAt),
+    }
+  }
+
+  app.get(
+    '/deliveries/:id',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'What became of a message: its status, deliveries and recent attempts',
+        response: { 200: DeliveryStatus, 404: Refusal },
+      },
+    },
+    async (request) => {
+      const message = await find(request.params.id)
+      const deliveries = await store.deliveriesOf(appId, message.id)
+      const attempts = await store.attemptsOfMessage({ appId, msgId: message.id, limit: LIMITS.recentAttempts })
+      return {
+        id: message.id,
+        event_type: message.eventType,
+        received_at: instant(message.receivedAt),
+        status: messageStatus(deliveries),
+        deliveries: await Promise.all(deliveries.map(describe)),
+        attempts: attempts.map(toAttempt),
+      }
+    },
+  )
+
+  app.get(
+    '/deliveries/:id/payload',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'The accepted bytes',
+        response: { 200: z.instanceof(Buffer), 404: Refusal, 410: Refusal },
+      },
+    },
+    async (request, reply) => {
+      const message = await find(request.params.id)
+      const found = await store.getPayload(appId, message.id)
+      if (found === null) throw new GatewayError('payload_removed')
+      // The sender chose the type: no browser may take it for a page of this server.
+      reply.header('x-content-type-options', 'nosniff').header('content-security-policy', 'sandbox')
+      return reply.type(found.contentType).send(Buffer.from(found.payload))
+    },
+  )
+
+  app.post(
+    '/deliveries/:id/retry',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'Make a manual attempt now, for all of its subscriptions or for one',
+        description: 'An extra attempt: it leaves the retry schedule alone, and works on a delivery that has ended.',
+        querystring: z.object({ subscription_id: z.string().optional() }),
+        response: {
+          202: z.object({ id: z.string(), status: z.literal('queued'), deliveries: z.number().int() }),
+          404: Refusal,
+          410: Refusal,
+          422: ValidationRefusal,
+        },
+      },
+    },
+    async (request, reply) => {
+      const message = await find(request.params.id)
+      if (message.payloadRemoved) throw new GatewayError('payload_removed')
+      const deliveries = await retry(message.id, request.query.subscription_id)
+      return reply.code(202).send({ id: message.id, status: 'queued' as const, deliveries })
+    },
+  )
+
+  /** Asks for an attempt at each delivery whose subscription still exists; there has to be one. */
+  async function retry(msgId: MessageId, only: string | undefined): Promise<number> {
+    const all = await store.deliveriesOf(appId, msgId)
+    const wanted = only === undefined ? all : all.filter((delivery) => delivery.endpointId === only)
+    const now = clock.now()
+    let queued = 0
+    for (const { endpointId } of wanted) {
+      if ((await cache.get(appId, endpointId)) === null) continue
+      if ((await store.requestManualAttempt({ appId, msgId, endpointId }, now)) !== null) queued++
+    }
+    if (queued === 0) throw new GatewayError('delivery_not_found')
+    inbound.handoff.noteDue(now)
+    return queued
+  }
+}

@@ -1,0 +1,82 @@
+import type { FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { Receipt } from '../flow/accept.ts'
+import { GatewayError } from '../domain/errors.ts'
+import { ingestTo, ingestToAll } from '../flow/flow.ts'
+import type { RawRequest } from '../flow/receive.ts'
+import type { HttpContext } from './context.ts'
+import { Refusal, toId, ValidationRefusal } from './schemas.ts'
+import type { Server } from './server.ts'
+import { bodyOf } from './validation.ts'
+
+const Queued = z.object({
+  id: z.string().meta({ example: 'msg_2p1dTq0vAc3m5n7R9sXyZbCdEfG' }),
+  status: z.enum(['queued', 'filtered']),
+  deliveries: z.number().int(),
+})
+
+const EventTypeQuery = z.object({
+  event_type: z.string().optional().describe('The event type, unless X-Event-Type names it'),
+})
+
+const AnyJson = z.unknown().describe('Any JSON; it is delivered byte for byte')
+
+const answers = { 202: Queued, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal }
+
+/** The request without the framework around it. */
+const raw = (request: FastifyRequest): RawRequest => ({
+  header(name) {
+    const value = request.headers[name]
+    return Array.isArray(value) ? value.join(', ') : value
+  },
+  body: bodyOf(request),
+})
+
+const answer = (receipt: Receipt): z.infer<typeof Queued> => ({
+  id: receipt.messageId,
+  status: receipt.deliveries > 0 ? 'queued' : 'filtered',
+  deliveries: receipt.deliveries,
+})
+
+export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
+  app.post(
+    '/ingest/:subscription_id',
+    {
+      config: { rawBody: true },
+      schema: {
+        tags: ['ingest'],
+        summary: 'Accept an event for one subscription',
+        description:
+          'The event type comes from X-Event-Type or event_type, else it is `webhook`. A subscription with a secret needs ' +
+          '`X-Hub-Signature-256: sha256=<hex HMAC-SHA256 of the body>`. With an `Idempotency-Key` or `X-GitHub-Delivery` a ' +
+          'repeat gets the first answer and stores nothing.',
+        params: z.object({ subscription_id: z.string() }),
+        querystring: EventTypeQuery,
+        body: AnyJson,
+        response: { ...answers, 404: Refusal },
+      },
+    },
+    async (request, reply) => {
+      const id = toId('ep', request.params.subscription_id)
+      if (id === null) throw new GatewayError('subscription_not_found')
+      return reply.code(202).send(answer(await ingestTo(inbound, id, raw(request), request.query)))
+    },
+  )
+
+  app.post(
+    '/ingest',
+    {
+      config: { management: true, rawBody: true },
+      schema: {
+        tags: ['ingest'],
+        summary: 'Accept an event for every subscription that wants its type',
+        description: 'X-Event-Type or event_type is required. Otherwise as for one subscription.',
+        security: [{ management: [] }],
+        querystring: EventTypeQuery,
+        body: AnyJson,
+        response: answers,
+      },
+    },
+    async (request, reply) => reply.code(202).send(answer(await ingestToAll(inbound, raw(request), request.query))),
+  )
+}

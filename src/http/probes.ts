@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { GatewayError } from '../domain/errors.ts'
+import type { HttpContext } from './context.ts'
+import { Refusal } from './schemas.ts'
+import type { Server } from './server.ts'
+
+export function probeRoutes(app: Server, { store, secrets, registry, isStopping }: HttpContext): void {
+  app.get(
+    '/health/live',
+    {
+      schema: {
+        tags: ['operation'],
+        summary: 'The process runs',
+        response: { 200: z.object({ status: z.literal('ok') }) },
+      },
+    },
+    async () => ({ status: 'ok' as const }),
+  )
+
+  app.get(
+    '/health/ready',
+    {
+      schema: {
+        tags: ['operation'],
+        summary: 'The gateway can keep its promises: the store answers, its schema is current, WEBHOOK_SECRET is set',
+        response: { 200: z.object({ status: z.literal('ready') }), 503: Refusal },
+      },
+    },
+    async () => {
+      const problems: string[] = []
+      if (isStopping()) problems.push('the gateway is shutting down')
+      const trouble = await store
+        .problem()
+        .catch((error: unknown) => `the store does not answer: ${(error as Error).message}`)
+      if (trouble !== null) problems.push(trouble)
+      if (secrets.webhookSecret === null) problems.push('WEBHOOK_SECRET is not set')
+      if (problems.length > 0) throw new GatewayError('not_ready', { detail: problems.join('; ') })
+      return { status: 'ready' as const }
+    },
+  )
+
+  app.get(
+    '/metrics',
+    { schema: { tags: ['operation'], summary: 'Metrics in Prometheus text format' } },
+    async (_request, reply) => {
+      reply.type(registry.contentType)
+      return registry.metrics()
+    },
+  )
+}

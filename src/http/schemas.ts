@@ -1,0 +1,42 @@
+/** Shapes that several routes share, and how domain values are written in JSON. */
+import { z } from 'zod'
+import { isId } from '../domain/ids.ts'
+
+/** The body of every refusal but a validation error. */
+export const Refusal = z.object({ detail: z.string(), code: z.string().optional() })
+
+export const ValidationRefusal = z.object({
+  detail: z.array(z.object({ loc: z.array(z.union([z.string(), z.number()])), msg: z.string(), type: z.string() })),
+  code: z.literal('validation'),
+})
+
+const wholeNumber = (fallback: number, min: number, max: number) =>
+  z
+    .union([z.string(), z.number()])
+    .default(fallback)
+    .transform((given, ctx) => {
+      const value = typeof given === 'number' ? given : /^\d{1,15}$/.test(given) ? Number(given) : NaN
+      if (value >= min && value <= max) return value
+      ctx.addIssue(
+        `has to be a whole number ${max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`}`,
+      )
+      return z.NEVER
+    })
+    .meta({
+      type: 'integer',
+      minimum: min,
+      default: fallback,
+      ...(max === Number.MAX_SAFE_INTEGER ? {} : { maximum: max }),
+    })
+
+export const limitParameter = (fallback: number, max: number) => wholeNumber(fallback, 1, max)
+export const offsetParameter = wholeNumber(0, 0, Number.MAX_SAFE_INTEGER)
+
+export const booleanParameter = z.enum(['true', 'false']).transform((text) => text === 'true')
+
+/** A path or query parameter that is an id. One that cannot be an id names nothing, so it is a 404 and not a 422. */
+export const toId = <K extends string>(prefix: K, text: string) => (isId(prefix, text) ? text : null)
+
+export const instant = (ms: number): string => new Date(ms).toISOString()
+export const instantOrNull = (ms: number | null): string | null => (ms === null ? null : instant(ms))
+export const Instant = z.string().meta({ format: 'date-time', example: '2026-01-15T10:00:00.000Z' })

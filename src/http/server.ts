@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto'
+import fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type HTTPMethods,
+  type RawServerDefault,
+} from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyBaseLogger } from 'fastify'
+import { GatewayError } from '../domain/errors.ts'
+import { useManagementKeys } from './auth.ts'
+import type { HttpContext } from './context.ts'
+import { deliveryRoutes } from './deliveries.ts'
+import { bodyFor, toGatewayError, useErrors } from './errors.ts'
+import { ingestRoutes } from './ingest.ts'
+import { useOpenApi } from './openapi.ts'
+import { probeRoutes } from './probes.ts'
+import { subscriptionRoutes } from './subscriptions.ts'
+import { useValidation } from './validation.ts'
+
+export type Server = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
+
+/** A client that sends nothing for so long is cut off: headers, and the whole request. */
+const HEADERS_TIMEOUT_MS = 20_000
+const REQUEST_TIMEOUT_MS = 60_000
+/** Longer than the usual idle time of load balancers (60 s), so that they and not we close idle connections. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000
+
+/** The server with all routes, not listening yet. */
+export async function buildServer(context: HttpContext): Promise<Server> {
+  const app: Server = fastify({
+    bodyLimit: context.config.maxBodyBytes,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1_024 },
+    forceCloseConnections: 'idle',
+    genReqId: requestIds(),
+    logger: false,
+    frameworkErrors: (error, _request, reply) => {
+      const known = toGatewayError(error)
+      void (reply as FastifyReply).code(known.status).send(bodyFor(known))
+    },
+  }).withTypeProvider<ZodTypeProvider>()
+
+  useValidation(app)
+  useErrors(app, context.observer)
+  useRequestLog(app, context)
+  useManagementKeys(app, context.secrets.apiKeys)
+  const forbidOtherMethods = collectMethods(app)
+  await useOpenApi(app)
+  await app.register(async (routes: Server) => {
+    probeRoutes(routes, context)
+    subscriptionRoutes(routes, context)
+    ingestRoutes(routes, context)
+    deliveryRoutes(routes, context)
+  })
+  forbidOtherMethods()
+  app.setNotFoundHandler(async () => {
+    throw new GatewayError('not_found')
+  })
+  await app.ready()
+  return app
+}
+
+/** The client's own request id if it is a sane one, else a new one: unique, and cheap. */
+function requestIds(): (request: IncomingMessage) => string {
+  const start = randomBytes(6).toString('hex')
+  let count = 0
+  return (request) => {
+    const given = request.headers['x-request-id']
+    return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : `${start}-${(count++).toString(36)}`
+  }
+}
+
+function useRequestLog(app: FastifyInstance, { observer }: HttpContext): void {
+  app.decorateRequest('logExtra', null)
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.header('x-request-id', request.id)
+    done()
+  })
+  app.addHook('onResponse', (request: FastifyRequest, reply: FastifyReply, done) => {
+    const { url } = request
+    const query = url.indexOf('?')
+    observer.requestServed({
+      requestId: request.id,
+      method: request.method,
+      path: query < 0 ? url : url.slice(0, query),
+      route: request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched'),
+      status: reply.statusCode,
+      latencyMs: reply.elapsedTime,
+      extra: request.logExtra,
+    })
+    done()
+  })
+}
+
+/** Answers 405 where a path is known but not with this method. The framework by itself says 404. */
+function collectMethods(app: FastifyInstance): () => void {
+  const methodsOf = new Map<string, Set<HTTPMethods>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = methodsOf.get(url) ?? new Set()
+    for (const one of [method].flat()) methods.add(one as HTTPMethods)
+    methodsOf.set(url, methods)
+  })
+  return () => {
+    // The routes added here are announced too, so the list is taken before.
+    for (const [url, methods] of Array.from(methodsOf)) {
+      const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const).filter(
+        (one) => !methods.has(one),
+      )
+      if (url.includes('*') || others.length === 0) continue
+      app.route({
+        url,
+        method: others,
+        schema: { hide: true },
+        handler: (_request, reply) => {
+          reply.header('allow', [...methods].join(', '))
+          throw new GatewayError('method_not_allowed')
+        },
+      })
+    }
+  }
+}

@@ -1,0 +1,210 @@
+/** A subscription, as the plain API writes an endpoint. */
+import { z } from 'zod'
+import { customHeaderProblem } from '../domain/custom-headers.ts'
+import type { Endpoint } from '../domain/endpoint.ts'
+import { eventTypePatternProblem } from '../domain/event-filter.ts'
+import { LIMITS } from '../domain/limits.ts'
+import { NAMED_SCHEDULES } from '../domain/retry-schedule.ts'
+import { secretProblem } from '../domain/secret.ts'
+import type { AddressGuard } from '../destinations/guard.ts'
+import { formatDuration, parseDuration } from '../lib/duration.ts'
+import { Instant, instant, instantOrNull } from './schemas.ts'
+
+const TIMEOUT_MS = { min: 10, max: 300_000 }
+const RATE_MAX = 65_535
+const DESCRIPTION_CHARS_MAX = 1_024
+const EVENT_TYPES_MAX = 256
+
+const duration = (min: number, max: number, example: string) =>
+  z
+    .string()
+    .transform((text, ctx) => {
+      const ms = parseDuration(text)
+      if (ms !== null && ms >= min && ms <= max) return ms
+      ctx.addIssue(`has to be a duration from ${formatDuration(min)} to ${formatDuration(max)}, such as ${example}`)
+      return z.NEVER
+    })
+    .meta({ example })
+
+const checked = (problem: (text: string) => string | null) =>
+  z.string().superRefine((text, ctx) => {
+    const found = problem(text)
+    if (found !== null) ctx.addIssue(found)
+  })
+
+/** The shape of a URL that the guard lets through, normalised. */
+const targetUrl = (guard: AddressGuard) =>
+  z
+    .string()
+    .transform((text, ctx) => {
+      const url = URL.canParse(text) ? new URL(text) : null
+      const problem = url === null ? 'is not a URL' : guard.refusesUrl(url)
+      if (url !== null && problem === null) return url.href
+      ctx.addIssue(problem ?? 'is not a URL')
+      return z.NEVER
+    })
+    .meta({ format: 'uri', example: 'https://example.com/hook' })
+
+function checkHeaders(given: Record<string, string | null>, ctx: z.RefinementCtx): void {
+  const names = Object.keys(given)
+  if (names.length > LIMITS.customHeadersMax) ctx.addIssue(`has more than ${LIMITS.customHeadersMax} headers`)
+  const seen = new Set<string>()
+  for (const [name, text] of Object.entries(given)) {
+    const problem = seen.has(name.toLowerCase()) ? 'is there twice' : customHeaderProblem(name, text ?? '')
+    if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, path: [name] })
+    seen.add(name.toLowerCase())
+  }
+}
+
+const headerValue = z.string().max(LIMITS.headerValueCharsMax)
+
+/** The members of a subscription that its owner sets, each of them optional here. */
+function members(guard: AddressGuard) {
+  return {
+    target_url: targetUrl(guard),
+    secret: checked(secretProblem)
+      .nullish()
+      .describe('Signs deliveries and guards POST /ingest/{id}; never shown again here'),
+    event_types: z
+      .array(checked(eventTypePatternProblem))
+      .max(EVENT_TYPES_MAX)
+      .nullish()
+      .describe('`user.*` is every type below `user.`; none or null is all'),
+    description: z.string().max(DESCRIPTION_CHARS_MAX).nullish(),
+    enabled: z.boolean().nullish(),
+    rate_limit: z.number().int().min(1).max(RATE_MAX).nullish().describe('Attempts per second'),
+    timeout: duration(TIMEOUT_MS.min, TIMEOUT_MS.max, '5s').nullish().describe('Of one attempt'),
+    retry_schedule: z
+      .union([
+        z.array(duration(0, 30 * 86_400_000, '10s')).max(LIMITS.retriesMax),
+        z.enum(Object.keys(NAMED_SCHEDULES)).transform((name) => [...NAMED_SCHEDULES[name]!]),
+      ])
+      .nullish()
+      .describe('Waits after a failure; an empty list means one attempt; null is RETRY_SCHEDULE'),
+  }
+}
+
+export const subscriptionIn = (guard: AddressGuard) =>
+  z.object({ ...members(guard), headers: z.record(z.string(), headerValue).superRefine(checkHeaders).nullish() })
+
+/** RFC 7396: what is absent stays, `null` unsets; `headers` are merged one by one. */
+export const subscriptionPatch = (guard: AddressGuard) => {
+  const all = members(guard)
+  return z.object({
+    ...all,
+    target_url: all.target_url.optional(),
+    headers: z.record(z.string(), headerValue.nullable()).superRefine(checkHeaders).nullish(),
+  })
+}
+
+export type SubscriptionIn = z.infer<ReturnType<typeof subscriptionIn>>
+export type SubscriptionPatch = z.infer<ReturnType<typeof subscriptionPatch>>
+
+export const Subscription = z.object({
+  id: z.string(),
+  target_url: z.string(),
+  event_types: z.array(z.string()),
+  description: z.string(),
+  enabled: z.boolean(),
+  disabled_reason: z.enum(['owner', 'gone', 'failing']).nullable(),
+  headers: z.record(z.string(), z.string()),
+  rate_limit: z.number().nullable(),
+  timeout: z.string().nullable(),
+  retry_schedule: z.array(z.string()).nullable(),
+  has_secret: z.boolean(),
+  failing_since: Instant.nullable(),
+  paused_until: Instant.nullable(),
+  created_at: Instant,
+  updated_at: Instant,
+})
+
+export const toSubscription = (endpoint: Endpoint): z.infer<typeof Subscription> => ({
+  id: endpoint.id,
+  target_url: endpoint.url,
+  event_types: endpoint.eventTypes ?? [],
+  description: endpoint.description,
+  enabled: !endpoint.disabled,
+  disabled_reason: endpoint.disabledReason,
+  headers: endpoint.headers,
+  rate_limit: endpoint.rateLimit,
+  timeout: endpoint.timeoutMs === null ? null : formatDuration(endpoint.timeoutMs),
+  retry_schedule: endpoint.retryScheduleMs?.map(formatDuration) ?? null,
+  has_secret: endpoint.secrets.length > 0,
+  failing_since: instantOrNull(endpoint.failingSince),
+  paused_until: instantOrNull(endpoint.pausedUntil),
+  created_at: instant(endpoint.createdAt),
+  updated_at: instant(endpoint.updatedAt),
+})
+
+type Settings = Pick<
+  Endpoint,
+  | 'url'
+  | 'description'
+  | 'disabled'
+  | 'disabledReason'
+  | 'eventTypes'
+  | 'headers'
+  | 'secrets'
+  | 'rateLimit'
+  | 'timeoutMs'
+  | 'retryScheduleMs'
+>
+
+/**
+ * The settings that a whole subscription describes. A secret that is not mentioned stays as it is: nobody can send back
+ * what they were never shown, and dropping it would open the ingest route.
+ */
+export function settingsFrom(given: SubscriptionIn, before: Endpoint | null): Settings {
+  return {
+    url: given.target_url,
+    description: given.description ?? '',
+    ...enabledness(given.enabled ?? true, before),
+    eventTypes: nonEmpty(given.event_types),
+    headers: given.headers ?? {},
+    secrets: given.secret === undefined ? (before?.secrets ?? []) : secretsFrom(given.secret),
+    rateLimit: given.rate_limit ?? null,
+    timeoutMs: given.timeout ?? null,
+    retryScheduleMs: given.retry_schedule ?? null,
+  }
+}
+
+export function settingsPatched(given: SubscriptionPatch, before: Endpoint): Settings {
+  const pick = <T, U>(value: T | undefined, kept: U, set: (value: T) => U): U =>
+    value === undefined ? kept : set(value)
+  return {
+    url: given.target_url ?? before.url,
+    description: pick(given.description, before.description, (text) => text ?? ''),
+    ...enabledness(
+      pick(given.enabled, !before.disabled, (enabled) => enabled ?? true),
+      before,
+    ),
+    eventTypes: pick(given.event_types, before.eventTypes, nonEmpty),
+    headers: pick(given.headers, before.headers, (patch) => mergeHeaders(before.headers, patch)),
+    secrets: pick(given.secret, before.secrets, secretsFrom),
+    rateLimit: pick(given.rate_limit, before.rateLimit, (rate) => rate),
+    timeoutMs: pick(given.timeout, before.timeoutMs, (ms) => ms),
+    retryScheduleMs: pick(given.retry_schedule, before.retryScheduleMs, (waits) => waits),
+  }
+}
+
+const nonEmpty = (list: string[] | null | undefined): string[] | null =>
+  list && list.length > 0 ? [...new Set(list)] : null
+
+const secretsFrom = (secret: string | null): Endpoint['secrets'] =>
+  secret === null ? [] : [{ secret, expiresAt: null }]
+
+/** Disabling by hand is the owner's doing; what the gateway disabled keeps its reason until it is enabled again. */
+function enabledness(enabled: boolean, before: Endpoint | null): Pick<Endpoint, 'disabled' | 'disabledReason'> {
+  return { disabled: !enabled, disabledReason: enabled ? null : (before?.disabledReason ?? 'owner') }
+}
+
+function mergeHeaders(
+  before: Record<string, string>,
+  patch: Record<string, string | null> | null,
+): Record<string, string> {
+  if (patch === null) return {}
+  const replaced = new Set(Object.keys(patch).map((name) => name.toLowerCase()))
+  const kept = Object.entries(before).filter(([name]) => !replaced.has(name.toLowerCase()))
+  const set = Object.entries(patch).filter((entry): entry is [string, string] => entry[1] !== null)
+  return Object.fromEntries([...kept, ...set])
+}

@@ -1,0 +1,224 @@
+import { z } from 'zod'
+import { DEFAULT_APP } from '../domain/application.ts'
+import type { Endpoint } from '../domain/endpoint.ts'
+import { GatewayError } from '../domain/errors.ts'
+import { cancelWaiting } from '../flow/cancel-waiting.ts'
+import type { HttpContext } from './context.ts'
+import { Attempt, toAttempt } from './delivery-schemas.ts'
+import { booleanParameter, limitParameter, offsetParameter, Refusal, toId, ValidationRefusal } from './schemas.ts'
+import type { Server } from './server.ts'
+import {
+  settingsFrom,
+  settingsPatched,
+  Subscription,
+  subscriptionIn,
+  subscriptionPatch,
+  toSubscription,
+} from './subscription-schemas.ts'
+
+const LIST_MAX = 250
+/** An edit that meets another one reads again and repeats itself, this often. */
+const EDIT_TRIES = 5
+
+export function subscriptionRoutes(app: Server, { store, cache, guard, clock, ids, observer }: HttpContext): void {
+  const SubscriptionIn = subscriptionIn(guard)
+  const SubscriptionPatch = subscriptionPatch(guard)
+  const common = {
+    tags: ['subscriptions'],
+    security: [{ management: [] }],
+  }
+  const params = z.object({ id: z.string() })
+  const config = { management: true }
+
+  async function find(idText: string): Promise<Endpoint> {
+    const id = toId('ep', idText)
+    const endpoint = id && (await store.getEndpoint(DEFAULT_APP, id))
+    if (endpoint === null) throw new GatewayError('subscription_not_found')
+    return endpoint
+  }
+
+  /** Reads, changes and writes; starts over when somebody else wrote in between. */
+  async function edit(idText: string, change: (before: Endpoint) => Partial<Endpoint>): Promise<Endpoint> {
+    for (let tries = 0; tries < EDIT_TRIES; tries++) {
+      const before = await find(idText)
+      const after: Endpoint = { ...before, ...change(before), updatedAt: Math.max(clock.now(), before.updatedAt + 1) }
+      const result = await store.updateEndpoint(after, before.updatedAt)
+      if (result === 'unknown') break
+      if (result === 'changed') continue
+      cache.forget(after.appId, after.id)
+      if (after.disabled) cancelInBackground(after)
+      return find(idText)
+    }
+    await find(idText)
+    throw new GatewayError('edit_conflict')
+  }
+
+  function cancelInBackground(endpoint: Endpoint): void {
+    cancelWaiting(store, endpoint.appId, endpoint.id).catch((error: unknown) =>
+      observer.storeTrouble({ doing: 'cancel what waits for a subscription', error }),
+    )
+  }
+
+  app.post(
+    '/subscriptions',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'Create a subscription',
+        body: SubscriptionIn,
+        response: { 201: Subscription, 422: ValidationRefusal },
+      },
+    },
+    async (request, reply) => {
+      const now = clock.now()
+      const endpoint: Endpoint = {
+        ...settingsFrom(request.body, null),
+        appId: DEFAULT_APP,
+        id: ids.next('ep', now),
+        uid: null,
+        driver: 'http',
+        channels: null,
+        metadata: {},
+        version: 1,
+        failingSince: null,
+        pausedUntil: null,
+        createdAt: now,
+        updatedAt: now,
+      }
+      await store.createEndpoint(endpoint)
+      cache.forget(endpoint.appId, endpoint.id)
+      return reply.code(201).header('location', `/subscriptions/${endpoint.id}`).send(toSubscription(endpoint))
+    },
+  )
+
+  app.get(
+    '/subscriptions',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'List subscriptions, oldest first',
+        querystring: z.object({
+          limit: limitParameter(50, LIST_MAX),
+          offset: offsetParameter,
+          enabled: booleanParameter.optional(),
+        }),
+        response: {
+          200: z.object({ data: z.array(Subscription), total: z.number(), limit: z.number(), offset: z.number() }),
+          422: ValidationRefusal,
+        },
+      },
+    },
+    async (request) => {
+      const { limit, offset, enabled } = request.query
+      const disabled = enabled === undefined ? null : !enabled
+      const page = await store.listEndpoints({ appId: DEFAULT_APP, limit, offset, disabled })
+      return { data: page.data.map(toSubscription), total: page.total, limit, offset }
+    },
+  )
+
+  app.get(
+    '/subscriptions/:id',
+    {
+      config,
+      schema: { ...common, summary: 'Read a subscription', params, response: { 200: Subscription, 404: Refusal } },
+    },
+    async (request) => toSubscription(await find(request.params.id)),
+  )
+
+  app.get(
+    '/subscriptions/:id/secret',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'Read its secret',
+        params,
+        response: { 200: z.object({ secret: z.string().nullable() }), 404: Refusal },
+      },
+    },
+    async (request) => ({ secret: (await find(request.params.id)).secrets[0]?.secret ?? null }),
+  )
+
+  app.put(
+    '/subscriptions/:id',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'Replace a subscription',
+        description: 'A secret that is not mentioned is kept; `"secret": null` removes it.',
+        params,
+        body: SubscriptionIn,
+        response: { 200: Subscription, 404: Refusal, 409: Refusal, 422: ValidationRefusal },
+      },
+    },
+    async (request) => toSubscription(await edit(request.params.id, (before) => settingsFrom(request.body, before))),
+  )
+
+  app.patch(
+    '/subscriptions/:id',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'Change some members of a subscription',
+        description: 'What is absent stays, `null` unsets.',
+        params,
+        body: SubscriptionPatch,
+        response: { 200: Subscription, 404: Refusal, 409: Refusal, 422: ValidationRefusal },
+      },
+    },
+    async (request) => toSubscription(await edit(request.params.id, (before) => settingsPatched(request.body, before))),
+  )
+
+  app.delete(
+    '/subscriptions/:id',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'Delete a subscription; what waits for it is cancelled',
+        params,
+        response: { 204: z.null(), 404: Refusal },
+      },
+    },
+    async (request, reply) => {
+      const endpoint = await find(request.params.id)
+      const wasThere = await store.deleteEndpoint(endpoint.appId, endpoint.id, clock.now())
+      cache.forget(endpoint.appId, endpoint.id)
+      if (!wasThere) throw new GatewayError('subscription_not_found')
+      cancelInBackground(endpoint)
+      return reply.code(204).send(null)
+    },
+  )
+
+  app.get(
+    '/subscriptions/:id/attempts',
+    {
+      config,
+      schema: {
+        ...common,
+        summary: 'Recent delivery attempts, newest first',
+        params,
+        querystring: z.object({
+          limit: limitParameter(20, LIST_MAX),
+          outcome: z.enum(['success', 'failed_attempt', 'failure']).optional(),
+        }),
+        response: { 200: z.object({ data: z.array(Attempt) }), 404: Refusal, 422: ValidationRefusal },
+      },
+    },
+    async (request) => {
+      const endpoint = await find(request.params.id)
+      const { limit, outcome } = request.query
+      const attempts = await store.attemptsOfEndpoint({
+        appId: endpoint.appId,
+        endpointId: endpoint.id,
+        limit,
+        outcome: outcome ?? null,
+      })
+      return { data: attempts.map(toAttempt) }
+    },
+  )
+}

@@ -1,0 +1,59 @@
+/**
+ * Requests are checked here and not by the framework's own validation, which stops at the first part that is wrong: a
+ * caller should learn of every problem at once.
+ */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { GatewayError, type Issue } from '../domain/errors.ts'
+import { parseJson } from '../flow/receive.ts'
+
+const PARTS = [
+  ['params', 'path'],
+  ['querystring', 'query'],
+  ['body', 'body'],
+] as const
+
+/** Bodies arrive as bytes on every route; those whose schema has a `body` get it parsed and checked. */
+export function useValidation(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.setValidatorCompiler(() => (value) => ({ value }))
+  app.setSerializerCompiler(() => JSON.stringify)
+  app.addHook('preValidation', async (request) => validate(request))
+}
+
+function validate(request: FastifyRequest): void {
+  const { schema, config } = request.routeOptions
+  if (schema === undefined) return
+  const issues: Issue[] = []
+  for (const [part, loc] of PARTS) {
+    const type = schema[part]
+    if (!(type instanceof z.ZodType) || (part === 'body' && config.rawBody === true)) continue
+    const target = part === 'querystring' ? 'query' : part
+    try {
+      const given = part === 'body' ? parseJson(bodyOf(request)) : request[target]
+      const parsed = type.safeParse(given)
+      if (parsed.success) request[target] = parsed.data
+      else issues.push(...parsed.error.issues.flatMap((issue) => toIssues(issue, loc, given)))
+    } catch (error) {
+      if (!(error instanceof GatewayError) || error.issues === null) throw error
+      issues.push(...error.issues)
+    }
+  }
+  if (issues.length > 0) throw new GatewayError('validation', { issues })
+}
+
+const NO_BYTES = Buffer.alloc(0)
+
+/** The body's bytes, as they came. */
+export const bodyOf = (request: FastifyRequest): Buffer => (Buffer.isBuffer(request.body) ? request.body : NO_BYTES)
+
+function toIssues(issue: z.core.$ZodIssue, part: string, given: unknown): Issue[] {
+  const loc = [part, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))]
+  const isMissing = issue.code === 'invalid_type' && valueAt(given, issue.path) === undefined
+  if (isMissing) return [{ loc, msg: 'Field required', type: 'missing' }]
+  return [{ loc, msg: issue.message, type: issue.code === 'custom' ? 'value_error' : issue.code }]
+}
+
+const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
+  path.reduce<unknown>((at, step) => (at as Record<PropertyKey, unknown> | undefined | null)?.[step], value)

@@ -1,0 +1,22 @@
+/** Time, passed in wherever it matters, so that tests decide what it is. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Runs `fn` once after `ms`, unless cancelled. */
+  after(ms: number, fn: () => void): Timer
+}
+
+export interface Timer {
+  cancel(): void
+}
+
+/** Node keeps timers in 32 bits: a longer one would fire at once. */
+const TIMER_MAX_MS = 2_147_483_647
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after(ms, fn) {
+    const timer = setTimeout(fn, Math.min(Math.max(ms, 0), TIMER_MAX_MS))
+    return { cancel: () => clearTimeout(timer) }
+  },
+}

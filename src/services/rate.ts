@@ -1,0 +1,21 @@
+import { LIMITS } from '../domain/limits.ts'
+
+/**
+ * Paces an endpoint's attempts: `perSecond` of them, evenly spread. There is no burst to save up; only what a late
+ * timer missed, at most `LIMITS.rateCatchUpMs` of it, is caught up.
+ */
+export class Pacer {
+  /** When the next attempt may start, ms; fractions matter for rates above 1000 per second. */
+  #nextAt = 0
+
+  /** How long until the next attempt may start; 0 is now. */
+  waitMs(perSecond: number | null, now: number): number {
+    return perSecond === null ? 0 : Math.max(0, this.#nextAt - now)
+  }
+
+  /** Counts an attempt that starts now. */
+  take(perSecond: number | null, now: number): void {
+    if (perSecond === null) return
+    this.#nextAt = Math.max(this.#nextAt, now - LIMITS.rateCatchUpMs) + 1_000 / perSecond
+  }
+}

@@ -1,0 +1,75 @@
+import type { Accepted, Acceptance } from '../store.ts'
+import type { Database } from './database.ts'
+import { addToLane } from './lanes.ts'
+
+/** Stores each message with its deliveries and its idempotency record, unless it was stored before. */
+export function accept(db: Database, acceptances: readonly Acceptance[]): Accepted[] {
+  return acceptances.map((acceptance) => acceptOne(db, acceptance))
+}
+
+function acceptOne(db: Database, { message, deliveries, idempotency }: Acceptance): Accepted {
+  const first = idempotency && firstAnswer(db, message.appId, idempotency)
+  const known = first ?? (message.eventId === null ? null : sameEvent(db, message.appId, message.eventId))
+  if (known !== null)
+    return { duplicate: true, messageId: known.msg_id as Accepted['messageId'], deliveries: known.deliveries }
+
+  db.run(
+    `INSERT INTO msg (app_id, id, event_id, event_type, channels, content_type, received_at, expires_at, payload)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    message.appId,
+    message.id,
+    message.eventId,
+    message.eventType,
+    message.channels && JSON.stringify(message.channels),
+    message.contentType,
+    message.receivedAt,
+    message.expiresAt,
+    message.payload,
+  )
+  for (const { endpointId, lease, dueAt } of deliveries) {
+    db.run(
+      'INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at, lease_owner) VALUES (?, ?, ?, 0, ?, ?, ?)',
+      message.appId,
+      message.id,
+      endpointId,
+      lease === null ? 'pending' : 'leased',
+      lease === null ? dueAt : lease.until,
+      lease === null ? null : lease.owner,
+    )
+    if (lease === null) addToLane(db, { appId: message.appId, endpointId, retry: 0 }, dueAt)
+  }
+  if (idempotency !== null)
+    db.run(
+      `INSERT INTO idempotency (app_id, scope, key, msg_id, deliveries, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET msg_id = excluded.msg_id, deliveries = excluded.deliveries, expires_at = excluded.expires_at`,
+      message.appId,
+      idempotency.scope,
+      idempotency.key,
+      message.id,
+      deliveries.length,
+      idempotency.expiresAt,
+    )
+  return { duplicate: false, messageId: message.id, deliveries: deliveries.length }
+}
+
+interface Known {
+  msg_id: string
+  deliveries: number
+}
+
+const firstAnswer = (db: Database, appId: string, record: { scope: string; key: string }) =>
+  db.get<Known>(
+    'SELECT msg_id, deliveries FROM idempotency WHERE app_id = ? AND scope = ? AND key = ?',
+    appId,
+    record.scope,
+    record.key,
+  ) ?? null
+
+const sameEvent = (db: Database, appId: string, eventId: string) =>
+  db.get<Known>(
+    `SELECT id AS msg_id,
+            (SELECT count(*) FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.run = 0) AS deliveries
+     FROM msg m WHERE app_id = ? AND event_id = ?`,
+    appId,
+    eventId,
+  ) ?? null

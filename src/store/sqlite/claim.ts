@@ -1,0 +1,142 @@
+import type { ClaimRequest, Claimed, LeasedDelivery } from '../store.ts'
+import type { Database } from './database.ts'
+import { afterTaking, type LaneKey } from './lanes.ts'
+
+interface LaneRow {
+  app_id: string
+  endpoint_id: string
+  retry: 0 | 1
+  wake_at: number
+}
+
+interface DueRow {
+  msg_id: string
+  run: number
+  tries: number
+  event_type: string
+  content_type: string
+  received_at: number
+  payload: Uint8Array | null
+}
+
+/** A share of every claim is kept for retries, so that a flood of first attempts cannot postpone them for ever. */
+const RETRY_SHARE = 1 / 8
+
+/** What one claim has taken so far, and what it may still take. */
+interface Taking {
+  request: ClaimRequest
+  skip: ReadonlySet<string>
+  taken: LeasedDelivery[]
+  deliveriesLeft: number
+  bytesLeft: number
+}
+
+/** Takes due deliveries, lane by lane: first attempts before retries, no endpoint more than its turn. */
+export function claim(db: Database, request: ClaimRequest): Claimed {
+  const forRetries = Math.min(Math.ceil(request.max * RETRY_SHARE), request.max - 1)
+  const taking: Taking = {
+    request,
+    skip: new Set(request.skip),
+    taken: [],
+    deliveriesLeft: request.max - forRetries,
+    bytesLeft: request.payloadBytesMax,
+  }
+  takeFrom(db, 0, taking)
+  taking.deliveriesLeft += forRetries
+  takeFrom(db, 1, taking)
+  takeFrom(db, 0, taking)
+  return { deliveries: taking.taken, nextDueAt: nextWake(db, taking.skip) }
+}
+
+function takeFrom(db: Database, retry: 0 | 1, taking: Taking): void {
+  const { request, skip } = taking
+  if (taking.deliveriesLeft <= 0) return
+  const lanes = db.all<LaneRow>(
+    'SELECT app_id, endpoint_id, retry, wake_at FROM lane WHERE retry = ? AND wake_at <= ? ORDER BY wake_at LIMIT ?',
+    retry,
+    request.now,
+    taking.deliveriesLeft + skip.size,
+  )
+  for (const row of lanes) {
+    if (taking.deliveriesLeft <= 0 || taking.bytesLeft <= 0) return
+    if (skip.has(row.endpoint_id)) continue
+    const lane: LaneKey = { appId: row.app_id, endpointId: row.endpoint_id, retry }
+    const rows = dueOf(db, lane, request.now, Math.min(request.perEndpointMax, taking.deliveriesLeft))
+    let count = 0
+    for (const due of rows) {
+      if (taking.bytesLeft <= 0) break
+      count++
+      const delivery = lease(db, lane, due, request)
+      if (delivery === null) continue
+      taking.deliveriesLeft--
+      taking.bytesLeft -= delivery.payload.byteLength
+      taking.taken.push(delivery)
+    }
+    afterTaking(db, lane, count, request.now)
+  }
+}
+
+const dueOf = (db: Database, lane: LaneKey, now: number, limit: number) =>
+  db.all<DueRow>(
+    `SELECT d.msg_id, d.run, d.tries, m.event_type, m.content_type, m.received_at, m.payload
+     FROM (SELECT * FROM delivery WHERE state = 'pending' AND app_id = ? AND endpoint_id = ? AND retry = ? AND due_at <= ?
+           ORDER BY due_at LIMIT ?) d
+     JOIN msg m ON m.app_id = d.app_id AND m.id = d.msg_id`,
+    lane.appId,
+    lane.endpointId,
+    lane.retry,
+    now,
+    limit,
+  )
+
+function lease(
+  db: Database,
+  lane: LaneKey,
+  due: DueRow,
+  { lease: { owner, until } }: ClaimRequest,
+): LeasedDelivery | null {
+  if (due.payload === null) {
+    // Its payload was taken away while it waited: there is nothing left that could be delivered.
+    db.run(
+      `UPDATE delivery SET state = 'cancelled', due_at = NULL WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = ?`,
+      lane.appId,
+      due.msg_id,
+      lane.endpointId,
+      due.run,
+    )
+    return null
+  }
+  db.run(
+    `UPDATE delivery SET state = 'leased', due_at = ?, lease_owner = ?
+     WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = ?`,
+    until,
+    owner,
+    lane.appId,
+    due.msg_id,
+    lane.endpointId,
+    due.run,
+  )
+  return {
+    appId: lane.appId as LeasedDelivery['appId'],
+    msgId: due.msg_id as LeasedDelivery['msgId'],
+    endpointId: lane.endpointId as LeasedDelivery['endpointId'],
+    run: due.run,
+    tries: due.tries,
+    leaseUntil: until,
+    eventType: due.event_type,
+    contentType: due.content_type,
+    receivedAt: due.received_at,
+    payload: due.payload,
+  }
+}
+
+/** When the first lane that may be served wants to be looked at. */
+function nextWake(db: Database, skip: ReadonlySet<string>): number | null {
+  let next: number | null = null
+  for (const retry of [0, 1]) {
+    const lanes = db.all<LaneRow>('SELECT * FROM lane WHERE retry = ? ORDER BY wake_at LIMIT ?', retry, skip.size + 1)
+    const lane = lanes.find((row) => !skip.has(row.endpoint_id))
+    if (lane !== undefined && (next === null || lane.wake_at < next)) next = lane.wake_at
+  }
+  return next
+}

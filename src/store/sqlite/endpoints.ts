@@ -1,0 +1,153 @@
+import type { SQLInputValue } from 'node:sqlite'
+import type { Endpoint } from '../../domain/endpoint.ts'
+import type { EndpointPage } from '../store.ts'
+import type { Database } from './database.ts'
+import { wakeLanes } from './lanes.ts'
+
+interface EndpointRow {
+  app_id: string
+  id: string
+  uid: string | null
+  driver: string
+  url: string
+  description: string
+  disabled: number
+  disabled_reason: string | null
+  event_types: string | null
+  channels: string | null
+  headers: string
+  metadata: string
+  secrets: string
+  rate_limit: number | null
+  timeout_ms: number | null
+  retry_schedule_ms: string | null
+  version: number
+  failing_since: number | null
+  paused_until: number | null
+  created_at: number
+  updated_at: number
+}
+
+const parse = <T>(json: string | null): T | null => (json === null ? null : (JSON.parse(json) as T))
+const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
+
+const fromRow = (row: EndpointRow): Endpoint => ({
+  appId: row.app_id as Endpoint['appId'],
+  id: row.id as Endpoint['id'],
+  uid: row.uid,
+  driver: row.driver as Endpoint['driver'],
+  url: row.url,
+  description: row.description,
+  disabled: row.disabled === 1,
+  disabledReason: row.disabled_reason as Endpoint['disabledReason'],
+  eventTypes: parse(row.event_types),
+  channels: parse(row.channels),
+  headers: JSON.parse(row.headers),
+  metadata: JSON.parse(row.metadata),
+  secrets: JSON.parse(row.secrets),
+  rateLimit: row.rate_limit,
+  timeoutMs: row.timeout_ms,
+  retryScheduleMs: parse(row.retry_schedule_ms),
+  version: row.version,
+  failingSince: row.failing_since,
+  pausedUntil: row.paused_until,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+})
+
+/** The settings, in the order of the statements below. */
+const settings = (endpoint: Endpoint): SQLInputValue[] => [
+  endpoint.uid,
+  endpoint.driver,
+  endpoint.url,
+  endpoint.description,
+  endpoint.disabled ? 1 : 0,
+  endpoint.disabledReason,
+  json(endpoint.eventTypes),
+  json(endpoint.channels),
+  JSON.stringify(endpoint.headers),
+  JSON.stringify(endpoint.metadata),
+  JSON.stringify(endpoint.secrets),
+  endpoint.rateLimit,
+  endpoint.timeoutMs,
+  json(endpoint.retryScheduleMs),
+  endpoint.version,
+  endpoint.updatedAt,
+]
+
+export function createEndpoint(db: Database, endpoint: Endpoint): void {
+  db.run(
+    `INSERT INTO endpoint (uid, driver, url, description, disabled, disabled_reason, event_types, channels, headers, metadata,
+       secrets, rate_limit, timeout_ms, retry_schedule_ms, version, updated_at, app_id, id, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    ...settings(endpoint),
+    endpoint.appId,
+    endpoint.id,
+    endpoint.createdAt,
+  )
+}
+
+export function updateEndpoint(
+  db: Database,
+  endpoint: Endpoint,
+  unchangedSince: number,
+): 'updated' | 'changed' | 'unknown' {
+  const of = [endpoint.appId, endpoint.id] as const
+  const before = db.get<{ disabled: number; url: string; updated_at: number }>(
+    'SELECT disabled, url, updated_at FROM endpoint WHERE app_id = ? AND id = ? AND deleted_at IS NULL',
+    ...of,
+  )
+  if (before === undefined) return 'unknown'
+  if (before.updated_at !== unchangedSince) return 'changed'
+  db.run(
+    `UPDATE endpoint SET uid = ?, driver = ?, url = ?, description = ?, disabled = ?, disabled_reason = ?, event_types = ?,
+       channels = ?, headers = ?, metadata = ?, secrets = ?, rate_limit = ?, timeout_ms = ?, retry_schedule_ms = ?,
+       version = ?, updated_at = ?
+     WHERE app_id = ? AND id = ?`,
+    ...settings(endpoint),
+    ...of,
+  )
+  // What was learnt about the old receiver does not hold for a new one, nor after its owner says that it is well again.
+  if (before.url !== endpoint.url || (before.disabled === 1 && !endpoint.disabled)) {
+    db.run('UPDATE endpoint SET failing_since = NULL, paused_until = NULL WHERE app_id = ? AND id = ?', ...of)
+    wakeLanes(db, endpoint.appId, endpoint.id, endpoint.updatedAt)
+  }
+  return 'updated'
+}
+
+export const deleteEndpoint = (db: Database, appId: string, id: string, now: number): boolean =>
+  db.run(
+    'UPDATE endpoint SET deleted_at = ?, updated_at = ?, uid = NULL WHERE app_id = ? AND id = ? AND deleted_at IS NULL',
+    now,
+    now,
+    appId,
+    id,
+  ) > 0
+
+export function getEndpoint(db: Database, appId: string, id: string): Endpoint | null {
+  const row = db.get<EndpointRow>(
+    'SELECT * FROM endpoint WHERE app_id = ? AND id = ? AND deleted_at IS NULL',
+    appId,
+    id,
+  )
+  return row === undefined ? null : fromRow(row)
+}
+
+export const endpointsOf = (db: Database, appId: string): Endpoint[] =>
+  db.all<EndpointRow>('SELECT * FROM endpoint WHERE app_id = ? AND deleted_at IS NULL ORDER BY id', appId).map(fromRow)
+
+export function listEndpoints(
+  db: Database,
+  query: { appId: string; limit: number; offset: number; disabled: boolean | null },
+): EndpointPage {
+  const filter = query.disabled === null ? '' : `AND disabled = ${query.disabled ? 1 : 0}`
+  const of = `FROM endpoint WHERE app_id = ? AND deleted_at IS NULL ${filter}`
+  const rows = db.all<EndpointRow>(
+    `SELECT * ${of} ORDER BY id LIMIT ? OFFSET ?`,
+    query.appId,
+    query.limit,
+    query.offset,
+  )
+  const total = db.get<{ n: number }>(`SELECT count(*) AS n ${of}`, query.appId)
+  return { data: rows.map(fromRow), total: total?.n ?? 0 }
+}

@@ -1,0 +1,131 @@
+import type { DeliveryKey } from '../../domain/delivery.ts'
+import type { Lease } from '../store.ts'
+import type { Database } from './database.ts'
+import { addToLane, afterTaking, repairLanes, type LaneKey } from './lanes.ts'
+
+type Held = DeliveryKey & { tries: number }
+
+const KEY = 'app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = ?'
+const keyOf = (held: DeliveryKey) => [held.appId, held.msgId, held.endpointId, held.run] as const
+
+/** Prolongs leases; returns those that are not this owner's any more. */
+export function renew(db: Database, held: readonly Held[], lease: Lease): DeliveryKey[] {
+  return held.filter(
+    (one) =>
+      db.run(
+        `UPDATE delivery SET due_at = ? WHERE ${KEY} AND state = 'leased' AND lease_owner = ? AND tries = ?`,
+        lease.until,
+        ...keyOf(one),
+        lease.owner,
+        one.tries,
+      ) === 0,
+  )
+}
+
+/** Puts leased deliveries back, untried. */
+export function release(db: Database, held: readonly Held[], owner: string, dueAt: number): void {
+  for (const one of held) {
+    const changed = db.run(
+      `UPDATE delivery SET state = 'pending', due_at = ?, lease_owner = NULL
+       WHERE ${KEY} AND state = 'leased' AND lease_owner = ? AND tries = ?`,
+      dueAt,
+      ...keyOf(one),
+      owner,
+      one.tries,
+    )
+    if (changed > 0)
+      addToLane(db, { appId: one.appId, endpointId: one.endpointId, retry: one.tries > 0 ? 1 : 0 }, dueAt)
+  }
+}
+
+interface ExpiredRow {
+  app_id: string
+  msg_id: string
+  endpoint_id: string
+  run: number
+  retry: 0 | 1
+}
+
+/** Makes deliveries due whose lease ended at `now` or before. */
+export function expireLeases(db: Database, now: number, max: number): number {
+  const rows = db.all<ExpiredRow>(
+    `SELECT app_id, msg_id, endpoint_id, run, tries > 0 AS retry FROM delivery
+     WHERE state = 'leased' AND due_at <= ? ORDER BY due_at LIMIT ?`,
+    now,
+    max,
+  )
+  for (const row of rows) {
+    db.run(
+      `UPDATE delivery SET state = 'pending', retry = ?, due_at = ?, lease_owner = NULL WHERE ${KEY}`,
+      row.retry,
+      now,
+      row.app_id,
+      row.msg_id,
+      row.endpoint_id,
+      row.run,
+    )
+    addToLane(db, { appId: row.app_id, endpointId: row.endpoint_id, retry: row.retry }, now)
+  }
+  return rows.length
+}
+
+/** Lanes that one sweep compares with their deliveries. */
+const LANES_PER_SWEEP = 1_000
+const repairCursors = new WeakMap<Database, LaneKey | null>()
+
+export function sweep(db: Database, now: number, max: number): { expired: number; repaired: number } {
+  const expired = expireLeases(db, now, max)
+  const { repaired, cursor } = repairLanes(db, repairCursors.get(db) ?? null, LANES_PER_SWEEP)
+  repairCursors.set(db, cursor)
+  return { expired, repaired }
+}
+
+/** One process owns the file: whatever is leased when it is opened was held by a process that is gone. */
+export function takeOverLeases(db: Database, now: number): void {
+  const end = Number.MAX_SAFE_INTEGER
+  db.run("UPDATE delivery SET due_at = 0 WHERE state = 'leased' AND due_at < ?", end)
+  while (expireLeases(db, now, 1_000) > 0);
+}
+
+/** Adds a manual attempt. One that waits already is not doubled. */
+export function requestManualAttempt(db: Database, key: Omit<DeliveryKey, 'run'>, now: number): { run: number } | null {
+  const of = [key.appId, key.msgId, key.endpointId] as const
+  const rows = db.all<{ run: number; state: string }>(
+    'SELECT run, state FROM delivery WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? ORDER BY run',
+    ...of,
+  )
+  const last = rows.at(-1)
+  if (last === undefined) return null
+  if (last.run > 0 && last.state === 'pending') return { run: last.run }
+  const run = last.run + 1
+  db.run(
+    "INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at) VALUES (?, ?, ?, ?, 'pending', ?)",
+    ...of,
+    run,
+    now,
+  )
+  addToLane(db, { appId: key.appId, endpointId: key.endpointId, retry: 0 }, now)
+  return { run }
+}
+
+/** Cancels what waits for an endpoint; a waiting manual attempt simply goes away. */
+export function cancelWaiting(db: Database, appId: string, endpointId: string, max: number): number {
+  let cancelled = 0
+  for (const retry of [0, 1] as const) {
+    const rows = db.all<{ msg_id: string; run: number }>(
+      `SELECT msg_id, run FROM delivery WHERE state = 'pending' AND app_id = ? AND endpoint_id = ? AND retry = ? LIMIT ?`,
+      appId,
+      endpointId,
+      retry,
+      max - cancelled,
+    )
+    for (const row of rows) {
+      const key = [appId, row.msg_id, endpointId, row.run] as const
+      if (row.run === 0) db.run(`UPDATE delivery SET state = 'cancelled', due_at = NULL WHERE ${KEY}`, ...key)
+      else db.run(`DELETE FROM delivery WHERE ${KEY}`, ...key)
+    }
+    if (rows.length > 0) afterTaking(db, { appId, endpointId, retry }, rows.length, 0)
+    cancelled += rows.length
+  }
+  return cancelled
+}

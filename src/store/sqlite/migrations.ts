@@ -1,0 +1,165 @@
+/**
+ * The schema, as numbered steps that are never changed once released. Why the tables look like this is told in
+ * `docs/storage.md`. Every key leads with the application, so that the same model can be distributed by it.
+ */
+import { DEFAULT_APP, DEFAULT_APP_UID, DEFAULT_ORG } from '../../domain/application.ts'
+
+export interface Migration {
+  version: number
+  sql: string
+}
+
+export const MIGRATIONS: readonly Migration[] = [
+  {
+    version: 1,
+    sql: `
+CREATE TABLE meta (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE organization (
+  id TEXT PRIMARY KEY,
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE application (
+  org_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  uid TEXT,
+  name TEXT NOT NULL,
+  throttle_rate INTEGER,
+  metadata TEXT NOT NULL DEFAULT '{}',
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  deleted_at INTEGER,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX application_uid ON application (org_id, uid) WHERE uid IS NOT NULL;
+
+CREATE TABLE event_type (
+  org_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  id TEXT NOT NULL,
+  description TEXT NOT NULL,
+  schemas TEXT,
+  archived INTEGER NOT NULL DEFAULT 0,
+  deprecated INTEGER NOT NULL DEFAULT 0,
+  feature_flags TEXT NOT NULL DEFAULT '[]',
+  group_name TEXT,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  PRIMARY KEY (org_id, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE endpoint (
+  app_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  uid TEXT,
+  driver TEXT NOT NULL,
+  url TEXT NOT NULL,
+  description TEXT NOT NULL,
+  disabled INTEGER NOT NULL,
+  disabled_reason TEXT,
+  event_types TEXT,
+  channels TEXT,
+  headers TEXT NOT NULL,
+  metadata TEXT NOT NULL,
+  secrets TEXT NOT NULL,
+  rate_limit INTEGER,
+  timeout_ms INTEGER,
+  retry_schedule_ms TEXT,
+  version INTEGER NOT NULL,
+  failing_since INTEGER,
+  paused_until INTEGER,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  deleted_at INTEGER,
+  PRIMARY KEY (app_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid) WHERE uid IS NOT NULL;
+
+CREATE TABLE msg (
+  app_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  event_id TEXT,
+  event_type TEXT NOT NULL,
+  channels TEXT,
+  content_type TEXT NOT NULL,
+  received_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  payload BLOB,
+  PRIMARY KEY (app_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX msg_event_id ON msg (app_id, event_id) WHERE event_id IS NOT NULL;
+CREATE INDEX msg_expiry ON msg (expires_at) WHERE payload IS NOT NULL;
+
+-- due_at is when a pending delivery may be tried, and when a leased one's lease ends: nothing open is without it.
+CREATE TABLE delivery (
+  app_id TEXT NOT NULL,
+  msg_id TEXT NOT NULL,
+  endpoint_id TEXT NOT NULL,
+  run INTEGER NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'leased', 'delivered', 'failed', 'cancelled')),
+  retry INTEGER NOT NULL DEFAULT 0,
+  tries INTEGER NOT NULL DEFAULT 0,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  due_at INTEGER,
+  lease_owner TEXT,
+  last_attempt_at INTEGER,
+  PRIMARY KEY (app_id, msg_id, endpoint_id, run),
+  CHECK ((state IN ('pending', 'leased')) = (due_at IS NOT NULL)),
+  CHECK ((state = 'leased') = (lease_owner IS NOT NULL))
+) STRICT, WITHOUT ROWID;
+CREATE INDEX delivery_pending ON delivery (app_id, endpoint_id, retry, due_at) WHERE state = 'pending';
+CREATE INDEX delivery_leased ON delivery (due_at) WHERE state = 'leased';
+
+-- One row for each endpoint that has pending deliveries, first attempts and retries apart: whose turn is next.
+CREATE TABLE lane (
+  app_id TEXT NOT NULL,
+  endpoint_id TEXT NOT NULL,
+  retry INTEGER NOT NULL,
+  wake_at INTEGER NOT NULL,
+  oldest_due_at INTEGER NOT NULL,
+  size INTEGER NOT NULL,
+  PRIMARY KEY (app_id, endpoint_id, retry)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX lane_wake ON lane (retry, wake_at);
+
+CREATE TABLE attempt (
+  app_id TEXT NOT NULL,
+  endpoint_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  msg_id TEXT NOT NULL,
+  number INTEGER NOT NULL,
+  manual INTEGER NOT NULL,
+  outcome TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  url TEXT NOT NULL,
+  status_code INTEGER,
+  error TEXT,
+  duration_ms INTEGER NOT NULL,
+  response TEXT,
+  PRIMARY KEY (app_id, endpoint_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attempt_msg ON attempt (app_id, msg_id, id);
+
+CREATE TABLE idempotency (
+  app_id TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  key TEXT NOT NULL,
+  msg_id TEXT NOT NULL,
+  deliveries INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (app_id, scope, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX idempotency_expiry ON idempotency (expires_at);
+
+INSERT INTO organization (id, created_at) VALUES ('${DEFAULT_ORG}', 0);
+INSERT INTO application (org_id, id, uid, name, created_at, updated_at)
+  VALUES ('${DEFAULT_ORG}', '${DEFAULT_APP}', '${DEFAULT_APP_UID}', 'Default', 0, 0);
+`,
+  },
+]
+
+export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

@@ -1,0 +1,81 @@
+import { startId } from '../../domain/ids.ts'
+import type { Database } from './database.ts'
+
+interface Stretch {
+  app_id: string
+  endpoint_id: string
+}
+
+/** Endpoints that one step looks at; each costs one seek. */
+const ENDPOINTS_PER_STEP = 1_000
+const cursors = new WeakMap<Database, Stretch>()
+
+/**
+ * Removes attempts made before `before`, walking the endpoints in turn: within one, attempt ids sort by time, so the old
+ * ones are a stretch at its beginning. Returns how many; zero only after a whole round without any.
+ */
+export function pruneAttempts(db: Database, before: number, max: number): number {
+  const cutoff = startId('atmpt', before)
+  let at = cursors.get(db) ?? { app_id: '', endpoint_id: '' }
+  let removed = 0
+  let looked = 0
+  let wrapped = false
+  while (removed < max && looked < ENDPOINTS_PER_STEP) {
+    const next = db.get<Stretch>(
+      'SELECT app_id, endpoint_id FROM attempt WHERE (app_id, endpoint_id) > (?, ?) ORDER BY app_id, endpoint_id LIMIT 1',
+      at.app_id,
+      at.endpoint_id,
+    )
+    looked++
+    if (next === undefined) {
+      at = { app_id: '', endpoint_id: '' }
+      if (wrapped) break
+      wrapped = true
+      continue
+    }
+    const rows = db.all<{ id: string }>(
+      'SELECT id FROM attempt WHERE app_id = ? AND endpoint_id = ? AND id < ? ORDER BY id LIMIT ?',
+      next.app_id,
+      next.endpoint_id,
+      cutoff,
+      max - removed,
+    )
+    for (const { id } of rows)
+      db.run('DELETE FROM attempt WHERE app_id = ? AND endpoint_id = ? AND id = ?', next.app_id, next.endpoint_id, id)
+    removed += rows.length
+    // When the step is used up, the next one goes on at this endpoint: it may have more.
+    if (removed < max) at = next
+  }
+  cursors.set(db, at)
+  return removed
+}
+
+/** A message with open deliveries keeps its payload; it is looked at again this much later. */
+const POSTPONE_MS = 3_600_000
+
+/** Removes payloads that expired and that no delivery needs any more. Returns how many messages it dealt with. */
+export function prunePayloads(db: Database, now: number, max: number): number {
+  const rows = db.all<{ app_id: string; id: string; open: number }>(
+    `SELECT app_id, id, EXISTS (
+       SELECT 1 FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.state IN ('pending', 'leased')) AS open
+     FROM msg m WHERE payload IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
+    now,
+    max,
+  )
+  for (const row of rows)
+    if (row.open === 1)
+      db.run('UPDATE msg SET expires_at = ? WHERE app_id = ? AND id = ?', now + POSTPONE_MS, row.app_id, row.id)
+    else db.run('UPDATE msg SET payload = NULL WHERE app_id = ? AND id = ?', row.app_id, row.id)
+  return rows.length
+}
+
+export function pruneIdempotency(db: Database, now: number, max: number): number {
+  const rows = db.all<{ app_id: string; scope: string; key: string }>(
+    'SELECT app_id, scope, key FROM idempotency WHERE expires_at <= ? ORDER BY expires_at LIMIT ?',
+    now,
+    max,
+  )
+  for (const row of rows)
+    db.run('DELETE FROM idempotency WHERE app_id = ? AND scope = ? AND key = ?', row.app_id, row.scope, row.key)
+  return rows.length
+}

@@ -1,0 +1,152 @@
+import type { AttemptOutcome } from '../../domain/attempt.ts'
+import type { DisabledReason } from '../../domain/endpoint.ts'
+import type { EndpointEffect, Settled, Settlement } from '../store.ts'
+import type { Database } from './database.ts'
+import { addToLane, pauseLanes } from './lanes.ts'
+
+/** Writes an attempt and what follows from it. The attempt is kept even when the lease was lost: a receiver saw it. */
+export function settle(db: Database, settlement: Settlement): Settled {
+  const { attempt } = settlement
+  const settled = settlement.key.run === 0 ? settleDelivery(db, settlement) : settleManual(db, settlement)
+  if (attempt !== null) insertAttempt(db, settlement, settled)
+  const effect = settlement.endpoint && affectEndpoint(db, settlement, settlement.endpoint)
+  return { ...settled, endpointChanged: effect?.changed ?? false, disabled: effect?.disabled ?? null }
+}
+
+type Progress = Pick<Settled, 'held' | 'number' | 'outcome'>
+
+function settleDelivery(db: Database, { key, owner, tries, attempt, to }: Settlement): Progress {
+  const counted = attempt === null ? 0 : 1
+  const isRetry = to.state === 'pending' && tries + counted > 0 ? 1 : 0
+  const row = db.get<{ attempts: number }>(
+    `UPDATE delivery SET state = ?, retry = ?, tries = tries + ?, attempts = attempts + ?, due_at = ?, lease_owner = NULL,
+       last_attempt_at = coalesce(?, last_attempt_at)
+     WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = 0 AND state = 'leased' AND lease_owner = ? AND tries = ?
+     RETURNING attempts`,
+    to.state,
+    isRetry,
+    counted,
+    counted,
+    to.state === 'pending' ? to.dueAt : null,
+    attempt?.at ?? null,
+    key.appId,
+    key.msgId,
+    key.endpointId,
+    owner,
+    tries,
+  )
+  if (row === undefined) return { held: false, ...countAttempt(db, { key, attempt }) }
+  if (to.state === 'pending') addToLane(db, { appId: key.appId, endpointId: key.endpointId, retry: isRetry }, to.dueAt)
+  return { held: true, number: attempt === null ? 0 : row.attempts, outcome: attempt?.outcome ?? null }
+}
+
+/** A manual attempt's row lives until it was made; what it proved is written to the delivery itself. */
+function settleManual(db: Database, { key, owner, attempt, to }: Settlement): Progress {
+  const where = [key.appId, key.msgId, key.endpointId, key.run, owner] as const
+  const isHeld = 'app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = ? AND lease_owner = ?'
+  if (to.state === 'pending') {
+    const held = db.run(
+      `UPDATE delivery SET state = 'pending', due_at = ?, lease_owner = NULL WHERE ${isHeld}`,
+      to.dueAt,
+      ...where,
+    )
+    if (held > 0) addToLane(db, { appId: key.appId, endpointId: key.endpointId, retry: 0 }, to.dueAt)
+    return { held: held > 0, number: 0, outcome: null }
+  }
+  const held = db.run(`DELETE FROM delivery WHERE ${isHeld}`, ...where) > 0
+  return { held, ...countAttempt(db, { key, attempt }) }
+}
+
+/** Counts an attempt that does not move the schedule: a manual one, or one whose lease was lost. */
+function countAttempt(db: Database, { key, attempt }: Pick<Settlement, 'key' | 'attempt'>): Omit<Progress, 'held'> {
+  if (attempt === null) return { number: 0, outcome: null }
+  const isManualSuccess = key.run > 0 && attempt.outcome === 'success'
+  const row = db.get<{ attempts: number; state: string }>(
+    `UPDATE delivery SET attempts = attempts + 1, last_attempt_at = max(coalesce(last_attempt_at, 0), ?),
+       state = CASE WHEN ? AND state IN ('failed', 'cancelled') THEN 'delivered' ELSE state END
+     WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = 0
+     RETURNING attempts, state`,
+    attempt.at,
+    isManualSuccess ? 1 : 0,
+    key.appId,
+    key.msgId,
+    key.endpointId,
+  )
+  const isOpen = row !== undefined && (row.state === 'pending' || row.state === 'leased')
+  const outcome: AttemptOutcome = attempt.outcome === 'success' ? 'success' : isOpen ? 'failed_attempt' : 'failure'
+  return { number: row?.attempts ?? 1, outcome }
+}
+
+function insertAttempt(db: Database, { key, attempt }: Settlement, { number, outcome }: Progress): void {
+  if (attempt === null) return
+  db.run(
+    `INSERT INTO attempt (app_id, endpoint_id, id, msg_id, number, manual, outcome, at, url, status_code, error, duration_ms, response)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    key.appId,
+    key.endpointId,
+    attempt.id,
+    key.msgId,
+    number,
+    attempt.trigger === 'manual' ? 1 : 0,
+    outcome,
+    attempt.at,
+    attempt.url,
+    attempt.statusCode,
+    attempt.error,
+    attempt.durationMs,
+    attempt.response,
+  )
+}
+
+function affectEndpoint(
+  db: Database,
+  { key, attempt }: Settlement,
+  effect: EndpointEffect,
+): { changed: boolean; disabled: DisabledReason | null } {
+  const of = [key.appId, key.endpointId] as const
+  let changed = 0
+  let disabled: DisabledReason | null = null
+  if (effect.health === 'healthy')
+    changed += db.run(
+      'UPDATE endpoint SET failing_since = NULL WHERE app_id = ? AND id = ? AND failing_since IS NOT NULL',
+      ...of,
+    )
+  if (effect.health === 'failing')
+    changed += db.run(
+      'UPDATE endpoint SET failing_since = ? WHERE app_id = ? AND id = ? AND failing_since IS NULL',
+      attempt?.at ?? null,
+      ...of,
+    )
+  if (effect.pausedUntil !== null) {
+    changed += db.run(
+      'UPDATE endpoint SET paused_until = ? WHERE app_id = ? AND id = ? AND coalesce(paused_until, 0) < ?',
+      effect.pausedUntil,
+      ...of,
+      effect.pausedUntil,
+    )
+    pauseLanes(db, key.appId, key.endpointId, effect.pausedUntil)
+  }
+  if (effect.disable !== null && disable(db, of, { reason: effect.disable, failingSince: null, at: attempt?.at ?? 0 }))
+    disabled = effect.disable
+  if (
+    effect.disableIfFailingSince !== null &&
+    disable(db, of, { reason: 'failing', failingSince: effect.disableIfFailingSince, at: attempt?.at ?? 0 })
+  )
+    disabled = 'failing'
+  return { changed: changed > 0 || disabled !== null, disabled }
+}
+
+/** Disabling counts as a change of the endpoint, so that an edit made at the same time does not undo it unseen. */
+const disable = (
+  db: Database,
+  of: readonly [string, string],
+  { reason, failingSince, at }: { reason: DisabledReason; failingSince: number | null; at: number },
+): boolean =>
+  db.run(
+    `UPDATE endpoint SET disabled = 1, disabled_reason = ?1, updated_at = max(updated_at + 1, ?5)
+     WHERE app_id = ?2 AND id = ?3 AND disabled = 0 AND deleted_at IS NULL AND (?4 IS NULL OR failing_since <= ?4)`,
+    reason,
+    ...of,
+    failingSince,
+    at,
+  ) > 0

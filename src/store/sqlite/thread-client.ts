@@ -1,0 +1,165 @@
+/**
+ * The main thread's side of a database thread, and the group commit: while a batch is on its way, what is asked for
+ * gathers and becomes the next one. Nothing waits for a timer, so an idle store answers at once and a busy one shares
+ * its commits among ever more callers.
+ */
+import { Worker } from 'node:worker_threads'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Call, FromThread, Reply, ThreadOptions, ToThread } from './thread.ts'
+
+/** Tells how large the batches are; called once for each. */
+export type OnBatch = (size: number) => void
+
+interface Waiting {
+  call: Call
+  resolve: (value: unknown) => void
+  reject: (error: Error) => void
+  deadline: number
+}
+
+export interface ThreadClientOptions extends ThreadOptions {
+  /** Calls that may wait; more are refused. */
+  waitingMax: number
+  timeoutMs: number
+  /** Batches on their way at once. Two keep the thread busy while the answers of the first are handed out. */
+  batchesInFlight: number
+  batchMax: number
+  onBatch: OnBatch
+  /** The thread died of itself, so its file has to be opened again: in a new process. */
+  onDeath: (error: Error) => void
+}
+
+const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
+const CLOSE_TIMEOUT_MS = 10_000
+
+export class ThreadClient {
+  readonly #options: ThreadClientOptions
+  readonly #worker: Worker
+  #waiting: Waiting[] = []
+  readonly #inFlight: Waiting[][] = []
+  #flushScheduled = false
+  #state: 'open' | 'closing' | 'closed' = 'open'
+  #overdueCheck: NodeJS.Timeout
+
+  /** Starts the thread and waits until it has opened the file; rejects with one line when it cannot. */
+  static async open(options: ThreadClientOptions): Promise<ThreadClient> {
+    const workerData: ThreadOptions = { role: options.role, path: options.path }
+    const worker = new Worker(new URL(`./thread.${EXTENSION}`, import.meta.url), { workerData, name: options.role })
+    await new Promise<void>((resolve, reject) => {
+      worker.once('error', reject)
+      worker.once('message', (message: FromThread) => {
+        if ('failed' in message) reject(new Error(message.failed))
+        else resolve()
+      })
+    }).catch(async (error: unknown) => {
+      await worker.terminate()
+      throw error
+    })
+    return new ThreadClient(options, worker)
+  }
+
+  private constructor(options: ThreadClientOptions, worker: Worker) {
+    this.#options = options
+    this.#worker = worker
+    worker.removeAllListeners('error')
+    worker.on('message', (message: FromThread) => {
+      if ('replies' in message) this.#answer(message.replies)
+    })
+    worker.on('error', (error) => this.#die(error as Error))
+    worker.on('exit', () => {
+      if (this.#state === 'open') this.#die(new Error(`the ${options.role} thread ended`))
+    })
+    this.#overdueCheck = setInterval(() => this.#refuseOverdue(), 1_000)
+    this.#overdueCheck.unref()
+  }
+
+  call(call: Call): Promise<unknown> {
+    if (this.#state !== 'open') return Promise.reject(new GatewayError('shutting_down'))
+    if (this.#waiting.length >= this.#options.waitingMax) return Promise.reject(new GatewayError('overloaded'))
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ call, resolve, reject, deadline: performance.now() + this.#options.timeoutMs })
+      this.#scheduleFlush()
+    })
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled || this.#inFlight.length >= this.#options.batchesInFlight) return
+    this.#flushScheduled = true
+    // After the poll phase: what arrived on other sockets in the same turn of the event loop shares the batch.
+    setImmediate(() => {
+      this.#flushScheduled = false
+      this.#flush()
+    })
+  }
+
+  #flush(): void {
+    if (this.#waiting.length === 0 || this.#inFlight.length >= this.#options.batchesInFlight) return
+    const batch =
+      this.#waiting.length <= this.#options.batchMax ? this.#waiting : this.#waiting.slice(0, this.#options.batchMax)
+    this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(this.#options.batchMax)
+    this.#inFlight.push(batch)
+    this.#options.onBatch(batch.length)
+    this.#worker.postMessage({ calls: batch.map((waiting) => waiting.call) } satisfies ToThread)
+  }
+
+  #answer(replies: Reply[]): void {
+    const batch = this.#inFlight.shift() ?? []
+    this.#flush()
+    batch.forEach((waiting, i) => {
+      const reply = replies[i]
+      if (reply?.ok) waiting.resolve(reply.value)
+      else waiting.reject(toError(reply?.error))
+    })
+  }
+
+  /** Refuses what waits for too long. What is on its way may still be committed; its caller is told so. */
+  #refuseOverdue(): void {
+    const now = performance.now()
+    const isOverdue = (waiting: Waiting) => waiting.deadline < now
+    for (const batch of this.#inFlight)
+      for (const waiting of batch.filter(isOverdue))
+        waiting.reject(
+          new GatewayError('store_unavailable', {
+            detail: 'The store did not answer in time; the outcome is unknown.',
+          }),
+        )
+    if (this.#waiting[0] === undefined || !isOverdue(this.#waiting[0])) return
+    for (const waiting of this.#waiting.filter(isOverdue)) waiting.reject(new GatewayError('store_unavailable'))
+    this.#waiting = this.#waiting.filter((waiting) => !isOverdue(waiting))
+  }
+
+  #die(error: Error): void {
+    if (this.#state === 'closed') return
+    this.#state = 'closed'
+    clearInterval(this.#overdueCheck)
+    const refused = [...this.#inFlight.splice(0).flat(), ...this.#waiting.splice(0)]
+    for (const waiting of refused) waiting.reject(new GatewayError('store_unavailable', { cause: error }))
+    this.#options.onDeath(error)
+  }
+
+  /** Lets what was asked for finish, then closes the file. */
+  async close(): Promise<void> {
+    if (this.#state !== 'open') return
+    this.#state = 'closing'
+    const deadline = performance.now() + CLOSE_TIMEOUT_MS
+    while ((this.#waiting.length > 0 || this.#inFlight.length > 0) && performance.now() < deadline) {
+      this.#flush()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    this.#state = 'closed'
+    clearInterval(this.#overdueCheck)
+    const closed = new Promise((resolve) => {
+      this.#worker.once('exit', resolve)
+      setTimeout(resolve, CLOSE_TIMEOUT_MS).unref()
+    })
+    this.#worker.postMessage({ close: true } satisfies ToThread)
+    await closed
+    await this.#worker.terminate()
+  }
+}
+
+function toError(error: { message: string; unavailable: boolean } | undefined): Error {
+  if (error === undefined) return new GatewayError('internal', { detail: 'The store gave no answer.' })
+  const cause = new Error(error.message)
+  return error.unavailable ? new GatewayError('store_unavailable', { cause }) : new GatewayError('internal', { cause })
+}

@@ -1,0 +1,103 @@
+/**
+ * A thread that owns one connection. The writer runs each batch it is sent as one transaction; a reader answers one
+ * question after the other. Nothing here waits for anything but the disk.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import { type Database, UnusableDatabase, isFileTrouble, openReader, openWriter } from './database.ts'
+import { takeOverLeases } from './leases.ts'
+import { type Operations, READS, WRITES } from './operations.ts'
+
+export interface ThreadOptions {
+  role: 'writer' | 'reader'
+  path: string
+}
+
+/** One operation and its arguments. */
+export type Call = [name: string, ...args: unknown[]]
+export type Reply = { ok: true; value: unknown } | { ok: false; error: ThreadError }
+export interface ThreadError {
+  message: string
+  /** The store could not do it now; otherwise the operation itself is at fault. */
+  unavailable: boolean
+}
+export type FromThread = { opened: true } | { failed: string } | { replies: Reply[] } | { closed: true }
+export type ToThread = { calls: Call[] } | { close: true }
+
+const port = parentPort!
+const { role, path } = workerData as ThreadOptions
+
+try {
+  if (role === 'writer') {
+    const { db, lock } = openWriter(path)
+    takeOverLeases(db, Date.now())
+    serve(
+      db,
+      (calls) => inOneTransaction(db, calls),
+      () => lock.close(),
+    )
+  } else {
+    const db = openReader(path)
+    serve(db, (calls) => calls.map((call) => attempt(() => run(READS, db, call))))
+  }
+  port.postMessage({ opened: true } satisfies FromThread)
+} catch (error) {
+  const message = error instanceof UnusableDatabase ? error.message : `${path} cannot be opened: ${String(error)}`
+  port.postMessage({ failed: message } satisfies FromThread)
+}
+
+function serve(db: Database, answer: (calls: Call[]) => Reply[], afterwards?: () => void): void {
+  port.on('message', (message: ToThread) => {
+    if ('calls' in message) {
+      port.postMessage({ replies: answer(message.calls) } satisfies FromThread)
+      return
+    }
+    db.close()
+    afterwards?.()
+    port.postMessage({ closed: true } satisfies FromThread)
+    port.close()
+  })
+}
+
+function run(operations: Operations, db: Database, [name, ...args]: Call): unknown {
+  const operation = operations[name]
+  if (operation === undefined) throw new Error(`there is no operation ${name}`)
+  return operation(db, ...(args as never[]))
+}
+
+/** All calls in one transaction. If one of them throws, each is tried alone: a bad one must not take others with it. */
+function inOneTransaction(db: Database, calls: Call[]): Reply[] {
+  const [first] = calls
+  try {
+    return transaction(db, () => calls.map((call) => ({ ok: true, value: run(WRITES, db, call) })))
+  } catch (error) {
+    if (calls.length === 1 || first === undefined || isFileTrouble(error)) return calls.map(() => failure(error))
+    return calls.map((call) => attempt(() => transaction(db, () => run(WRITES, db, call))))
+  }
+}
+
+function transaction<T>(db: Database, work: () => T): T {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const result = work()
+    db.exec('COMMIT')
+    return result
+  } catch (error) {
+    // Some errors, a full disk among them, have rolled back already.
+    if (db.connection.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function attempt(work: () => unknown): Reply {
+  try {
+    return { ok: true, value: work() }
+  } catch (error) {
+    return failure(error)
+  }
+}
+
+function failure(error: unknown): Reply {
+  const message =
+    error instanceof Error ? `${error.message}${'errstr' in error ? ` (${String(error.errstr)})` : ''}` : String(error)
+  return { ok: false, error: { message, unavailable: isFileTrouble(error) } }
+}

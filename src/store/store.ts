@@ -1,0 +1,191 @@
+/**
+ * The store: everything durable, in domain verbs. Two engines implement it, and one conformance suite
+ * (`test/conformance/store.ts`) says what they have in common.
+ *
+ * What holds for every method that writes: when its promise is fulfilled, the change is on disk and survives `kill -9`
+ * and power loss; when it is rejected with `store_unavailable`, the change was not made, unless the message says that
+ * the outcome is unknown. Concurrent writes share transactions. Times are milliseconds since the epoch and always
+ * passed in, so that a test decides what time it is.
+ */
+import type { Attempt, AttemptOutcome, Trigger } from '../domain/attempt.ts'
+import type { DeliveryInfo, DeliveryKey, DeliveryState } from '../domain/delivery.ts'
+import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
+import type { AppId, AttemptId, EndpointId, MessageId } from '../domain/ids.ts'
+import type { Message, MessageInfo } from '../domain/message.ts'
+
+/** A node's temporary, exclusive right to a delivery. */
+export interface Lease {
+  owner: string
+  until: number
+}
+
+/** A message to be accepted with all that belongs to it, in one transaction. */
+export interface Acceptance {
+  message: Message
+  deliveries: {
+    endpointId: EndpointId
+    /** Leased to the accepting node by the insert itself, or null: due in the store at `dueAt`, for any node. */
+    lease: Lease | null
+    dueAt: number
+  }[]
+  /** Makes a repeat of the same key within the same scope return the first answer. */
+  idempotency: { scope: string; key: string; expiresAt: number } | null
+}
+
+/** `duplicate`: nothing was stored; `messageId` and `deliveries` are those of the first time. */
+export interface Accepted {
+  duplicate: boolean
+  messageId: MessageId
+  deliveries: number
+}
+
+/** A delivery that this node holds, with what it needs to be attempted. */
+export interface LeasedDelivery extends DeliveryKey {
+  /** Scheduled attempts made so far: the position in the schedule, and with the owner the fencing token. */
+  tries: number
+  leaseUntil: number
+  eventType: string
+  contentType: string
+  receivedAt: number
+  payload: Uint8Array
+}
+
+export interface ClaimRequest {
+  lease: Lease
+  now: number
+  /** Deliveries to take at most, in all and of one endpoint. */
+  max: number
+  perEndpointMax: number
+  payloadBytesMax: number
+  /** Endpoints that have no room at this node at the moment. */
+  skip: readonly EndpointId[]
+}
+
+export interface Claimed {
+  deliveries: LeasedDelivery[]
+  /** When something else will be due, as far as this store knows; null when nothing waits. May be in the past. */
+  nextDueAt: number | null
+}
+
+/** The end of one attempt. */
+export interface Settlement {
+  key: DeliveryKey
+  /** The lease under which the attempt ran. When it was lost meanwhile, the delivery is left alone. */
+  owner: string
+  tries: number
+  /** Null when no attempt was made: the delivery is put back or cancelled. */
+  attempt: SettledAttempt | null
+  /** `pending` counts as a scheduled try when there was an attempt. */
+  to: { state: 'pending'; dueAt: number } | { state: Exclude<DeliveryState, 'pending' | 'leased'>; at: number }
+  endpoint: EndpointEffect | null
+}
+
+export interface SettledAttempt {
+  id: AttemptId
+  url: string
+  at: number
+  trigger: Trigger
+  outcome: AttemptOutcome
+  statusCode: number | null
+  error: string | null
+  durationMs: number
+  response: string | null
+}
+
+/** What an attempt means for its endpoint; done in the same transaction. */
+export type EndpointEffect = {
+  /** `failing` starts a run of failures unless one is under way, `healthy` ends it. */
+  health: 'healthy' | 'failing' | null
+  /** With `failing`: disable it when the run began at this time or before. */
+  disableIfFailingSince: number | null
+  /** Disable it now. */
+  disable: DisabledReason | null
+  /** No delivery to it is claimed before this time. */
+  pausedUntil: number | null
+}
+
+export interface Settled {
+  /** False when the lease was lost: the attempt is on record, the delivery is another node's. */
+  held: boolean
+  /** Number of the attempt; 0 when there was none. */
+  number: number
+  outcome: AttemptOutcome | null
+  /** The endpoint's row changed, so caches must forget it. `disabled` says that it was disabled just now. */
+  endpointChanged: boolean
+  disabled: DisabledReason | null
+}
+
+export interface Queue {
+  /** Stores messages, deliveries and idempotency records: all of `acceptances`, or none. */
+  accept(acceptances: readonly Acceptance[]): Promise<Accepted[]>
+  /** Takes due deliveries; nobody else sees them until the lease ends. Endpoints take turns, first attempts go first. */
+  claim(request: ClaimRequest): Promise<Claimed>
+  /** Writes the attempt and what happens next. */
+  settle(settlement: Settlement): Promise<Settled>
+  /** Prolongs leases that `lease.owner` still holds; returns the keys whose lease was lost. */
+  renew(held: readonly (DeliveryKey & { tries: number })[], lease: Lease): Promise<DeliveryKey[]>
+  /** Gives leases back untried; they are due at `dueAt`. */
+  release(held: readonly (DeliveryKey & { tries: number })[], owner: string, dueAt: number): Promise<void>
+  /**
+   * Makes deliveries due whose lease ended (at most `max` of them), and repairs lanes that lost sight of a due
+   * delivery. Returns how many it found.
+   */
+  sweep(now: number, max: number): Promise<{ expired: number; repaired: number }>
+  /** Adds a manual attempt of a delivery, due now; null when the message has no such delivery. */
+  requestManualAttempt(key: Omit<DeliveryKey, 'run'>, now: number): Promise<{ run: number } | null>
+  /** Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. */
+  cancelWaiting(appId: AppId, endpointId: EndpointId, max: number): Promise<number>
+  /** Waiting deliveries of the whole store, and when the oldest one that is due now became so. */
+  backlog(now: number): Promise<{ pending: number; oldestDueAt: number | null }>
+}
+
+export interface EndpointPage {
+  data: Endpoint[]
+  total: number
+}
+
+export interface Endpoints {
+  createEndpoint(endpoint: Endpoint): Promise<void>
+  /**
+   * Replaces the settings of a live endpoint, provided that it still is as it was at `unchangedSince` (its `updatedAt`
+   * then): two changes at once must not undo each other. `failingSince` and `pausedUntil` are the store's own, and are
+   * reset by a new URL and by enabling it again.
+   */
+  updateEndpoint(endpoint: Endpoint, unchangedSince: number): Promise<'updated' | 'changed' | 'unknown'>
+  /** False when unknown or already deleted. Its deliveries and attempts stay on record. */
+  deleteEndpoint(appId: AppId, id: EndpointId, now: number): Promise<boolean>
+  getEndpoint(appId: AppId, id: EndpointId): Promise<Endpoint | null>
+  /** All live endpoints of an application, oldest first. */
+  endpointsOf(appId: AppId): Promise<Endpoint[]>
+  listEndpoints(query: { appId: AppId; limit: number; offset: number; disabled: boolean | null }): Promise<EndpointPage>
+}
+
+export interface Messages {
+  getMessage(appId: AppId, id: MessageId): Promise<MessageInfo | null>
+  /** Null when the message is unknown or its payload was removed. */
+  getPayload(appId: AppId, id: MessageId): Promise<{ payload: Uint8Array; contentType: string } | null>
+  deliveriesOf(appId: AppId, id: MessageId): Promise<DeliveryInfo[]>
+  /** Newest first. */
+  attemptsOfMessage(query: { appId: AppId; msgId: MessageId; limit: number }): Promise<Attempt[]>
+  attemptsOfEndpoint(query: {
+    appId: AppId
+    endpointId: EndpointId
+    limit: number
+    outcome: AttemptOutcome | null
+  }): Promise<Attempt[]>
+}
+
+export interface Retention {
+  /** Removes one small step of attempts made before `before`; returns how many. Zero means that none is left. */
+  pruneAttempts(before: number, max: number): Promise<number>
+  /** Removes payloads that expired before `now` and whose deliveries are all final; likewise idempotency records. */
+  prunePayloads(now: number, max: number): Promise<number>
+  pruneIdempotency(now: number, max: number): Promise<number>
+}
+
+export interface Store extends Queue, Endpoints, Messages, Retention, AsyncDisposable {
+  /** Null when the store answers and its schema is current, otherwise what is wrong. */
+  problem(): Promise<string | null>
+  /** A secret of the installation, made by `create` the first time it is asked for. */
+  secret(name: string, create: () => string): Promise<string>
+}
