@@ -89,7 +89,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     owner,
     concurrency: config.dispatchConcurrency,
     endpointConcurrency: config.endpointConcurrency,
-    carryOut: (delivery) => carryOut(outbound, delivery),
+    carryOut: (delivery, succeeded) => carryOut(outbound, delivery, succeeded),
     onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
   })
   const inbound: InboundContext = {

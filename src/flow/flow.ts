@@ -61,10 +61,18 @@ export async function ingestToAll(context: InboundContext, request: RawRequest, 
 
 export type OutboundContext = DeliverContext & RecordContext
 
-/** One attempt of a delivery that this node holds, and its record. A manual attempt is made even if the endpoint is disabled. */
-export async function carryOut(context: OutboundContext, delivery: LeasedDelivery): Promise<Recorded> {
+/**
+ * One attempt of a delivery that this node holds, and its record. A manual attempt is made even if the endpoint is
+ * disabled. `succeeded` is called between the two when the destination has taken it.
+ */
+export async function carryOut(
+  context: OutboundContext,
+  delivery: LeasedDelivery,
+  succeeded: () => void,
+): Promise<Recorded> {
   const endpoint = await context.cache.get(delivery.appId, delivery.endpointId)
   if (endpoint === null || (endpoint.disabled && delivery.run === 0)) return cancel(context, delivery)
   const tried = await deliver(context, delivery, endpoint)
+  if (tried.outcome.kind === 'accepted') succeeded()
   return record(context, delivery, endpoint, tried)
 }

@@ -108,7 +108,7 @@ function collectMethods(app: FastifyInstance): () => void {
   const methodsOf = new Map<string, Set<HTTPMethods>>()
   app.addHook('onRoute', ({ url, method }) => {
     const methods = methodsOf.get(url) ?? new Set()
-    for (const one of [method].flat()) methods.add(one as HTTPMethods)
+    for (const one of [method].flat()) methods.add(one)
     methodsOf.set(url, methods)
   })
   return () => {

@@ -29,8 +29,8 @@ export interface DispatcherOptions {
   /** Attempts in flight, of the node and of one endpoint. */
   concurrency: number
   endpointConcurrency: number
-  /** Makes one attempt and records it. */
-  carryOut: (delivery: LeasedDelivery) => Promise<Recorded>
+  /** Makes one attempt and records it; `succeeded` is called when the destination has it, before that is on record. */
+  carryOut: (delivery: LeasedDelivery, succeeded: () => void) => Promise<Recorded>
   onTrouble: (doing: string, error: unknown) => void
 }
 
@@ -107,7 +107,7 @@ export class Dispatcher implements Handoff, Service {
   noteDue(at: number): void {
     if (this.#nextDueAt !== null && this.#nextDueAt <= at) return
     this.#nextDueAt = at
-    this.#wakeUp()
+    this.#wake?.()
   }
 
   // ---- lanes taking turns ---------------------------------------------------------------------------------------
@@ -222,24 +222,41 @@ export class Dispatcher implements Handoff, Service {
   async #attempt(lane: Lane, delivery: LeasedDelivery): Promise<void> {
     lane.inFlight++
     this.#inFlight++
+    let holdsSlot = true
+    const freeSlot = () => {
+      if (!holdsSlot) return
+      holdsSlot = false
+      lane.inFlight--
+      this.#inFlight--
+      this.#queue(lane)
+    }
+    lane.unrecorded++
     let recorded: Recorded | null = null
     try {
-      recorded = await this.#options.carryOut(delivery)
+      // After a success the next attempt need not wait for the commit. After anything else it does: the record may
+      // pause or disable the endpoint.
+      recorded = await this.#options.carryOut(delivery, freeSlot)
     } catch (error) {
       // Its outcome is not on record. The lease ends by itself, and the delivery becomes due again.
       this.#options.onTrouble('carry out a delivery', error)
     }
-    lane.inFlight--
-    this.#inFlight--
+    lane.unrecorded--
     this.#letGo(delivery)
     if (recorded !== null) {
       lane.isSuspect = recorded.gotNoAnswer
       if (recorded.dueAgainAt !== null) this.noteDue(recorded.dueAgainAt)
       if (recorded.endpointChanged) await this.#giveBackIfPaused(lane)
     }
-    this.#queue(lane)
+    freeSlot()
     this.#dropIfEmpty(lane)
-    if (this.#skipped.has(lane.endpointId) || (this.#nextDueAt ?? Infinity) <= this.#options.clock.now()) this.#wakeUp()
+    this.#claimIfRoom(lane)
+  }
+
+  /** Asks for more once half of what a full lane held is done: few claims with much in them. */
+  #claimIfRoom(lane: Lane): void {
+    if (!this.#skipped.has(lane.endpointId) || lane.size > this.#claimCapacity(lane) / 2) return
+    this.#skipped.delete(lane.endpointId)
+    this.noteDue(this.#options.clock.now())
   }
 
   #letGo(delivery: LeasedDelivery): void {
@@ -266,34 +283,44 @@ export class Dispatcher implements Handoff, Service {
 
   // ---- what is due in the store ---------------------------------------------------------------------------------
 
-  #wakeUp(): void {
-    this.#wake?.()
-  }
-
   /** Claims what is due, as soon as it is due and there is room. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
+    const wakeUp = () => this.#wake?.()
+    signal.addEventListener('abort', wakeUp)
     while (!signal.aborted) {
       const now = clock.now()
       const room = this.#roomForClaim()
       const isDue = this.#nextDueAt !== null && this.#nextDueAt <= now
       if (isDue && room > 0) {
         const claimed = await this.#claim(now, room)
-        if (claimed === 0) await pause(clock, EMPTY_CLAIM_PAUSE_MS, signal)
+        const isStillDue = this.#nextDueAt !== null && this.#nextDueAt <= now
+        if (claimed === 0 && isStillDue) await pause(clock, EMPTY_CLAIM_PAUSE_MS, signal)
         continue
       }
       // The poll is the truth; the due time and the wake-ups only make it earlier.
       const untilDue = this.#nextDueAt === null || isDue ? LIMITS.claimPollMs : this.#nextDueAt - now
-      await this.#sleepOrWake(Math.min(untilDue, LIMITS.claimPollMs), signal)
+      await this.#sleepUntilWoken(Math.min(untilDue, LIMITS.claimPollMs))
       if (clock.now() - now >= LIMITS.claimPollMs) this.#nextDueAt = clock.now()
     }
+    signal.removeEventListener('abort', wakeUp)
   }
 
-  async #sleepOrWake(ms: number, signal: AbortSignal): Promise<void> {
-    const woken = new AbortController()
-    this.#wake = () => woken.abort()
-    await pause(this.#options.clock, ms, AbortSignal.any([signal, woken.signal]))
+  async #sleepUntilWoken(ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.clock.after(ms, resolve)
+      this.#wake = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
     this.#wake = null
+  }
+
+  /** What a claim may fill a lane up to. */
+  #claimCapacity(lane: Lane): number {
+    const { cache, endpointConcurrency } = this.#options
+    return Math.min(laneCapacity(lane.settings(cache)?.rateLimit ?? null), 4 * endpointConcurrency)
   }
 
   /** No more than twice what can be in flight: what is leased should start before its lease ends. */
@@ -303,12 +330,10 @@ export class Dispatcher implements Handoff, Service {
   }
 
   async #claim(now: number, max: number): Promise<number> {
-    const { queue, endpointConcurrency, cache } = this.#options
+    const { queue, endpointConcurrency } = this.#options
     this.#skipped.clear()
-    for (const lane of this.#lanes.values()) {
-      const capacity = Math.min(laneCapacity(lane.settings(cache)?.rateLimit ?? null), 2 * endpointConcurrency)
-      if (lane.size >= capacity) this.#skipped.add(lane.endpointId)
-    }
+    for (const lane of this.#lanes.values())
+      if (lane.size >= this.#claimCapacity(lane)) this.#skipped.add(lane.endpointId)
     // Until the answer is here, anything noted as due is news.
     this.#nextDueAt = null
     const { deliveries, nextDueAt } = await queue.claim({
@@ -359,13 +384,13 @@ export class Dispatcher implements Handoff, Service {
   /** Starts nothing any more, puts back what waits, and lets what is in flight finish, until `deadline` (ms, `performance.now`). */
   async drain(deadline: number): Promise<void> {
     this.#stopping = true
-    this.#wakeUp()
+    this.#wake?.()
     try {
       for (const lane of this.#lanes.values()) await this.#giveBack(lane.drain(), this.#options.clock.now())
     } catch (error) {
       this.#options.onTrouble('put deliveries back', error)
     }
-    while (this.#inFlight > 0 && performance.now() < deadline)
+    while (this.#held.size > 0 && performance.now() < deadline)
       await new Promise((resolve) => setTimeout(resolve, SHUTDOWN_POLL_MS))
   }
 }

@@ -13,7 +13,10 @@ export class Lane {
   readonly firsts = new Fifo<LeasedDelivery>()
   readonly retries = new Fifo<LeasedDelivery>()
   readonly pacer = new Pacer()
+  /** Attempts under way. */
   inFlight = 0
+  /** Attempts under way, or over and about to be recorded. */
+  unrecorded = 0
   /** Room promised to deliveries that are being committed. */
   reserved = 0
   /** It stands in the line of lanes that want a turn. */
@@ -33,7 +36,7 @@ export class Lane {
   }
 
   get size(): number {
-    return this.waiting + this.inFlight + this.reserved
+    return this.waiting + this.unrecorded + this.reserved
   }
 
   push(delivery: LeasedDelivery): void {
