@@ -48,8 +48,7 @@ export function createHttpDriver(options: HttpDriverOptions): Driver {
     name: 'http',
     deliver(request) {
       const target = targetOf(request.endpoint)
-      const refusal = options.guard.refusesUrl(target.url)
-      if (refusal !== null) return Promise.resolve({ kind: 'unreachable', error: `blocked: ${refusal}` })
+      if (target.refusal !== null) return Promise.resolve({ kind: 'unreachable', error: `blocked: ${target.refusal}` })
       return new Promise((resolve) => {
         const exchange = new Exchange(request, target, options.clock, resolve)
         agent.dispatch(
@@ -72,14 +71,16 @@ export function createHttpDriver(options: HttpDriverOptions): Driver {
 interface Target {
   url: URL
   path: string
+  /** Why the guard forbids the URL, whatever its name resolves to. */
+  refusal: string | null
   /** Names and values in turn, as undici takes them. */
   headers: string[]
 }
 
-function prepare(endpoint: Endpoint, { userAgent }: HttpDriverOptions): Target {
+function prepare(endpoint: Endpoint, { guard, userAgent }: HttpDriverOptions): Target {
   const url = new URL(endpoint.url)
   const headers = ['user-agent', userAgent, 'accept', '*/*', ...Object.entries(endpoint.headers).flat()]
-  return { url, path: url.pathname + url.search, headers }
+  return { url, path: url.pathname + url.search, refusal: guard.refusesUrl(url), headers }
 }
 
 function headersOf(

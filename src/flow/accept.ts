@@ -5,6 +5,7 @@
  */
 import type { Endpoint } from '../domain/endpoint.ts'
 import type { AppId, Ids, MessageId } from '../domain/ids.ts'
+import type { InboxMessage } from '../domain/inbox.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Acceptance, LeasedDelivery, Queue } from '../store/store.ts'
 import type { Observer } from './observe.ts'
@@ -39,6 +40,8 @@ export interface NewEvent {
   eventId: string | null
   body: Uint8Array
   idempotency: { scope: string; key: string } | null
+  /** The inbox message that it announces. */
+  inbox: InboxMessage | null
   endpoints: readonly Endpoint[]
 }
 
@@ -76,6 +79,7 @@ export async function accept(context: AcceptContext, event: NewEvent, now: numbe
       dueAt: Math.max(now, endpoint.pausedUntil ?? 0),
     })),
     idempotency: event.idempotency && { ...event.idempotency, expiresAt: now + context.messageRetentionMs },
+    inbox: event.inbox,
   }
 
   const accepted = await queue.accept([acceptance]).catch((error: unknown) => {

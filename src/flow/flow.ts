@@ -44,7 +44,7 @@ export async function ingestTo(
   const endpoints = wants(endpoint, { eventType: event.eventType, channels: null }) ? [endpoint] : []
   const idempotency =
     event.idempotencyKey === null ? null : { scope: `ingest/${endpointId}`, key: event.idempotencyKey }
-  return accept(context, { ...event, appId, channels: null, eventId: null, idempotency, endpoints }, now)
+  return accept(context, { ...event, appId, channels: null, eventId: null, idempotency, inbox: null, endpoints }, now)
 }
 
 /** An event for every endpoint of the application that wants its type. Throws `validation` or a 503. */
@@ -56,7 +56,7 @@ export async function ingestToAll(context: InboundContext, request: RawRequest, 
   const now = context.clock.now()
   const endpoints = route(candidates, { eventType: event.eventType, channels: null })
   const idempotency = event.idempotencyKey === null ? null : { scope: 'ingest', key: event.idempotencyKey }
-  return accept(context, { ...event, appId, channels: null, eventId: null, idempotency, endpoints }, now)
+  return accept(context, { ...event, appId, channels: null, eventId: null, idempotency, inbox: null, endpoints }, now)
 }
 
 export type OutboundContext = DeliverContext & RecordContext

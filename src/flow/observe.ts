@@ -9,6 +9,15 @@ import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
 import type { Logger } from '../lib/log.ts'
 import type { LeasedDelivery, SettledAttempt } from '../store/store.ts'
 
+/** What is told of a request to `/webhook`: refused ones are never duplicates. */
+export interface InboxLine {
+  message_id?: string
+  dup: boolean
+  result: (typeof INBOX_RESULTS)[number]
+}
+
+const INBOX_RESULTS = ['created', 'duplicate', 'invalid_signature', 'validation_error', 'error'] as const
+
 export interface Observer {
   /** `path` is the URL's path for the log, `route` the pattern for the label. */
   requestServed(served: {
@@ -18,8 +27,8 @@ export interface Observer {
     route: string
     status: number
     latencyMs: number
-    /** What a route adds to its line. */
-    extra: Readonly<Record<string, unknown>> | null
+    /** Of a request to `/webhook`. */
+    inbox: InboxLine | null
   }): void
   accepted(what: { duplicate: boolean; deliveries: number }): void
   attempted(what: { delivery: LeasedDelivery; attempt: SettledAttempt; number: number; held: boolean }): void
@@ -47,6 +56,12 @@ export function createObserver(log: Logger, registry: Registry): Observer {
     name: 'request_latency_ms',
     help: 'Time to answer a request, in milliseconds',
     buckets: LATENCY_BUCKETS_MS,
+    registers,
+  })
+  const webhooks = new Counter({
+    name: 'webhook_requests_total',
+    help: 'Requests to /webhook by what became of them',
+    labelNames: ['result'] as const,
     registers,
   })
   const accepted = new Counter({
@@ -113,21 +128,23 @@ export function createObserver(log: Logger, registry: Registry): Observer {
   })
   for (const outcome of ['success', 'failed_attempt', 'failure'] satisfies AttemptOutcome[])
     attempts.inc({ outcome }, 0)
+  for (const result of INBOX_RESULTS) webhooks.inc({ result }, 0)
   for (const status of ['queued', 'filtered', 'duplicate']) accepted.inc({ status }, 0)
 
   return {
-    requestServed({ requestId, method, path, route, status, latencyMs, extra }) {
+    requestServed({ requestId, method, path, route, status, latencyMs, inbox }) {
       requests.inc({ path: route, status })
       requestLatency.observe(latencyMs)
+      if (inbox !== null) webhooks.inc({ result: inbox.result })
       const line = {
         request_id: requestId,
         method,
         path,
         status,
         latency_ms: Math.round(latencyMs * 1_000) / 1_000,
-        ...extra,
+        ...inbox,
       }
-      if (status >= 500) log.error(line, 'request')
+      if (status >= 500 || inbox?.result === 'invalid_signature') log.error(line, 'request')
       else log.info(line, 'request')
     },
     accepted({ duplicate, deliveries }) {

@@ -4,7 +4,7 @@ import type { Config, Secrets } from '../config.ts'
 import type { AddressGuard } from '../destinations/guard.ts'
 import type { Ids } from '../domain/ids.ts'
 import type { InboundContext } from '../flow/flow.ts'
-import type { Observer } from '../flow/observe.ts'
+import type { InboxLine, Observer } from '../flow/observe.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
 
@@ -30,9 +30,11 @@ declare module 'fastify' {
     management?: boolean
     /** The handler wants the body's bytes; its schema is for the document only. */
     rawBody?: boolean
+    /** Its answers are counted by result, and its log lines say more. */
+    inbox?: boolean
   }
   interface FastifyRequest {
-    /** What the route adds to the request's log line. */
-    logExtra: Record<string, unknown> | null
+    /** What `/webhook` adds to the request's log line. */
+    inboxLine: InboxLine | null
   }
 }

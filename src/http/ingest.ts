@@ -1,13 +1,11 @@
-import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Receipt } from '../flow/accept.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { ingestTo, ingestToAll } from '../flow/flow.ts'
-import type { RawRequest } from '../flow/receive.ts'
 import type { HttpContext } from './context.ts'
 import { Refusal, toId, ValidationRefusal } from './schemas.ts'
 import type { Server } from './server.ts'
-import { bodyOf } from './validation.ts'
+import { rawOf } from './validation.ts'
 
 const Queued = z.object({
   id: z.string().meta({ example: 'msg_2p1dTq0vAc3m5n7R9sXyZbCdEfG' }),
@@ -22,15 +20,6 @@ const EventTypeQuery = z.object({
 const AnyJson = z.unknown().describe('Any JSON; it is delivered byte for byte')
 
 const answers = { 202: Queued, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal }
-
-/** The request without the framework around it. */
-const raw = (request: FastifyRequest): RawRequest => ({
-  header(name) {
-    const value = request.headers[name]
-    return Array.isArray(value) ? value.join(', ') : value
-  },
-  body: bodyOf(request),
-})
 
 const answer = (receipt: Receipt): z.infer<typeof Queued> => ({
   id: receipt.messageId,
@@ -59,7 +48,7 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
     async (request, reply) => {
       const id = toId('ep', request.params.subscription_id)
       if (id === null) throw new GatewayError('subscription_not_found')
-      return reply.code(202).send(answer(await ingestTo(inbound, id, raw(request), request.query)))
+      return reply.code(202).send(answer(await ingestTo(inbound, id, rawOf(request), request.query)))
     },
   )
 
@@ -77,6 +66,6 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
         response: answers,
       },
     },
-    async (request, reply) => reply.code(202).send(answer(await ingestToAll(inbound, raw(request), request.query))),
+    async (request, reply) => reply.code(202).send(answer(await ingestToAll(inbound, rawOf(request), request.query))),
   )
 }

@@ -24,6 +24,7 @@ export async function useOpenApi(app: FastifyInstance): Promise<void> {
       tags: [
         { name: 'subscriptions', description: 'Where events go' },
         { name: 'ingest', description: 'Events in' },
+        { name: 'inbox', description: 'Signed messages, stored exactly once' },
         { name: 'deliveries', description: 'What became of them' },
         { name: 'operation', description: 'Probes and metrics' },
       ],

@@ -14,6 +14,7 @@ import { useManagementKeys } from './auth.ts'
 import type { HttpContext } from './context.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { bodyFor, toGatewayError, useErrors } from './errors.ts'
+import { inboxRoutes } from './inbox.ts'
 import { ingestRoutes } from './ingest.ts'
 import { useOpenApi } from './openapi.ts'
 import { probeRoutes } from './probes.ts'
@@ -59,6 +60,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
   await useOpenApi(app)
   await app.register(async (routes: Server) => {
     probeRoutes(routes, context)
+    inboxRoutes(routes, context)
     subscriptionRoutes(routes, context)
     ingestRoutes(routes, context)
     deliveryRoutes(routes, context)
@@ -82,7 +84,7 @@ function requestIds(): (request: IncomingMessage) => string {
 }
 
 function useRequestLog(app: FastifyInstance, { observer }: HttpContext): void {
-  app.decorateRequest('logExtra', null)
+  app.decorateRequest('inboxLine', null)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     done()
@@ -97,7 +99,7 @@ function useRequestLog(app: FastifyInstance, { observer }: HttpContext): void {
       route: request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched'),
       status: reply.statusCode,
       latencyMs: reply.elapsedTime,
-      extra: request.logExtra,
+      inbox: request.routeOptions.config.inbox === true ? (request.inboxLine ?? { dup: false, result: 'error' }) : null,
     })
     done()
   })

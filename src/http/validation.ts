@@ -5,7 +5,8 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { GatewayError, type Issue } from '../domain/errors.ts'
-import { parseJson } from '../flow/receive.ts'
+import { parseJson, type RawRequest } from '../flow/receive.ts'
+import { toIssues } from '../flow/validate.ts'
 
 const PARTS = [
   ['params', 'path'],
@@ -48,12 +49,11 @@ const NO_BYTES = Buffer.alloc(0)
 /** The body's bytes, as they came. */
 export const bodyOf = (request: FastifyRequest): Buffer => (Buffer.isBuffer(request.body) ? request.body : NO_BYTES)
 
-function toIssues(issue: z.core.$ZodIssue, part: string, given: unknown): Issue[] {
-  const loc = [part, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))]
-  const isMissing = issue.code === 'invalid_type' && valueAt(given, issue.path) === undefined
-  if (isMissing) return [{ loc, msg: 'Field required', type: 'missing' }]
-  return [{ loc, msg: issue.message, type: issue.code === 'custom' ? 'value_error' : issue.code }]
-}
-
-const valueAt = (value: unknown, path: readonly PropertyKey[]): unknown =>
-  path.reduce<unknown>((at, step) => (at as Record<PropertyKey, unknown> | undefined | null)?.[step], value)
+/** The request without the framework around it. */
+export const rawOf = (request: FastifyRequest): RawRequest => ({
+  header(name) {
+    const value = request.headers[name]
+    return Array.isArray(value) ? value.join(', ') : value
+  },
+  body: bodyOf(request),
+})

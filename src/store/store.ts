@@ -11,6 +11,7 @@ import type { Attempt, AttemptOutcome, Trigger } from '../domain/attempt.ts'
 import type { DeliveryInfo, DeliveryKey, DeliveryState } from '../domain/delivery.ts'
 import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
 import type { AppId, AttemptId, EndpointId, MessageId } from '../domain/ids.ts'
+import type { InboxMessage, InboxQuery, InboxStats } from '../domain/inbox.ts'
 import type { Message, MessageInfo } from '../domain/message.ts'
 
 /** A node's temporary, exclusive right to a delivery. */
@@ -30,6 +31,8 @@ export interface Acceptance {
   }[]
   /** Makes a repeat of the same key within the same scope return the first answer. */
   idempotency: { scope: string; key: string; expiresAt: number } | null
+  /** The inbox message that this one announces; once its `messageId` is known, everything here is a duplicate. */
+  inbox: InboxMessage | null
 }
 
 /** `duplicate`: nothing was stored; `messageId` and `deliveries` are those of the first time. */
@@ -175,6 +178,12 @@ export interface Messages {
   }): Promise<Attempt[]>
 }
 
+export interface Inbox {
+  /** Messages in the order of their instants, then of their ids; `total` counts all that match. */
+  listInbox(query: InboxQuery): Promise<{ data: InboxMessage[]; total: number }>
+  inboxStats(): Promise<InboxStats>
+}
+
 export interface Retention {
   /** Removes one small step of attempts made before `before`; returns how many. Zero means that none is left. */
   pruneAttempts(before: number, max: number): Promise<number>
@@ -183,7 +192,7 @@ export interface Retention {
   pruneIdempotency(now: number, max: number): Promise<number>
 }
 
-export interface Store extends Queue, Endpoints, Messages, Retention, AsyncDisposable {
+export interface Store extends Queue, Endpoints, Messages, Inbox, Retention, AsyncDisposable {
   /** Null when the store answers and its schema is current, otherwise what is wrong. */
   problem(): Promise<string | null>
   /** A secret of the installation, made by `create` the first time it is asked for. */

@@ -1,5 +1,6 @@
 import type { Accepted, Acceptance } from '../store.ts'
 import type { Database } from './database.ts'
+import { insertInbox } from './inbox.ts'
 import { addToLane } from './lanes.ts'
 
 /** Stores each message with its deliveries and its idempotency record, unless it was stored before. */
@@ -7,9 +8,11 @@ export function accept(db: Database, acceptances: readonly Acceptance[]): Accept
   return acceptances.map((acceptance) => acceptOne(db, acceptance))
 }
 
-function acceptOne(db: Database, { message, deliveries, idempotency }: Acceptance): Accepted {
-  const first = idempotency && firstAnswer(db, message.appId, idempotency)
-  const known = first ?? (message.eventId === null ? null : sameEvent(db, message.appId, message.eventId))
+function acceptOne(db: Database, { message, deliveries, idempotency, inbox }: Acceptance): Accepted {
+  const known =
+    (idempotency && firstAnswer(db, message.appId, idempotency)) ??
+    (message.eventId === null ? null : sameEvent(db, message.appId, message.eventId)) ??
+    (inbox && !insertInbox(db, inbox, message) ? sameInboxMessage(db, message.appId, inbox.messageId) : null)
   if (known !== null)
     return { duplicate: true, messageId: known.msg_id as Accepted['messageId'], deliveries: known.deliveries }
 
@@ -63,6 +66,14 @@ const firstAnswer = (db: Database, appId: string, record: { scope: string; key: 
     appId,
     record.scope,
     record.key,
+  ) ?? null
+
+const sameInboxMessage = (db: Database, appId: string, messageId: string) =>
+  db.get<Known>(
+    `SELECT msg_id, (SELECT count(*) FROM delivery d WHERE d.app_id = ? AND d.msg_id = m.msg_id AND d.run = 0) AS deliveries
+     FROM messages m WHERE message_id = ?`,
+    appId,
+    messageId,
   ) ?? null
 
 const sameEvent = (db: Database, appId: string, eventId: string) =>

@@ -49,6 +49,16 @@ export class Database {
     return this.#prepare(sql).all(...values) as T[]
   }
 
+  /** Runs queries that have to see the same state of the file. For readers: a writer is in a transaction anyway. */
+  snapshot<T>(work: () => T): T {
+    this.exec('BEGIN')
+    try {
+      return work()
+    } finally {
+      this.exec('COMMIT')
+    }
+  }
+
   exec(sql: string): void {
     this.connection.exec(sql)
   }

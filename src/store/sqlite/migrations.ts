@@ -155,6 +155,38 @@ CREATE TABLE idempotency (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 
+-- The inbox. The first six columns are what its users were promised; the others serve order, search and tracing.
+CREATE TABLE messages (
+  message_id TEXT PRIMARY KEY,
+  from_msisdn TEXT NOT NULL,
+  to_msisdn TEXT NOT NULL,
+  ts TEXT NOT NULL,
+  text TEXT,
+  created_at TEXT NOT NULL,
+  ts_key TEXT NOT NULL,
+  text_folded TEXT,
+  msg_id TEXT NOT NULL
+) STRICT;
+CREATE INDEX messages_ts ON messages (ts_key, message_id);
+CREATE INDEX messages_sender ON messages (from_msisdn, ts_key, message_id);
+
+-- Counts that are kept, so that nobody has to count ten million rows.
+CREATE TABLE inbox_sender (
+  from_msisdn TEXT PRIMARY KEY,
+  count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX inbox_sender_top ON inbox_sender (count DESC, from_msisdn);
+CREATE TABLE inbox_hour (
+  hour TEXT PRIMARY KEY,
+  count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE inbox_total (
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  messages INTEGER NOT NULL,
+  senders INTEGER NOT NULL
+) STRICT;
+INSERT INTO inbox_total (one, messages, senders) VALUES (1, 0, 0);
+
 INSERT INTO organization (id, created_at) VALUES ('${DEFAULT_ORG}', 0);
 INSERT INTO application (org_id, id, uid, name, created_at, updated_at)
   VALUES ('${DEFAULT_ORG}', '${DEFAULT_APP}', '${DEFAULT_APP_UID}', 'Default', 0, 0);

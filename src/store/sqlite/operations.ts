@@ -5,6 +5,7 @@ import { accept } from './accept.ts'
 import { claim } from './claim.ts'
 import type { Database } from './database.ts'
 import { createEndpoint, deleteEndpoint, endpointsOf, getEndpoint, listEndpoints, updateEndpoint } from './endpoints.ts'
+import { inboxStats, listInbox } from './inbox.ts'
 import { cancelWaiting, release, renew, requestManualAttempt, sweep } from './leases.ts'
 import { attemptsOfEndpoint, attemptsOfMessage, deliveriesOf, getMessage, getPayload } from './messages.ts'
 import { SCHEMA_VERSION } from './migrations.ts'
@@ -38,6 +39,8 @@ export const READS = {
   deliveriesOf,
   attemptsOfMessage,
   attemptsOfEndpoint,
+  listInbox,
+  inboxStats,
   backlog,
   problem,
 }

@@ -2,7 +2,7 @@ import { LIMITS } from '../../domain/limits.ts'
 import type { Store } from '../store.ts'
 import type { Database } from './database.ts'
 import type { READS, WRITES } from './operations.ts'
-import { type OnBatch, ThreadClient } from './thread-client.ts'
+import { type OnBatch, ThreadClient, type ThreadClientOptions } from './thread-client.ts'
 
 export interface SqliteOptions {
   /** Path of the database file; its directory is created. */
@@ -16,33 +16,44 @@ export interface SqliteOptions {
 type Remote<O> = O extends (db: Database, ...args: infer A) => infer R ? (...args: A) => Promise<R> : never
 
 /**
- * The embedded store: one SQLite file, one thread that writes, two that read. The second reader is for lists and
- * searches, so that a slow one never delays the point reads that deliveries wait for.
+ * The embedded store: one SQLite file, one thread that writes, three that read: points, which deliveries wait for,
+ * lists, and searches, so that the slow never delay the fast. Lists and searches run at a lower priority.
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   await using stack = new AsyncDisposableStack()
-  const open = async (role: 'writer' | 'reader') => {
-    const client = await ThreadClient.open({
-      role,
-      path: options.path,
-      waitingMax: role === 'writer' ? LIMITS.writesWaitingMax : LIMITS.readsWaitingMax,
-      timeoutMs: role === 'writer' ? LIMITS.writeTimeoutMs : LIMITS.readTimeoutMs,
-      batchesInFlight: role === 'writer' ? 2 : 1,
-      batchMax: role === 'writer' ? 512 : 16,
-      onBatch: role === 'writer' ? (options.onBatch ?? (() => {})) : () => {},
-      onDeath: options.onDeath ?? (() => {}),
-    })
+  const onDeath = options.onDeath ?? (() => {})
+  const open = async (thread: Omit<ThreadClientOptions, 'path' | 'onDeath'>) => {
+    const client = await ThreadClient.open({ ...thread, path: options.path, onDeath })
     stack.defer(() => client.close())
     return client
   }
-  const writer = await open('writer')
-  const points = await open('reader')
-  const lists = await open('reader')
+  const writer = await open({
+    role: 'writer',
+    isPatient: false,
+    waitingMax: LIMITS.writesWaitingMax,
+    timeoutMs: LIMITS.writeTimeoutMs,
+    // Two keep the writer busy while the answers of the first are handed out.
+    batchesInFlight: 2,
+    batchMax: 512,
+    onBatch: options.onBatch ?? (() => {}),
+  })
+  const reader = {
+    role: 'reader',
+    waitingMax: LIMITS.readsWaitingMax,
+    timeoutMs: LIMITS.readTimeoutMs,
+    batchesInFlight: 1,
+    onBatch: () => {},
+  } as const
+  const points = await open({ ...reader, isPatient: false, batchMax: 16 })
+  const lists = await open({ ...reader, isPatient: true, batchMax: 1 })
+  const searches = await open({ ...reader, isPatient: true, batchMax: 1 })
 
   const write = <N extends keyof typeof WRITES>(name: N) =>
     ((...args: unknown[]) => writer.call([name, ...args])) as Remote<(typeof WRITES)[N]>
   const read = <N extends keyof typeof READS>(thread: ThreadClient, name: N) =>
     ((...args: unknown[]) => thread.call([name, ...args])) as Remote<(typeof READS)[N]>
+  const listInbox = read(lists, 'listInbox')
+  const searchInbox = read(searches, 'listInbox')
   const writeSecret = write('secret')
 
   const owned = stack.move()
@@ -68,6 +79,8 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     deliveriesOf: read(points, 'deliveriesOf'),
     problem: read(points, 'problem'),
     listEndpoints: read(lists, 'listEndpoints'),
+    listInbox: (query) => (query.q === null ? listInbox(query) : searchInbox(query)),
+    inboxStats: read(lists, 'inboxStats'),
     attemptsOfMessage: read(lists, 'attemptsOfMessage'),
     attemptsOfEndpoint: read(lists, 'attemptsOfEndpoint'),
     backlog: read(lists, 'backlog'),

@@ -21,7 +21,7 @@ export interface ThreadClientOptions extends ThreadOptions {
   /** Calls that may wait; more are refused. */
   waitingMax: number
   timeoutMs: number
-  /** Batches on their way at once. Two keep the thread busy while the answers of the first are handed out. */
+  /** Batches on their way at once, and calls in one of them. */
   batchesInFlight: number
   batchMax: number
   onBatch: OnBatch
@@ -43,7 +43,7 @@ export class ThreadClient {
 
   /** Starts the thread and waits until it has opened the file; rejects with one line when it cannot. */
   static async open(options: ThreadClientOptions): Promise<ThreadClient> {
-    const workerData: ThreadOptions = { role: options.role, path: options.path }
+    const workerData: ThreadOptions = { role: options.role, path: options.path, isPatient: options.isPatient }
     const worker = new Worker(new URL(`./thread.${EXTENSION}`, import.meta.url), { workerData, name: options.role })
     await new Promise<void>((resolve, reject) => {
       worker.once('error', reject)

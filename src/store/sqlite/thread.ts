@@ -2,6 +2,8 @@
  * A thread that owns one connection. The writer runs each batch it is sent as one transaction; a reader answers one
  * question after the other. Nothing here waits for anything but the disk.
  */
+import { readlinkSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { type Database, UnusableDatabase, isFileTrouble, openReader, openWriter } from './database.ts'
 import { takeOverLeases } from './leases.ts'
@@ -10,6 +12,8 @@ import { type Operations, READS, WRITES } from './operations.ts'
 export interface ThreadOptions {
   role: 'writer' | 'reader'
   path: string
+  /** It yields the processor to the other threads: what it does may take longer than what they do. */
+  isPatient: boolean
 }
 
 /** One operation and its arguments. */
@@ -24,7 +28,8 @@ export type FromThread = { opened: true } | { failed: string } | { replies: Repl
 export type ToThread = { calls: Call[] } | { close: true }
 
 const port = parentPort!
-const { role, path } = workerData as ThreadOptions
+const { role, path, isPatient } = workerData as ThreadOptions
+if (isPatient) lowerPriority()
 
 try {
   if (role === 'writer') {
@@ -43,6 +48,16 @@ try {
 } catch (error) {
   const message = error instanceof UnusableDatabase ? error.message : `${path} cannot be opened: ${String(error)}`
   port.postMessage({ failed: message } satisfies FromThread)
+}
+
+/** Linux keeps a priority for each thread; elsewhere it is the process's, and stays as it is. */
+function lowerPriority(): void {
+  try {
+    const thread = Number(readlinkSync('/proc/thread-self').split('/').at(-1))
+    setPriority(thread, constants.priority.PRIORITY_LOW)
+  } catch {
+    // Without it, everything works all the same.
+  }
 }
 
 function serve(db: Database, answer: (calls: Call[]) => Reply[], afterwards?: () => void): void {
