@@ -6,9 +6,11 @@ import { createEndpointCache } from './cache/endpoint-cache.ts'
 import type { Config, Secrets } from './config.ts'
 import { createAddressGuard } from './destinations/guard.ts'
 import { createHttpDriver } from './destinations/http.ts'
+import { createSvixDriver } from './destinations/svix.ts'
 import { createIds } from './domain/ids.ts'
 import { LIMITS } from './domain/limits.ts'
 import { carryOut, type InboundContext, type OutboundContext } from './flow/flow.ts'
+import { prepareSvixEndpoint } from './flow/svix-endpoint.ts'
 import { createObserver, observeGauges } from './flow/observe.ts'
 import type { HttpContext } from './http/context.ts'
 import { VERSION } from './http/openapi.ts'
@@ -46,8 +48,8 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   await using stack = new AsyncDisposableStack()
 
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry })
   const observer = createObserver(log, registry)
+  collectDefaultMetrics({ register: registry })
   const ids = createIds({ now: () => clock.now(), randomBytes })
 
   const store = stack.use(
@@ -69,8 +71,14 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     }),
   )
 
+  const svix =
+    config.svix === null || secrets.svixToken === null
+      ? null
+      : stack.use(createSvixDriver({ ...config.svix, token: secrets.svixToken, clock }))
+  if (config.svix !== null) await prepareSvixEndpoint(store, config.svix, clock)
+
   const outbound: OutboundContext = {
-    drivers: { http, svix: null },
+    drivers: { http, svix },
     clock,
     deliveryTimeoutMs: config.deliveryTimeoutMs,
     queue: store,

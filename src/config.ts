@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { isJsonPointer } from './domain/json-pointer.ts'
 import { LIMITS } from './domain/limits.ts'
 import { NAMED_SCHEDULES } from './domain/retry-schedule.ts'
+import { svixAppProblem } from './domain/svix-id.ts'
 import { cidrProblem } from './destinations/guard.ts'
 import { parseDuration } from './lib/duration.ts'
 import { parseSize } from './lib/size.ts'
@@ -48,6 +50,19 @@ export function parseSchedule(text: string): readonly number[] | null {
   return waits.length <= LIMITS.retriesMax && waits.every((wait) => wait !== null) ? waits : null
 }
 
+const scheduleOf = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, ctx) => {
+      const schedule = parseSchedule(text)
+      if (schedule !== null) return schedule
+      ctx.addIssue(
+        `"${text}" is not a list of up to ${LIMITS.retriesMax} waits such as 10s,30s,1m, nor one of ${Object.keys(NAMED_SCHEDULES).join(', ')}, nor empty`,
+      )
+      return z.NEVER
+    })
+
 const list = z
   .string()
   .default('')
@@ -85,17 +100,7 @@ const Environment = z.object({
     'CRITICAL',
     'SILENT',
   ] as const),
-  RETRY_SCHEDULE: z
-    .string()
-    .default('10s,30s,1m,5m,15m')
-    .transform((text, ctx) => {
-      const schedule = parseSchedule(text)
-      if (schedule !== null) return schedule
-      ctx.addIssue(
-        `"${text}" is not a list of up to ${LIMITS.retriesMax} waits such as 10s,30s,1m, nor one of ${Object.keys(NAMED_SCHEDULES).join(', ')}, nor empty`,
-      )
-      return z.NEVER
-    }),
+  RETRY_SCHEDULE: scheduleOf('10s,30s,1m,5m,15m'),
   DELIVERY_TIMEOUT: duration('10s', '5m'),
   ENDPOINT_CONCURRENCY: integer(64, 1, 10_000),
   DISPATCH_CONCURRENCY: integer(512, 1, 10_000),
@@ -118,7 +123,38 @@ const Environment = z.object({
     }
   }),
   HTTPS_ONLY: oneOf('false', ['true', 'false', '1', '0'] as const).transform((text) => text === 'true' || text === '1'),
+  SVIX_TOKEN: z.string().default(''),
+  SVIX_SERVER_URL: z
+    .string()
+    .default('')
+    .superRefine((text, ctx) => {
+      const isHttp = URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+      if (text !== '' && !isHttp) ctx.addIssue(`"${text}" is not a URL that begins with https:// or http://`)
+    }),
+  SVIX_APP_ID: z
+    .string()
+    .default('')
+    .superRefine((text, ctx) => {
+      const problem = text.startsWith('/')
+        ? isJsonPointer(text)
+          ? null
+          : 'is not a JSON pointer'
+        : svixAppProblem(text)
+      if (text !== '' && problem !== null)
+        ctx.addIssue(`"${text}" ${problem}; a JSON pointer into the event begins with "/"`)
+    }),
+  SVIX_RETRY_SCHEDULE: scheduleOf('5s,30s,2m,10m,30m,1h,2h,4h,8h,12h,24h,24h,24h'),
   SIGNATURE_HEADERS: oneOf('both', ['both', 'webhook', 'svix'] as const),
+})
+
+/** What one variable demands of another. */
+const Settings = Environment.superRefine((env, ctx) => {
+  if (env.SVIX_TOKEN !== '' && env.SVIX_APP_ID === '')
+    ctx.addIssue({
+      code: 'custom',
+      path: ['SVIX_APP_ID'],
+      message: 'is needed with SVIX_TOKEN: an application id or uid, or a JSON pointer into the event such as /project',
+    })
 })
 
 /** Everything that can be set, as typed facts. Durations are milliseconds, sizes bytes. */
@@ -138,6 +174,15 @@ export interface Config {
   allowedSubnets: readonly string[]
   httpsOnly: boolean
   signatureHeaders: 'both' | 'webhook' | 'svix'
+  /** Null when notifications are not handed on to Svix. */
+  svix: SvixConfig | null
+}
+
+export interface SvixConfig {
+  /** Null: the SDK chooses by the token's region. */
+  serverUrl: string | null
+  app: { id: string } | { pointer: string }
+  retryScheduleMs: readonly number[]
 }
 
 /** Apart from the rest, so that nothing logs them along with it. */
@@ -146,6 +191,7 @@ export interface Secrets {
   apiKeys: readonly string[]
   /** Null when `WEBHOOK_SECRET` is not set: the inbox is not ready then. */
   webhookSecret: string | null
+  svixToken: string | null
 }
 
 /** What is wrong with the environment, a line for each variable. */
@@ -157,7 +203,7 @@ export class ConfigError extends Error {
 export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; secrets: Secrets } {
   // SIGNATURE_HEADERS may be written as the headers themselves.
   const given = { ...environment, SIGNATURE_HEADERS: environment['SIGNATURE_HEADERS']?.replace(/-\*$/, '') }
-  const parsed = Environment.safeParse(given)
+  const parsed = Settings.safeParse(given)
   if (!parsed.success)
     throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'))
   const env = parsed.data
@@ -178,8 +224,16 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       allowedSubnets: env.ALLOWED_SUBNETS,
       httpsOnly: env.HTTPS_ONLY,
       signatureHeaders: env.SIGNATURE_HEADERS,
+      svix:
+        env.SVIX_TOKEN === ''
+          ? null
+          : {
+              serverUrl: env.SVIX_SERVER_URL || null,
+              app: env.SVIX_APP_ID.startsWith('/') ? { pointer: env.SVIX_APP_ID } : { id: env.SVIX_APP_ID },
+              retryScheduleMs: env.SVIX_RETRY_SCHEDULE,
+            },
     },
-    secrets: { apiKeys: env.API_KEY, webhookSecret: env.WEBHOOK_SECRET === '' ? null : env.WEBHOOK_SECRET },
+    secrets: { apiKeys: env.API_KEY, webhookSecret: env.WEBHOOK_SECRET || null, svixToken: env.SVIX_TOKEN || null },
   }
 }
 

@@ -1,11 +1,11 @@
 import type { Outcome } from '../domain/delivery.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
-import type { MessageId } from '../domain/ids.ts'
+import type { Message } from '../domain/message.ts'
 
 /** What a driver is asked to hand over. */
 export interface DeliveryRequest {
   endpoint: Endpoint
-  message: { id: MessageId; eventType: string; contentType: string; payload: Uint8Array }
+  message: Pick<Message, 'id' | 'eventId' | 'eventType' | 'contentType' | 'receivedAt' | 'payload'>
   /** When this attempt starts, ms since the epoch. */
   at: number
   /** For the whole attempt, from resolving the name to the last byte. */

@@ -41,11 +41,14 @@ export type Outcome =
   /** It answered that there will never be anything here again (410). */
   | { kind: 'gone'; statusCode: number; response: string | null; error: string }
   /** It will never take this message, and says why. */
-  | { kind: 'rejected'; statusCode: number; response: string | null; error: string }
+  | { kind: 'rejected'; statusCode: number | null; response: string | null; error: string }
   /** No answer: DNS, connection, TLS, time-out, or an address that the guard forbids. */
   | { kind: 'unreachable'; error: string }
   /** The destination as a whole cannot take anything now; this costs the message no attempt. */
-  | { kind: 'deferred'; error: string; waitMs: number }
+  | { kind: 'deferred'; reason: DeferReason; error: string; waitMs: number }
+
+/** Why a destination as a whole takes nothing at the moment. */
+export type DeferReason = 'rate_limited' | 'credentials' | 'not_configured'
 
 /** What becomes of the delivery after an attempt. */
 export type Next =

@@ -43,6 +43,9 @@ export interface Endpoint {
   updatedAt: number
 }
 
+/** The endpoint that stands for the Svix destination. It is made from the configuration, not by the API. */
+export const SVIX_ENDPOINT = 'ep_00000000000000000000000svix' satisfies EndpointId
+
 /** The secrets that sign and verify at `now`, newest first. */
 export function activeSecrets(endpoint: Endpoint, now: number): string[] {
   const active: string[] = []

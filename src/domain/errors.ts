@@ -14,6 +14,8 @@ export const ERRORS = {
   method_not_allowed: { status: 405, detail: 'The route does not know this method.' },
   body_too_large: { status: 413, detail: 'The body is larger than MAX_BODY.' },
   bad_request: { status: 400, detail: 'The request could not be read.' },
+  request_timeout: { status: 408, detail: 'The request did not arrive in time.' },
+  headers_too_large: { status: 431, detail: 'The URL and headers are larger than 16 KB.' },
   not_ready: { status: 503, detail: 'The gateway is not ready.' },
   edit_conflict: { status: 409, detail: 'The subscription was changed by somebody else at the same time. Try again.' },
   webhook_secret_missing: { status: 503, detail: 'WEBHOOK_SECRET is not set, so no signature can be checked.' },

@@ -68,7 +68,8 @@ export function timestampKey(ts: string): string {
 }
 
 /**
- * The form in which texts are compared regardless of case. Upper and then lower case folds what has several lower-case
- * forms: `ß` and `ss`, `ς` and `σ`.
+ * The form in which texts are compared regardless of case. Lower, upper and lower case again folds what has several
+ * lower-case forms: `ẞ`, `ß` and `ss`, `ς` and `σ`. On the way some letters come apart (`ΐ`), hence the second NFC.
  */
-export const foldCase = (text: string): string => text.normalize('NFC').toUpperCase().toLowerCase().replaceAll('ς', 'σ')
+export const foldCase = (text: string): string =>
+  text.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ').normalize('NFC')

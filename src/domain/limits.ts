@@ -45,6 +45,10 @@ export const LIMITS = {
   /** Attempts shown with a delivery. */
   recentAttempts: 100,
   idempotencyKeyCharsMax: 256,
+  /** Events in one request to `/notifications`. */
+  notificationsMax: 1_000,
+  /** Payload bytes that Svix takes. */
+  svixPayloadBytesMax: 1_048_576,
   /** Waits in a retry schedule. */
   retriesMax: 100,
   customHeadersMax: 50,

@@ -53,47 +53,69 @@ export interface Receipt {
 
 /** Stores the event and its deliveries; rejects with a 503 of the catalogue when nothing was stored. */
 export async function accept(context: AcceptContext, event: NewEvent, now: number): Promise<Receipt> {
-  const { queue, handoff, ids, observer } = context
-  const leaseUntil = now + LIMITS.leaseMs
-  const bytes = event.body.byteLength
-  const reserved = event.endpoints.filter((endpoint) => handoff.reserve(endpoint, bytes))
-  const giveBack = () => {
-    for (const endpoint of reserved) handoff.unreserve(endpoint, bytes)
+  const [receipt] = await acceptAll(context, [event], now)
+  return receipt!
+}
+
+/** All of the events or none, in one transaction. One that is repeated among them is a duplicate like any other. */
+export async function acceptAll(context: AcceptContext, events: readonly NewEvent[], now: number): Promise<Receipt[]> {
+  const { queue, handoff, observer } = context
+  const offers = events.map((event) => offer(context, event, now))
+  const giveBack = ({ reserved, acceptance }: Offer) => {
+    for (const endpoint of reserved) handoff.unreserve(endpoint, acceptance.message.payload.byteLength)
   }
 
+  const receipts = await queue.accept(offers.map((one) => one.acceptance)).catch((error: unknown) => {
+    offers.forEach(giveBack)
+    throw error
+  })
+  receipts.forEach((receipt, i) => {
+    const one = offers[i]!
+    if (receipt.duplicate) giveBack(one)
+    else handOver(handoff, one, now)
+    observer.accepted({ duplicate: receipt.duplicate, deliveries: receipt.deliveries })
+  })
+  return receipts
+}
+
+/** An event as the store will get it, and the endpoints for whose deliveries there is room in memory. */
+interface Offer {
+  acceptance: Acceptance
+  reserved: readonly Endpoint[]
+  leaseUntil: number
+}
+
+function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEvent, now: number): Offer {
+  const reserved = event.endpoints.filter((endpoint) => handoff.reserve(endpoint, event.body.byteLength))
+  const lease = { owner: handoff.owner, until: now + LIMITS.leaseMs }
+  const expiresAt = now + messageRetentionMs
+  const { appId, eventId, eventType, channels, contentType, body: payload, idempotency, inbox } = event
   const acceptance: Acceptance = {
     message: {
-      appId: event.appId,
+      appId,
       id: ids.next('msg', now),
-      eventId: event.eventId,
-      eventType: event.eventType,
-      channels: event.channels,
-      contentType: event.contentType,
+      eventId,
+      eventType,
+      channels,
+      contentType,
       receivedAt: now,
-      expiresAt: now + context.messageRetentionMs,
-      payload: event.body,
+      expiresAt,
+      payload,
     },
     deliveries: event.endpoints.map((endpoint) => ({
       endpointId: endpoint.id,
-      lease: reserved.includes(endpoint) ? { owner: handoff.owner, until: leaseUntil } : null,
+      lease: reserved.includes(endpoint) ? lease : null,
       dueAt: Math.max(now, endpoint.pausedUntil ?? 0),
     })),
-    idempotency: event.idempotency && { ...event.idempotency, expiresAt: now + context.messageRetentionMs },
-    inbox: event.inbox,
+    idempotency: idempotency && { ...idempotency, expiresAt },
+    inbox,
   }
+  return { acceptance, reserved, leaseUntil: lease.until }
+}
 
-  const accepted = await queue.accept([acceptance]).catch((error: unknown) => {
-    giveBack()
-    throw error
-  })
-  const receipt = accepted[0]!
-  if (receipt.duplicate) giveBack()
-  else {
-    for (const endpoint of reserved) handoff.start(leased(acceptance, endpoint, leaseUntil))
-    if (reserved.length < event.endpoints.length) handoff.noteDue(now)
-  }
-  observer.accepted({ duplicate: receipt.duplicate, deliveries: receipt.deliveries })
-  return receipt
+function handOver(handoff: Handoff, { acceptance, reserved, leaseUntil }: Offer, now: number): void {
+  for (const endpoint of reserved) handoff.start(leased(acceptance, endpoint, leaseUntil))
+  if (reserved.length < acceptance.deliveries.length) handoff.noteDue(now)
 }
 
 const leased = ({ message }: Acceptance, endpoint: Endpoint, leaseUntil: number): LeasedDelivery => ({
@@ -103,6 +125,7 @@ const leased = ({ message }: Acceptance, endpoint: Endpoint, leaseUntil: number)
   run: 0,
   tries: 0,
   leaseUntil,
+  eventId: message.eventId,
   eventType: message.eventType,
   contentType: message.contentType,
   receivedAt: message.receivedAt,

@@ -18,6 +18,9 @@ export interface Tried {
   durationMs: number
 }
 
+/** Until somebody configures the destination and starts the gateway again. */
+const NOT_CONFIGURED_WAIT_MS = 60_000
+
 /** Hands the message to the endpoint's driver, once. A failure is an outcome. */
 export async function deliver(context: DeliverContext, delivery: LeasedDelivery, endpoint: Endpoint): Promise<Tried> {
   const at = context.clock.now()
@@ -26,8 +29,10 @@ export async function deliver(context: DeliverContext, delivery: LeasedDelivery,
     endpoint,
     message: {
       id: delivery.msgId,
+      eventId: delivery.eventId,
       eventType: delivery.eventType,
       contentType: delivery.contentType,
+      receivedAt: delivery.receivedAt,
       payload: delivery.payload,
     },
     at,
@@ -39,7 +44,12 @@ export async function deliver(context: DeliverContext, delivery: LeasedDelivery,
 
 async function attempt(driver: Driver | null, request: DeliveryRequest): Promise<Outcome> {
   if (driver === null)
-    return { kind: 'unreachable', error: `the destination ${request.endpoint.driver} is not configured on this node` }
+    return {
+      kind: 'deferred',
+      reason: 'not_configured',
+      error: `the destination ${request.endpoint.driver} is not configured`,
+      waitMs: NOT_CONFIGURED_WAIT_MS,
+    }
   try {
     return await driver.deliver(request)
   } catch (error) {

@@ -14,7 +14,7 @@ import { hubSignature } from '../sources/hub-signature.ts'
 import type { LeasedDelivery } from '../store/store.ts'
 import { accept, type AcceptContext, type Receipt } from './accept.ts'
 import { deliver, type DeliverContext } from './deliver.ts'
-import { type RawRequest, receive, requireJson } from './receive.ts'
+import { type RawRequest, receive } from './receive.ts'
 import { cancel, record, type Recorded, type RecordContext } from './record.ts'
 import { route, wants } from './route.ts'
 import { verify } from './verify.ts'
@@ -40,7 +40,6 @@ export async function ingestTo(
 
   verify(hubSignature, endpoint, request, now)
   const event = receive(request, query, { requireType: false })
-  requireJson(event.body)
   const endpoints = wants(endpoint, { eventType: event.eventType, channels: null }) ? [endpoint] : []
   const idempotency =
     event.idempotencyKey === null ? null : { scope: `ingest/${endpointId}`, key: event.idempotencyKey }
@@ -51,7 +50,6 @@ export async function ingestTo(
 export async function ingestToAll(context: InboundContext, request: RawRequest, query: Query): Promise<Receipt> {
   const appId: AppId = DEFAULT_APP
   const event = receive(request, query, { requireType: true })
-  requireJson(event.body)
   const candidates = await context.cache.ofApplication(appId)
   const now = context.clock.now()
   const endpoints = route(candidates, { eventType: event.eventType, channels: null })

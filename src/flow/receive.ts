@@ -1,7 +1,7 @@
 /** What came in, checked as far as that is possible without knowing who sent it. */
 import { isUtf8 } from 'node:buffer'
 import { eventTypeProblem } from '../domain/event-filter.ts'
-import { GatewayError, invalid } from '../domain/errors.ts'
+import { GatewayError, invalid, type Issue } from '../domain/errors.ts'
 import { LIMITS } from '../domain/limits.ts'
 
 /** A request as any transport can hand it over: nothing of a web framework in it. */
@@ -24,15 +24,15 @@ export interface ReceivedEvent {
 const DEFAULT_EVENT_TYPE = 'webhook'
 
 /**
- * Reads the event's type and idempotency key. `requireType` is for doors where only the type tells who wants the event.
- * Throws `validation`, naming every problem.
+ * Reads the event's type and idempotency key, and sees to it that the body is JSON. `requireType` is for doors where only
+ * the type tells who wants the event. Throws `validation`, naming every problem.
  */
 export function receive(
   request: RawRequest,
   query: { event_type?: string | undefined },
   { requireType }: { requireType: boolean },
 ): ReceivedEvent {
-  const issues = []
+  const issues: Issue[] = []
   const header = request.header('x-event-type')
   const eventType = header ?? query.event_type ?? (requireType ? undefined : DEFAULT_EVENT_TYPE)
   const loc = header === undefined ? ['query', 'event_type'] : ['header', 'X-Event-Type']
@@ -50,6 +50,7 @@ export function receive(
       msg: `has to be 1 to ${LIMITS.idempotencyKeyCharsMax} characters long`,
       type: 'value_error',
     })
+  issues.push(...jsonIssues(request.body))
 
   if (issues.length > 0 || eventType === undefined) throw new GatewayError('validation', { issues })
   return {
@@ -60,9 +61,15 @@ export function receive(
   }
 }
 
-/** Throws `validation` unless the body is JSON. Its bytes are kept; what they say is the receiver's affair. */
-export function requireJson(body: Uint8Array): void {
-  parseJson(body)
+/** What keeps the body from being JSON. Only its bytes are kept; what they say is the receiver's affair. */
+function jsonIssues(body: Uint8Array): readonly Issue[] {
+  try {
+    parseJson(body)
+    return []
+  } catch (error) {
+    if (error instanceof GatewayError && error.issues !== null) return error.issues
+    throw error
+  }
 }
 
 /** The body's value; throws `validation` when it is not JSON in UTF-8 (RFC 8259, 8.1). */

@@ -31,6 +31,8 @@ export interface Recorded {
   endpointChanged: boolean
   /** It may have held its slot for the whole time-out, and the next attempt may as well. */
   gotNoAnswer: boolean
+  /** The endpoint asked for less: no attempt before this time, and then slowly. Null when it did not. */
+  pausedUntil: number | null
 }
 
 /** Records an attempt and decides what follows. It is tried again while the store is away, as long as this node lives. */
@@ -65,13 +67,16 @@ export async function record(
           durationMs: tried.durationMs,
           response: 'response' in outcome ? outcome.response : null,
         }
+  // The operator's own destination is never given up on.
+  const disableAfterMs = endpoint.driver === 'svix' ? Infinity : context.endpointDisableAfterMs
+  const effect = effectOn(endpoint, outcome, now, disableAfterMs)
   const settled = await settle(context, {
     key: { appId: delivery.appId, msgId: delivery.msgId, endpointId: delivery.endpointId, run: delivery.run },
     owner: context.owner,
     tries: delivery.tries,
     attempt,
     to: destinationOf(next, now),
-    endpoint: effectOn(endpoint, outcome, now, context.endpointDisableAfterMs),
+    endpoint: effect,
   })
 
   if (settled.endpointChanged) context.cache.forget(delivery.appId, delivery.endpointId)
@@ -82,13 +87,19 @@ export async function record(
       number: settled.number,
       held: settled.held,
     })
-  else if (next.do === 'defer') context.observer.deferred({ delivery, until: next.until, outcome })
+  if (outcome.kind === 'deferred' && next.do === 'defer')
+    context.observer.deferred({ delivery, driver: endpoint.driver, until: next.until, outcome })
   if (settled.disabled !== null) {
     context.observer.endpointDisabled({ endpoint, reason: settled.disabled })
     await cancelWaiting(context.queue, delivery.appId, delivery.endpointId)
   }
   const dueAgainAt = next.do === 'retry' ? next.at : next.do === 'defer' ? next.until : null
-  return { dueAgainAt, endpointChanged: settled.endpointChanged, gotNoAnswer: outcome.kind === 'unreachable' }
+  return {
+    dueAgainAt,
+    endpointChanged: settled.endpointChanged,
+    gotNoAnswer: outcome.kind === 'unreachable',
+    pausedUntil: effect?.pausedUntil ?? null,
+  }
 }
 
 /** Ends a delivery whose endpoint is deleted or disabled, without an attempt. */
@@ -103,7 +114,7 @@ export async function cancel(context: RecordContext, delivery: LeasedDelivery): 
     endpoint: null,
   })
   context.observer.cancelled({ delivery })
-  return { dueAgainAt: null, endpointChanged: false, gotNoAnswer: false }
+  return { dueAgainAt: null, endpointChanged: false, gotNoAnswer: false, pausedUntil: null }
 }
 
 function destinationOf(next: Next, now: number): Settlement['to'] {

@@ -9,8 +9,8 @@ export function wants(endpoint: Endpoint, event: { eventType: string; channels: 
   )
 }
 
-/** The endpoints that get the event. What matches now is what is delivered, whatever is changed later. */
+/** The endpoints that get the event, other than the Svix destination, which gets notifications only. What matches now is what is delivered, whatever is changed later. */
 export const route = (
   endpoints: readonly Endpoint[],
   event: { eventType: string; channels: readonly string[] | null },
-): Endpoint[] => endpoints.filter((endpoint) => wants(endpoint, event))
+): Endpoint[] => endpoints.filter((endpoint) => endpoint.driver === 'http' && wants(endpoint, event))

@@ -1,11 +1,19 @@
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, ERRORS, GatewayError } from '../domain/errors.ts'
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
+import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { type ErrorCode, ERRORS, GatewayError, invalid } from '../domain/errors.ts'
 import type { Observer } from '../flow/observe.ts'
 
 /** What the framework refuses by itself, in the catalogue's words. */
 const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_REOPENED_CLOSE_SERVER: 'shutting_down',
+}
+
+/** What Node refuses before there is a request. */
+const CONNECTION_CODES: Readonly<Record<string, ErrorCode>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
 }
 
 /** The one place where errors become answers. */
@@ -31,10 +39,28 @@ export function bodyFor(error: GatewayError): object {
 export function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   const { code, statusCode, message } = error as Partial<FastifyError>
+  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
+    return invalid(['header', 'Content-Type'], 'is not a media type such as application/json')
   const known = code === undefined ? undefined : FRAMEWORK_CODES[code]
   if (known !== undefined) return new GatewayError(known, { cause: error })
   // A request that the framework could not read: a bad URL, a content length that is not kept.
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return new GatewayError('bad_request', { detail: message ?? ERRORS.bad_request.detail, cause: error })
   return new GatewayError('internal', { cause: error })
+}
+
+/** Answers what is no HTTP request in the words of all other refusals, and closes the connection. */
+export function refuseUnreadable({ code }: ConnectionError, socket: Socket, requestId: string): void {
+  if (code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const error = new GatewayError((code !== undefined && CONNECTION_CODES[code]) || 'bad_request')
+  const body = JSON.stringify(bodyFor(error))
+  socket.write(
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\nx-request-id: ${requestId}\r\n` +
+      `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
+      `connection: close\r\n\r\n${body}`,
+  )
+  socket.destroySoon()
 }

@@ -1,14 +1,33 @@
 import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { Refusal } from './schemas.ts'
 
 const packageJson = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
 }
 
 export const VERSION = packageJson.version
+
+/** The page and all that it loads come from here. The plug-in's own policy lets other hosts in, and forbids plain HTTP. */
+const DOCS_POLICY =
+  "default-src 'self'; base-uri 'self'; frame-ancestors 'self'; img-src 'self' data:; object-src 'none'; script-src-attr 'none'"
+
+/** What routes of a kind may answer besides what each of them says itself. */
+function withCommonRefusals(schema: FastifySchema, { method, config }: RouteOptions): FastifySchema {
+  const takesBody = [method].flat().some((one) => ['POST', 'PUT', 'PATCH'].includes(one))
+  return {
+    ...schema,
+    response: {
+      ...(schema.response as object),
+      ...(config?.management === true && { 401: Refusal }),
+      ...(takesBody && { 413: Refusal }),
+      ...(schema.tags?.includes('operation') !== true && { 503: Refusal }),
+    },
+  }
+}
 
 /** `GET /openapi.json`, generated from the routes' own schemas, and `GET /docs`, a page to try them, out of the package. */
 export async function useOpenApi(app: FastifyInstance): Promise<void> {
@@ -25,6 +44,7 @@ export async function useOpenApi(app: FastifyInstance): Promise<void> {
         { name: 'subscriptions', description: 'Where events go' },
         { name: 'ingest', description: 'Events in' },
         { name: 'inbox', description: 'Signed messages, stored exactly once' },
+        { name: 'notifications', description: 'Events for Svix, each handed on once' },
         { name: 'deliveries', description: 'What became of them' },
         { name: 'operation', description: 'Probes and metrics' },
       ],
@@ -38,12 +58,14 @@ export async function useOpenApi(app: FastifyInstance): Promise<void> {
         },
       },
     },
-    transform: jsonSchemaTransform,
+    transform: ({ schema, route, ...rest }) =>
+      jsonSchemaTransform({ ...rest, route, schema: withCommonRefusals(schema, route) }),
   })
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     uiConfig: { tryItOutEnabled: true, displayRequestDuration: true, persistAuthorization: true },
     staticCSP: true,
+    transformStaticCSP: () => DOCS_POLICY,
   })
   app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
 }

@@ -41,10 +41,18 @@ export function probeRoutes(app: Server, { store, secrets, registry, isStopping 
 
   app.get(
     '/metrics',
-    { schema: { tags: ['operation'], summary: 'Metrics in Prometheus text format' } },
+    {
+      schema: {
+        tags: ['operation'],
+        summary: 'Metrics in Prometheus text format',
+        produces: ['text/plain'],
+        response: { 200: z.string() },
+      },
+    },
     async (_request, reply) => {
       reply.type(registry.contentType)
-      return registry.metrics()
+      // Without the empty lines between metrics, which mean nothing, the first ten lines tell of requests and webhooks.
+      return (await registry.metrics()).replaceAll('\n\n', '\n')
     },
   )
 }

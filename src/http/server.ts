@@ -13,9 +13,10 @@ import { GatewayError } from '../domain/errors.ts'
 import { useManagementKeys } from './auth.ts'
 import type { HttpContext } from './context.ts'
 import { deliveryRoutes } from './deliveries.ts'
-import { bodyFor, toGatewayError, useErrors } from './errors.ts'
+import { bodyFor, refuseUnreadable, toGatewayError, useErrors } from './errors.ts'
 import { inboxRoutes } from './inbox.ts'
 import { ingestRoutes } from './ingest.ts'
+import { notificationRoutes } from './notifications.ts'
 import { useOpenApi } from './openapi.ts'
 import { probeRoutes } from './probes.ts'
 import { subscriptionRoutes } from './subscriptions.ts'
@@ -35,21 +36,28 @@ const REQUEST_TIMEOUT_MS = 60_000
 /** Longer than the usual idle time of load balancers (60 s), so that they and not we close idle connections. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
 
+/** Node refuses longer ones by itself, so that no parameter is too long for the router. */
+const URL_CHARS_MAX = 16_384
+
 /** The server with all routes, not listening yet. */
 export async function buildServer(context: HttpContext): Promise<Server> {
+  const requestId = requestIds()
   const app: Server = fastify({
     bodyLimit: context.config.maxBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 1_024 },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: URL_CHARS_MAX },
     forceCloseConnections: 'idle',
-    genReqId: requestIds(),
+    genReqId: requestId,
     logger: false,
-    frameworkErrors: (error, _request, reply) => {
+    frameworkErrors: (error, request, reply) => {
+      // The hooks do not run for what the router could not read.
       const known = toGatewayError(error)
-      void (reply as FastifyReply).code(known.status).send(bodyFor(known))
+      reply.raw.once('finish', () => logRequest(context, request, reply))
+      void (reply as FastifyReply).header('x-request-id', request.id).code(known.status).send(bodyFor(known))
     },
+    clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, requestId()),
   }).withTypeProvider<ZodTypeProvider>()
 
   useValidation(app)
@@ -63,6 +71,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
     inboxRoutes(routes, context)
     subscriptionRoutes(routes, context)
     ingestRoutes(routes, context)
+    notificationRoutes(routes, context)
     deliveryRoutes(routes, context)
   })
   forbidOtherMethods()
@@ -74,34 +83,38 @@ export async function buildServer(context: HttpContext): Promise<Server> {
 }
 
 /** The client's own request id if it is a sane one, else a new one: unique, and cheap. */
-function requestIds(): (request: IncomingMessage) => string {
+function requestIds(): (request?: IncomingMessage) => string {
   const start = randomBytes(6).toString('hex')
   let count = 0
   return (request) => {
-    const given = request.headers['x-request-id']
+    const given = request?.headers['x-request-id']
     return typeof given === 'string' && /^[\w.:-]{1,128}$/.test(given) ? given : `${start}-${(count++).toString(36)}`
   }
 }
 
-function useRequestLog(app: FastifyInstance, { observer }: HttpContext): void {
+function useRequestLog(app: FastifyInstance, context: HttpContext): void {
   app.decorateRequest('inboxLine', null)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     done()
   })
   app.addHook('onResponse', (request: FastifyRequest, reply: FastifyReply, done) => {
-    const { url } = request
-    const query = url.indexOf('?')
-    observer.requestServed({
-      requestId: request.id,
-      method: request.method,
-      path: query < 0 ? url : url.slice(0, query),
-      route: request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched'),
-      status: reply.statusCode,
-      latencyMs: reply.elapsedTime,
-      inbox: request.routeOptions.config.inbox === true ? (request.inboxLine ?? { dup: false, result: 'error' }) : null,
-    })
+    logRequest(context, request, reply)
     done()
+  })
+}
+
+function logRequest({ observer }: HttpContext, request: FastifyRequest, reply: FastifyReply): void {
+  const { url } = request
+  const query = url.indexOf('?')
+  observer.requestServed({
+    requestId: request.id,
+    method: request.method,
+    path: query < 0 ? url : url.slice(0, query),
+    route: request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched'),
+    status: reply.statusCode,
+    latencyMs: reply.elapsedTime,
+    inbox: request.routeOptions.config.inbox === true ? (request.inboxLine ?? { dup: false, result: 'error' }) : null,
   })
 }
 
@@ -114,18 +127,19 @@ function collectMethods(app: FastifyInstance): () => void {
     methodsOf.set(url, methods)
   })
   return () => {
-    // The routes added here are announced too, so the list is taken before.
+    // The routes added here are announced too, so the lists are taken before.
     for (const [url, methods] of Array.from(methodsOf)) {
-      const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const).filter(
+      const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const).filter(
         (one) => !methods.has(one),
       )
+      const allow = [...methods].join(', ')
       if (url.includes('*') || others.length === 0) continue
       app.route({
         url,
         method: others,
         schema: { hide: true },
         handler: (_request, reply) => {
-          reply.header('allow', [...methods].join(', '))
+          reply.header('allow', allow)
           throw new GatewayError('method_not_allowed')
         },
       })

@@ -14,6 +14,9 @@ const TIMEOUT_MS = { min: 10, max: 300_000 }
 const RATE_MAX = 65_535
 const DESCRIPTION_CHARS_MAX = 1_024
 const EVENT_TYPES_MAX = 256
+const RETRY_WAIT_MAX_MS = 30 * 86_400_000
+// Of a union nobody can tell which member was meant, so that the problem is said for both.
+const SCHEDULE_PROBLEM = `has to be a list of up to ${LIMITS.retriesMax} durations up to ${formatDuration(RETRY_WAIT_MAX_MS)}, such as ["10s", "1m"], or one of ${Object.keys(NAMED_SCHEDULES).join(', ')}`
 
 const duration = (min: number, max: number, example: string) =>
   z
@@ -75,10 +78,13 @@ function members(guard: AddressGuard) {
     rate_limit: z.number().int().min(1).max(RATE_MAX).nullish().describe('Attempts per second'),
     timeout: duration(TIMEOUT_MS.min, TIMEOUT_MS.max, '5s').nullish().describe('Of one attempt'),
     retry_schedule: z
-      .union([
-        z.array(duration(0, 30 * 86_400_000, '10s')).max(LIMITS.retriesMax),
-        z.enum(Object.keys(NAMED_SCHEDULES)).transform((name) => [...NAMED_SCHEDULES[name]!]),
-      ])
+      .union(
+        [
+          z.array(duration(0, RETRY_WAIT_MAX_MS, '10s')).max(LIMITS.retriesMax),
+          z.enum(Object.keys(NAMED_SCHEDULES)).transform((name) => [...NAMED_SCHEDULES[name]!]),
+        ],
+        { error: SCHEDULE_PROBLEM },
+      )
       .nullish()
       .describe('Waits after a failure; an empty list means one attempt; null is RETRY_SCHEDULE'),
   }

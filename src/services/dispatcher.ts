@@ -19,6 +19,7 @@ import type { Clock } from '../lib/clock.ts'
 import { Fifo } from '../lib/fifo.ts'
 import type { LeasedDelivery, Queue } from '../store/store.ts'
 import { Lane, laneCapacity, startLimit } from './lane.ts'
+import { type Pace, paceAt, slowDown } from './pace.ts'
 import { pause, type Service } from './service.ts'
 
 export interface DispatcherOptions {
@@ -47,6 +48,7 @@ export class Dispatcher implements Handoff, Service {
   readonly #lanes = new Map<EndpointId, Lane>()
   readonly #firstLine = new Fifo<Lane>()
   readonly #retryLine = new Fifo<Lane>()
+  readonly #paces = new Map<EndpointId, Pace>()
   readonly #held = new Map<string, LeasedDelivery>()
   /** Endpoints with more in the store than there was room for here. */
   readonly #skipped = new Set<EndpointId>()
@@ -119,7 +121,11 @@ export class Dispatcher implements Handoff, Service {
   }
 
   #dropIfEmpty(lane: Lane): void {
-    if (lane.size === 0 && !lane.isQueued && !lane.isAsleep) this.#lanes.delete(lane.endpointId)
+    if (lane.size > 0 || lane.isQueued || lane.isAsleep) return
+    // A lane that comes and goes must not forget when its next attempt may start.
+    const waitMs = lane.pacer.aheadMs(this.#options.clock.now())
+    if (waitMs > 0) this.#sleep(lane, waitMs)
+    else this.#lanes.delete(lane.endpointId)
   }
 
   #hold(lane: Lane, delivery: LeasedDelivery): void {
@@ -170,7 +176,13 @@ export class Dispatcher implements Handoff, Service {
       return false
     }
     const now = clock.now()
-    const waitMs = lane.pacer.waitMs(settings.rateLimit, now)
+    if ((settings.pausedUntil ?? 0) > now) {
+      lane.isAsleep = true
+      void this.#giveBackIfPaused(lane).finally(() => this.#awake(lane))
+      return false
+    }
+    const rate = this.#rateOf(lane, settings, now)
+    const waitMs = lane.pacer.waitMs(rate, now)
     if (waitMs > 0) {
       this.#sleep(lane, waitMs)
       return false
@@ -187,9 +199,18 @@ export class Dispatcher implements Handoff, Service {
     }
     const delivery = lane.shift()
     if (delivery === undefined) return false
-    lane.pacer.take(settings.rateLimit, now)
+    lane.pacer.take(rate, now)
     void this.#attempt(lane, delivery)
     return true
+  }
+
+  /** The endpoint's own limit, or less while it recovers from having complained. */
+  #rateOf(lane: Lane, settings: Endpoint, now: number): number | null {
+    const pace = this.#paces.get(lane.endpointId)
+    if (pace === undefined) return settings.rateLimit
+    const rate = paceAt(pace, now)
+    if (rate === null) this.#paces.delete(lane.endpointId)
+    return rate === null ? settings.rateLimit : Math.min(rate, settings.rateLimit ?? Infinity)
   }
 
   #sleep(lane: Lane, ms: number): void {
@@ -245,11 +266,16 @@ export class Dispatcher implements Handoff, Service {
     if (recorded !== null) {
       lane.isSuspect = recorded.gotNoAnswer
       if (recorded.dueAgainAt !== null) this.noteDue(recorded.dueAgainAt)
+      if (recorded.pausedUntil !== null) this.#slowDown(lane.endpointId, recorded.pausedUntil)
       if (recorded.endpointChanged) await this.#giveBackIfPaused(lane)
     }
     freeSlot()
     this.#dropIfEmpty(lane)
     this.#claimIfRoom(lane)
+  }
+
+  #slowDown(endpointId: EndpointId, until: number): void {
+    this.#paces.set(endpointId, slowDown(this.#paces.get(endpointId), this.#options.clock.now(), until))
   }
 
   /** Asks for more once half of what a full lane held is done: few claims with much in them. */
@@ -359,6 +385,7 @@ export class Dispatcher implements Handoff, Service {
   /** Prolongs the leases that are about to end. What was lost and has not started is dropped: it is another node's. */
   async renewLeases(): Promise<void> {
     const now = this.#options.clock.now()
+    for (const [endpointId, pace] of this.#paces) if (paceAt(pace, now) === null) this.#paces.delete(endpointId)
     const ending = [...this.#held.values()].filter((one) => one.leaseUntil - now < LIMITS.leaseRenewBeforeMs)
     const until = now + LIMITS.leaseMs
     for (let i = 0; i < ending.length; i += LIMITS.claimMax) {

@@ -13,6 +13,11 @@ export class Pacer {
     return perSecond === null ? 0 : Math.max(0, this.#nextAt - now)
   }
 
+  /** How long until this pacer is as good as a new one. */
+  aheadMs(now: number): number {
+    return Math.max(0, this.#nextAt - now)
+  }
+
   /** Counts an attempt that starts now. */
   take(perSecond: number | null, now: number): void {
     if (perSecond === null) return

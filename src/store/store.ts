@@ -47,6 +47,7 @@ export interface LeasedDelivery extends DeliveryKey {
   /** Scheduled attempts made so far: the position in the schedule, and with the owner the fencing token. */
   tries: number
   leaseUntil: number
+  eventId: string | null
   eventType: string
   contentType: string
   receivedAt: number
@@ -160,6 +161,7 @@ export interface Endpoints {
   getEndpoint(appId: AppId, id: EndpointId): Promise<Endpoint | null>
   /** All live endpoints of an application, oldest first. */
   endpointsOf(appId: AppId): Promise<Endpoint[]>
+  /** Those that deliver over HTTP, oldest first; others are the gateway's own. */
   listEndpoints(query: { appId: AppId; limit: number; offset: number; disabled: boolean | null }): Promise<EndpointPage>
 }
 

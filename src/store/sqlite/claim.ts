@@ -13,55 +13,68 @@ interface DueRow {
   msg_id: string
   run: number
   tries: number
+  event_id: string | null
   event_type: string
   content_type: string
   received_at: number
   payload: Uint8Array | null
 }
 
-/** A share of every claim is kept for retries, so that a flood of first attempts cannot postpone them for ever. */
-const RETRY_SHARE = 1 / 8
+/**
+ * One in eight is kept for retries, of what a claim takes and of what it takes of one endpoint, so that a flood of first
+ * attempts cannot postpone them for ever. Where there is too little to share out, it is theirs in every eighth claim.
+ */
+const RETRY_SHARE = 8
+const turns = new WeakMap<Database, number>()
+const retryShare = (size: number, turn: number) =>
+  Math.floor(((turn + 1) * size) / RETRY_SHARE) - Math.floor((turn * size) / RETRY_SHARE)
 
 /** What one claim has taken so far, and what it may still take. */
 interface Taking {
   request: ClaimRequest
   skip: ReadonlySet<string>
   taken: LeasedDelivery[]
+  takenOf: Map<string, number>
   deliveriesLeft: number
   bytesLeft: number
 }
 
 /** Takes due deliveries, lane by lane: first attempts before retries, no endpoint more than its turn. */
 export function claim(db: Database, request: ClaimRequest): Claimed {
-  const forRetries = Math.min(Math.ceil(request.max * RETRY_SHARE), request.max - 1)
+  const turn = turns.get(db) ?? 0
+  turns.set(db, (turn + 1) % RETRY_SHARE)
+  const { perEndpointMax } = request
+  const forRetries = retryShare(request.max, turn)
   const taking: Taking = {
     request,
     skip: new Set(request.skip),
     taken: [],
+    takenOf: new Map(),
     deliveriesLeft: request.max - forRetries,
     bytesLeft: request.payloadBytesMax,
   }
-  takeFrom(db, 0, taking)
+  takeFrom(db, 0, taking, perEndpointMax - retryShare(perEndpointMax, turn))
   taking.deliveriesLeft += forRetries
-  takeFrom(db, 1, taking)
-  takeFrom(db, 0, taking)
+  takeFrom(db, 1, taking, perEndpointMax)
+  takeFrom(db, 0, taking, perEndpointMax)
   return { deliveries: taking.taken, nextDueAt: nextWake(db, taking.skip) }
 }
 
-function takeFrom(db: Database, retry: 0 | 1, taking: Taking): void {
-  const { request, skip } = taking
+function takeFrom(db: Database, retry: 0 | 1, taking: Taking, perEndpointMax: number): void {
+  const { request, skip, takenOf } = taking
   if (taking.deliveriesLeft <= 0) return
   const lanes = db.all<LaneRow>(
     'SELECT app_id, endpoint_id, retry, wake_at FROM lane WHERE retry = ? AND wake_at <= ? ORDER BY wake_at LIMIT ?',
     retry,
     request.now,
-    taking.deliveriesLeft + skip.size,
+    taking.deliveriesLeft + skip.size + takenOf.size,
   )
   for (const row of lanes) {
     if (taking.deliveriesLeft <= 0 || taking.bytesLeft <= 0) return
-    if (skip.has(row.endpoint_id)) continue
+    const takenBefore = takenOf.get(row.endpoint_id) ?? 0
+    if (skip.has(row.endpoint_id) || takenBefore >= perEndpointMax) continue
     const lane: LaneKey = { appId: row.app_id, endpointId: row.endpoint_id, retry }
-    const rows = dueOf(db, lane, request.now, Math.min(request.perEndpointMax, taking.deliveriesLeft))
+    const rows = dueOf(db, lane, request.now, Math.min(perEndpointMax - takenBefore, taking.deliveriesLeft))
     let count = 0
     for (const due of rows) {
       if (taking.bytesLeft <= 0) break
@@ -71,6 +84,7 @@ function takeFrom(db: Database, retry: 0 | 1, taking: Taking): void {
       taking.deliveriesLeft--
       taking.bytesLeft -= delivery.payload.byteLength
       taking.taken.push(delivery)
+      takenOf.set(row.endpoint_id, (takenOf.get(row.endpoint_id) ?? 0) + 1)
     }
     afterTaking(db, lane, count, request.now)
   }
@@ -78,7 +92,7 @@ function takeFrom(db: Database, retry: 0 | 1, taking: Taking): void {
 
 const dueOf = (db: Database, lane: LaneKey, now: number, limit: number) =>
   db.all<DueRow>(
-    `SELECT d.msg_id, d.run, d.tries, m.event_type, m.content_type, m.received_at, m.payload
+    `SELECT d.msg_id, d.run, d.tries, m.event_id, m.event_type, m.content_type, m.received_at, m.payload
      FROM (SELECT * FROM delivery WHERE state = 'pending' AND app_id = ? AND endpoint_id = ? AND retry = ? AND due_at <= ?
            ORDER BY due_at LIMIT ?) d
      JOIN msg m ON m.app_id = d.app_id AND m.id = d.msg_id`,
@@ -123,6 +137,7 @@ function lease(
     run: due.run,
     tries: due.tries,
     leaseUntil: until,
+    eventId: due.event_id,
     eventType: due.event_type,
     contentType: due.content_type,
     receivedAt: due.received_at,

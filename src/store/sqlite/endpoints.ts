@@ -141,7 +141,7 @@ export function listEndpoints(
   query: { appId: string; limit: number; offset: number; disabled: boolean | null },
 ): EndpointPage {
   const filter = query.disabled === null ? '' : `AND disabled = ${query.disabled ? 1 : 0}`
-  const of = `FROM endpoint WHERE app_id = ? AND deleted_at IS NULL ${filter}`
+  const of = `FROM endpoint WHERE app_id = ? AND deleted_at IS NULL AND driver = 'http' ${filter}`
   const rows = db.all<EndpointRow>(
     `SELECT * ${of} ORDER BY id LIMIT ? OFFSET ?`,
     query.appId,

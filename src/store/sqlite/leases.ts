@@ -96,7 +96,8 @@ export function requestManualAttempt(db: Database, key: Omit<DeliveryKey, 'run'>
   )
   const last = rows.at(-1)
   if (last === undefined) return null
-  if (last.run > 0 && last.state === 'pending') return { run: last.run }
+  const waiting = rows.find((row) => row.run > 0 && row.state === 'pending')
+  if (waiting !== undefined) return { run: waiting.run }
   const run = last.run + 1
   db.run(
     "INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at) VALUES (?, ?, ?, ?, 'pending', ?)",

@@ -20,7 +20,7 @@ function settleDelivery(db: Database, { key, owner, tries, attempt, to }: Settle
   const isRetry = to.state === 'pending' && tries + counted > 0 ? 1 : 0
   const row = db.get<{ attempts: number }>(
     `UPDATE delivery SET state = ?, retry = ?, tries = tries + ?, attempts = attempts + ?, due_at = ?, lease_owner = NULL,
-       last_attempt_at = coalesce(?, last_attempt_at)
+       last_attempt_at = coalesce(max(coalesce(last_attempt_at, 0), ?), last_attempt_at)
      WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = 0 AND state = 'leased' AND lease_owner = ? AND tries = ?
      RETURNING attempts`,
     to.state,

@@ -34,7 +34,7 @@ if (isPatient) lowerPriority()
 try {
   if (role === 'writer') {
     const { db, lock } = openWriter(path)
-    takeOverLeases(db, Date.now())
+    transaction(db, () => takeOverLeases(db, Date.now()))
     serve(
       db,
       (calls) => inOneTransaction(db, calls),

@@ -1,0 +1,72 @@
+import type { Outcome } from '../domain/delivery.ts'
+
+/** What came back from Svix for one call of the SDK. */
+export interface SvixAnswer {
+  /** Null when there was no response at all. */
+  status: number | null
+  /** Svix's id of the message, where the body has one. */
+  messageId: string | null
+  /** The body's beginning, for the log. */
+  body: string | null
+  /** Wait that the response asked for, ms. */
+  retryAfterMs: number | null
+  /** What went wrong, in words, where it did not come as a response. */
+  error: string | null
+}
+
+/** `confirm`: Svix says that it knows this event id already; ask it whether it really does. */
+export type SvixVerdict =
+  | Outcome
+  | { kind: 'confirm' }
+  | { kind: 'pause'; reason: 'rate_limited' | 'credentials'; error: string; waitMs: number | null }
+
+/**
+ * What an answer to "create this message" means. Whatever leaves open whether Svix has the message is tried again under the
+ * same id, so that it cannot become two.
+ */
+export function classifySvix(answer: SvixAnswer): SvixVerdict {
+  const { status, body: response } = answer
+  if (status === null) return { kind: 'unreachable', error: answer.error ?? 'no answer' }
+  if (status >= 200 && status < 300) {
+    if (answer.messageId !== null) return { kind: 'accepted', statusCode: status, response }
+    return refused(answer, status, 'answered success without a message id, so it may not be Svix')
+  }
+  switch (status) {
+    case 409:
+      return { kind: 'confirm' }
+    case 429:
+      return { kind: 'pause', reason: 'rate_limited', error: 'Svix limits the rate', waitMs: answer.retryAfterMs }
+    case 401:
+    case 403:
+      return {
+        kind: 'pause',
+        reason: 'credentials',
+        error: `Svix refuses the credentials (${status}): check SVIX_TOKEN`,
+        waitMs: answer.retryAfterMs,
+      }
+    case 400:
+    case 413:
+    case 422:
+      return {
+        kind: 'rejected',
+        statusCode: status,
+        response,
+        error: `Svix refuses the message: answered ${status}${says(response)}`,
+      }
+    case 404:
+      return refused(answer, status, 'Svix does not know the application: check SVIX_APP_ID')
+    default:
+      return refused(answer, status, `Svix answered ${status}`)
+  }
+}
+
+const refused = ({ body, retryAfterMs }: SvixAnswer, statusCode: number, error: string): Outcome => ({
+  kind: 'refused',
+  statusCode,
+  response: body,
+  error,
+  retryAfterMs,
+})
+
+const says = (response: string | null): string =>
+  response === null || response === '' ? '' : `: ${response.slice(0, 500)}`

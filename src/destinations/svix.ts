@@ -1,0 +1,206 @@
+/**
+ * Delivery to Svix: a message becomes one Svix message, through the official SDK.
+ *
+ * Each attempt names the same event id and idempotency key, worked out from the event itself, so that Svix recognises a
+ * repeat after a lost answer or a crash. The SDK's own retries are off: retrying is the queue's affair, which survives a
+ * crash. The SDK has no time-out for an attempt, follows redirects and reads answers without a bound, so it is given a
+ * `fetch` that does better.
+ *
+ * A rate limit, or credentials that Svix refuses, say nothing about the message: they pause the destination and cost no
+ * attempt. While nothing else is known the pauses grow; the next success ends that.
+ */
+import { Svix } from 'svix'
+import type { Outcome } from '../domain/delivery.ts'
+import { atPointer } from '../domain/json-pointer.ts'
+import { LIMITS } from '../domain/limits.ts'
+import { parseRetryAfter } from '../domain/retry-after.ts'
+import { svixAppProblem, svixEventId } from '../domain/svix-id.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { DeliveryRequest, Driver } from './driver.ts'
+import { failureWords, timedOutWords } from './failure-words.ts'
+import { classifySvix, type SvixAnswer, type SvixVerdict } from './svix-classify.ts'
+
+export interface SvixDriverOptions {
+  token: string
+  /** Null lets the SDK choose by the token's region. */
+  serverUrl: string | null
+  /** An application's id or uid, or a JSON pointer into the event that names it. */
+  app: { id: string } | { pointer: string }
+  clock: Clock
+  /** Of a pause that Svix did not give a length, ms: the first, and the longest. */
+  pauseMs?: { first: number; max: number }
+}
+
+const DEFAULT_PAUSE_MS = { first: 1_000, max: 60_000 }
+/** Svix forgets idempotency keys after 12 hours and, in its cloud, event ids after a day: before that it is asked. */
+const MEMORY_MS = 11 * 3_600_000
+const ANSWER_BYTES_MAX = 1_048_576
+
+export function createSvixDriver(options: SvixDriverOptions): Driver {
+  const { clock } = options
+  const stop = new AbortController()
+  const pauses = new Pauses(clock, options.pauseMs ?? DEFAULT_PAUSE_MS)
+
+  /** One call of the SDK: its client is made for it, so that what came back can be told apart from other calls. */
+  async function call(timeoutMs: number, use: (svix: Svix) => Promise<{ id?: unknown }>): Promise<SvixAnswer> {
+    const seen: { status: number | null; body: string | null; retryAfter: string | undefined } = {
+      status: null,
+      body: null,
+      retryAfter: undefined,
+    }
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)])
+    const fetchOnce: typeof fetch = async (input, init) => {
+      const response = await fetch(input, { ...init, signal, redirect: 'manual' })
+      const body = await boundedText(response)
+      seen.status = response.status
+      seen.body = body
+      seen.retryAfter = response.headers.get('retry-after') ?? undefined
+      // A response with one of these statuses may not have a body, not even an empty one.
+      const isBodiless = response.status === 204 || response.status === 304
+      return new Response(isBodiless ? null : body, { status: response.status, headers: response.headers })
+    }
+    const svix = new Svix(options.token, {
+      retryScheduleInMs: [],
+      fetch: fetchOnce,
+      ...(options.serverUrl === null ? {} : { serverUrl: options.serverUrl }),
+    })
+    const answer = (messageId: unknown, error: string | null): SvixAnswer => ({
+      status: seen.status,
+      messageId: typeof messageId === 'string' && messageId !== '' ? messageId : null,
+      body: seen.body?.slice(0, LIMITS.responseBytesKept).replaceAll('\0', '\u{fffd}') ?? null,
+      retryAfterMs: parseRetryAfter(seen.retryAfter, clock.now()),
+      error,
+    })
+    try {
+      const created = await use(svix)
+      return answer(created.id, null)
+    } catch (error) {
+      // The SDK throws for every status but success, and a SyntaxError for a body that is not JSON. The status counts.
+      return answer(null, wordsFor(error, timeoutMs, options.serverUrl ?? 'Svix'))
+    }
+  }
+
+  async function create(request: DeliveryRequest): Promise<SvixVerdict> {
+    const prepared = prepare(request, options.app)
+    if ('problem' in prepared) return { kind: 'rejected', statusCode: null, response: null, error: prepared.problem }
+    const { app, eventId, payload } = prepared
+    const { eventType, receivedAt } = request.message
+    const deadline = clock.now() + request.timeoutMs
+    const timeLeft = () => Math.max(1, deadline - clock.now())
+    const exists = () => call(timeLeft(), (svix) => svix.message.get(app, eventId, { withContent: false }))
+
+    if (clock.now() - receivedAt > MEMORY_MS) {
+      const known = await exists()
+      if (known.messageId !== null) return classifySvix(known)
+      if (known.status !== 404) return classifySvix({ ...known, messageId: null })
+    }
+    const body = { eventType, eventId, payload }
+    const verdict = classifySvix(
+      await call(timeLeft(), (svix) => svix.message.create(app, body, { idempotencyKey: eventId, withContent: false })),
+    )
+    if (verdict.kind !== 'confirm') return verdict
+    const confirmed = await exists()
+    if (confirmed.messageId !== null) return classifySvix(confirmed)
+    if (confirmed.status !== 404) return classifySvix(confirmed)
+    return {
+      kind: 'refused',
+      statusCode: 409,
+      response: confirmed.body,
+      error: 'Svix answered 409 but does not have the message',
+      retryAfterMs: null,
+    }
+  }
+
+  return {
+    name: 'svix',
+    async deliver(request): Promise<Outcome> {
+      const verdict = await create(request)
+      if (verdict.kind === 'pause') {
+        const waitMs = pauses.next(verdict.waitMs)
+        return { kind: 'deferred', reason: verdict.reason, error: verdict.error, waitMs }
+      }
+      // A 409 to a question that is not "create": not understood, so it is open whether Svix has the message.
+      if (verdict.kind === 'confirm')
+        return { kind: 'unreachable', error: 'Svix answered 409 when asked for the message' }
+      if (verdict.kind === 'accepted') pauses.end()
+      return verdict
+    },
+    async [Symbol.asyncDispose]() {
+      stop.abort(new Error('the gateway shut down'))
+    },
+  }
+}
+
+/** How long the destination pauses when Svix does not say: doubling with each round that ends like the one before. */
+class Pauses {
+  readonly #clock: Clock
+  readonly #ms: { first: number; max: number }
+  #round = 0
+  #until = 0
+
+  constructor(clock: Clock, ms: { first: number; max: number }) {
+    this.#clock = clock
+    this.#ms = ms
+  }
+
+  /** The wait from now. Attempts that were under way together share a pause: they are one round. */
+  next(askedMs: number | null): number {
+    const now = this.#clock.now()
+    if (now >= this.#until) {
+      this.#round++
+      this.#until = now + Math.min(this.#ms.first * 2 ** (this.#round - 1), this.#ms.max)
+    }
+    if (askedMs !== null) this.#until = Math.max(this.#until, now + askedMs)
+    return askedMs === null ? this.#until - now : Math.max(askedMs, 0)
+  }
+
+  end(): void {
+    this.#round = 0
+  }
+}
+
+type Prepared = { app: string; eventId: string; payload: unknown } | { problem: string }
+
+function prepare({ message }: DeliveryRequest, app: SvixDriverOptions['app']): Prepared {
+  const bytes = message.payload.byteLength
+  if (bytes > LIMITS.svixPayloadBytesMax)
+    return { problem: `the event has ${bytes} bytes; Svix takes at most ${LIMITS.svixPayloadBytesMax}` }
+  const payload = parseExactly(Buffer.from(message.payload).toString('utf8'))
+  const named = 'id' in app ? app.id : atPointer(payload, app.pointer)
+  if (typeof named !== 'string')
+    return { problem: `SVIX_APP_ID is ${'id' in app ? app.id : app.pointer}, and the event has no text there` }
+  const problem = svixAppProblem(named)
+  if (problem !== null) return { problem: `"${named.slice(0, 300)}" ${problem}` }
+  return { app: named, eventId: svixEventId(message.eventId ?? message.id), payload }
+}
+
+interface RawJson {
+  rawJSON(text: string): unknown
+}
+
+/** Parses so that writing it again gives every number as it was written: `1.0`, `1e5`, integers beyond 2^53. */
+function parseExactly(text: string): unknown {
+  const keepNumber = (_key: string, value: unknown, context?: { source?: string }): unknown =>
+    typeof value === 'number' && context?.source !== undefined
+      ? (JSON as unknown as RawJson).rawJSON(context.source)
+      : value
+  return JSON.parse(text, keepNumber)
+}
+
+async function boundedText(response: Response): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let bytes = 0
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength
+    if (bytes > ANSWER_BYTES_MAX) throw new Error(`Svix answered with more than ${ANSWER_BYTES_MAX} bytes`)
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function wordsFor(error: unknown, timeoutMs: number, server: string): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error.name === 'TimeoutError') return timedOutWords(timeoutMs)
+  const host = URL.canParse(server) ? new URL(server).host : server
+  return failureWords(error.cause ?? error, host)
+}

@@ -1,0 +1,64 @@
+import type { FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import { DEFAULT_APP } from '../domain/application.ts'
+import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
+import { notify } from '../flow/notify.ts'
+import type { HttpContext } from './context.ts'
+import { Refusal, ValidationRefusal } from './schemas.ts'
+import type { Server } from './server.ts'
+import { rawOf } from './validation.ts'
+
+const Answer = z.object({
+  accepted: z.number().int(),
+  duplicates: z.number().int(),
+  messages: z.array(z.object({ id: z.string(), event_id: z.string(), duplicate: z.boolean() })),
+  svix: z.literal('not configured').optional().describe('Without SVIX_TOKEN events go to subscriptions only'),
+})
+
+const Event = z
+  .looseObject({ id: z.string(), type: z.string() })
+  .meta({ example: { id: 'evt_1', type: 'user.created', project: 'acme', data: { user: 'u1' } } })
+
+const CE_PREFIX = 'ce-'
+
+function cloudEventHeaders(request: FastifyRequest): Record<string, string> {
+  const found: Record<string, string> = {}
+  for (const [name, value] of Object.entries(request.headers))
+    if (name.startsWith(CE_PREFIX) && value !== undefined)
+      found[name.slice(CE_PREFIX.length)] = Array.isArray(value) ? value.join(', ') : value
+  return found
+}
+
+export function notificationRoutes(app: Server, { config, cache, inbound }: HttpContext): void {
+  app.post(
+    '/notifications',
+    {
+      config: { management: true, rawBody: true },
+      schema: {
+        tags: ['notifications'],
+        summary: 'Hand events on to Svix, each of them once',
+        description:
+          'One event or an array of up to 1000, all accepted or none; or CloudEvents 1.0, structured, binary or as a batch. A ' +
+          'repeated event (the same id, with CloudEvents the same source and id) is answered alike and not sent again.',
+        security: [{ management: [] }],
+        body: z.union([Event, z.array(Event)]),
+        response: { 202: Answer, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal },
+      },
+    },
+    async (request, reply) => {
+      const svix = config.svix === null ? null : await cache.get(DEFAULT_APP, SVIX_ENDPOINT)
+      const notified = await notify(inbound, { ...rawOf(request), cloudEventHeaders: cloudEventHeaders(request) }, svix)
+      const duplicates = notified.filter((one) => one.duplicate).length
+      return reply.code(202).send({
+        accepted: notified.length - duplicates,
+        duplicates,
+        messages: notified.map(({ messageId, eventId, duplicate }) => ({
+          id: messageId,
+          event_id: eventId,
+          duplicate,
+        })),
+        ...(svix === null ? { svix: 'not configured' as const } : {}),
+      })
+    },
+  )
+}
