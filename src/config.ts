@@ -44,8 +44,8 @@ const oneOf = <T extends string>(fallback: T, values: readonly T[]) =>
 export function parseSchedule(text: string): readonly number[] | null {
   const trimmed = text.trim()
   if (trimmed === '') return []
-  const named = NAMED_SCHEDULES[trimmed.toLowerCase()]
-  if (named !== undefined) return named
+  const name = trimmed.toLowerCase()
+  if (Object.hasOwn(NAMED_SCHEDULES, name)) return NAMED_SCHEDULES[name]!
   const waits = trimmed.split(',').map((part) => parseDuration(part.trim()))
   return waits.length <= LIMITS.retriesMax && waits.every((wait) => wait !== null) ? waits : null
 }
@@ -80,7 +80,8 @@ const Environment = z.object({
     .transform((text, ctx) => {
       const path = sqlitePath(text)
       if (path !== null) return path
-      ctx.addIssue(`"${text}" is not a database: sqlite:///absolute/path.db or sqlite:./relative/path.db`)
+      // Not repeated here: the URL of another database may hold its password.
+      ctx.addIssue('has to be sqlite:///absolute/path.db or sqlite:./relative/path.db')
       return z.NEVER
     }),
   WEBHOOK_SECRET: z.string().default(''),
@@ -148,13 +149,11 @@ const Environment = z.object({
 })
 
 /** What one variable demands of another. */
-const Settings = Environment.superRefine((env, ctx) => {
-  if (env.SVIX_TOKEN !== '' && env.SVIX_APP_ID === '')
-    ctx.addIssue({
-      code: 'custom',
-      path: ['SVIX_APP_ID'],
-      message: 'is needed with SVIX_TOKEN: an application id or uid, or a JSON pointer into the event such as /project',
-    })
+const Settings = Environment.refine((env) => env.SVIX_TOKEN === '' || env.SVIX_APP_ID !== '', {
+  path: ['SVIX_APP_ID'],
+  error: 'is needed with SVIX_TOKEN: an application id or uid, or a JSON pointer into the event such as /project',
+  // Also when something else is wrong: all problems are reported at once.
+  when: () => true,
 })
 
 /** Everything that can be set, as typed facts. Durations are milliseconds, sizes bytes. */
@@ -241,5 +240,6 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
 function sqlitePath(url: string): string | null {
   const match = /^sqlite:(?:\/\/(?=\/))?(.+)$/.exec(url)
   const path = match?.[1]
-  return path === undefined || path.startsWith('//') || path === '/' || path.endsWith('/') ? null : path
+  // A colon would begin one of SQLite's own names, such as `:memory:`, which each thread would see for itself.
+  return path === undefined || /^(\/\/|:)|\/$/.test(path) ? null : path
 }

@@ -27,12 +27,15 @@ const WORDS: Readonly<Record<string, (host: string) => string>> = {
 
 export function failureWords(error: unknown, host: string): string {
   if (!(error instanceof Error)) return String(error)
-  const code = 'code' in error ? String(error.code) : ''
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   // Several addresses were tried: the first failure stands for all.
   if (error instanceof AggregateError && error.errors.length > 0) return failureWords(error.errors[0], host)
   // The guard's refusals are in words already.
   if (code === 'BLOCKED_ADDRESS') return `blocked: ${error.message}`
-  if (code.startsWith('HPE_')) return `${host} answered with something that is not HTTP/1.1 (${code})`
+  if (code.startsWith('HPE_') || error.name === 'HTTPParserError')
+    return `${host} answered with something that is not HTTP/1.1`
+  // OpenSSL's own words hold addresses of memory and names of its functions.
+  if (code.startsWith('ERR_SSL_')) return WORDS['EPROTO']!(host)
   return WORDS[code]?.(host) ?? `${error.message || error.name}${code === '' ? '' : ` (${code})`}`
 }
 

@@ -60,6 +60,18 @@ export function classifySvix(answer: SvixAnswer): SvixVerdict {
   }
 }
 
+/**
+ * What an answer to "do you have this message" means; null is no. What Svix has against the question says nothing about the
+ * message, and leaves it open.
+ */
+export function classifySvixQuestion(answer: SvixAnswer): Exclude<SvixVerdict, { kind: 'confirm' }> | null {
+  if (answer.status === 404) return null
+  const verdict = classifySvix(answer)
+  if (verdict.kind === 'confirm' || verdict.kind === 'rejected')
+    return refused(answer, answer.status ?? 0, `Svix answered ${answer.status} when asked for the message`)
+  return verdict
+}
+
 const refused = ({ body, retryAfterMs }: SvixAnswer, statusCode: number, error: string): Outcome => ({
   kind: 'refused',
   statusCode,

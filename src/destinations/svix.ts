@@ -18,7 +18,7 @@ import { svixAppProblem, svixEventId } from '../domain/svix-id.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { DeliveryRequest, Driver } from './driver.ts'
 import { failureWords, timedOutWords } from './failure-words.ts'
-import { classifySvix, type SvixAnswer, type SvixVerdict } from './svix-classify.ts'
+import { classifySvix, classifySvixQuestion, type SvixAnswer, type SvixVerdict } from './svix-classify.ts'
 
 export interface SvixDriverOptions {
   token: string
@@ -42,15 +42,14 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
   const pauses = new Pauses(clock, options.pauseMs ?? DEFAULT_PAUSE_MS)
 
   /** One call of the SDK: its client is made for it, so that what came back can be told apart from other calls. */
-  async function call(timeoutMs: number, use: (svix: Svix) => Promise<{ id?: unknown }>): Promise<SvixAnswer> {
+  async function call(time: AttemptTime, use: (svix: Svix) => Promise<{ id?: unknown }>): Promise<SvixAnswer> {
     const seen: { status: number | null; body: string | null; retryAfter: string | undefined } = {
       status: null,
       body: null,
       retryAfter: undefined,
     }
-    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)])
     const fetchOnce: typeof fetch = async (input, init) => {
-      const response = await fetch(input, { ...init, signal, redirect: 'manual' })
+      const response = await fetch(input, { ...init, signal: time.isOver, redirect: 'manual' })
       const body = await boundedText(response)
       seen.status = response.status
       seen.body = body
@@ -76,36 +75,35 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
       return answer(created.id, null)
     } catch (error) {
       // The SDK throws for every status but success, and a SyntaxError for a body that is not JSON. The status counts.
-      return answer(null, wordsFor(error, timeoutMs, options.serverUrl ?? 'Svix'))
+      return answer(null, wordsFor(error, time.timeoutMs, options.serverUrl ?? 'Svix'))
     }
   }
 
-  async function create(request: DeliveryRequest): Promise<SvixVerdict> {
+  async function create(request: DeliveryRequest): Promise<Exclude<SvixVerdict, { kind: 'confirm' }>> {
     const prepared = prepare(request, options.app)
     if ('problem' in prepared) return { kind: 'rejected', statusCode: null, response: null, error: prepared.problem }
     const { app, eventId, payload } = prepared
     const { eventType, receivedAt } = request.message
-    const deadline = clock.now() + request.timeoutMs
-    const timeLeft = () => Math.max(1, deadline - clock.now())
-    const exists = () => call(timeLeft(), (svix) => svix.message.get(app, eventId, { withContent: false }))
+    const { timeoutMs } = request
+    const time = { timeoutMs, isOver: AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)]) }
+    const ask = async () =>
+      classifySvixQuestion(await call(time, (svix) => svix.message.get(app, eventId, { withContent: false })))
 
     if (clock.now() - receivedAt > MEMORY_MS) {
-      const known = await exists()
-      if (known.messageId !== null) return classifySvix(known)
-      if (known.status !== 404) return classifySvix({ ...known, messageId: null })
+      const known = await ask()
+      if (known !== null) return known
     }
     const body = { eventType, eventId, payload }
     const verdict = classifySvix(
-      await call(timeLeft(), (svix) => svix.message.create(app, body, { idempotencyKey: eventId, withContent: false })),
+      await call(time, (svix) => svix.message.create(app, body, { idempotencyKey: eventId, withContent: false })),
     )
     if (verdict.kind !== 'confirm') return verdict
-    const confirmed = await exists()
-    if (confirmed.messageId !== null) return classifySvix(confirmed)
-    if (confirmed.status !== 404) return classifySvix(confirmed)
+    const known = await ask()
+    if (known !== null) return known
     return {
       kind: 'refused',
       statusCode: 409,
-      response: confirmed.body,
+      response: null,
       error: 'Svix answered 409 but does not have the message',
       retryAfterMs: null,
     }
@@ -119,9 +117,6 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
         const waitMs = pauses.next(verdict.waitMs)
         return { kind: 'deferred', reason: verdict.reason, error: verdict.error, waitMs }
       }
-      // A 409 to a question that is not "create": not understood, so it is open whether Svix has the message.
-      if (verdict.kind === 'confirm')
-        return { kind: 'unreachable', error: 'Svix answered 409 when asked for the message' }
       if (verdict.kind === 'accepted') pauses.end()
       return verdict
     },
@@ -129,6 +124,12 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
       stop.abort(new Error('the gateway shut down'))
     },
   }
+}
+
+/** Of all the calls of one attempt together. */
+interface AttemptTime {
+  timeoutMs: number
+  isOver: AbortSignal
 }
 
 /** How long the destination pauses when Svix does not say: doubling with each round that ends like the one before. */
@@ -151,7 +152,8 @@ class Pauses {
       this.#until = now + Math.min(this.#ms.first * 2 ** (this.#round - 1), this.#ms.max)
     }
     if (askedMs !== null) this.#until = Math.max(this.#until, now + askedMs)
-    return askedMs === null ? this.#until - now : Math.max(askedMs, 0)
+    // "Again at once" is no pause, and an attempt that costs nothing would be made again and again.
+    return askedMs === null ? this.#until - now : Math.max(askedMs, this.#ms.first)
   }
 
   end(): void {
@@ -165,7 +167,13 @@ function prepare({ message }: DeliveryRequest, app: SvixDriverOptions['app']): P
   const bytes = message.payload.byteLength
   if (bytes > LIMITS.svixPayloadBytesMax)
     return { problem: `the event has ${bytes} bytes; Svix takes at most ${LIMITS.svixPayloadBytesMax}` }
-  const payload = parseExactly(Buffer.from(message.payload).toString('utf8'))
+  let payload: unknown
+  try {
+    payload = parseExactly(Buffer.from(message.payload).toString('utf8'))
+  } catch (error) {
+    // It is JSON, or it would not have been accepted; but the stack has an end.
+    return { problem: `the event cannot be read, it may be nested too deeply: ${(error as Error).message}` }
+  }
   const named = 'id' in app ? app.id : atPointer(payload, app.pointer)
   if (typeof named !== 'string')
     return { problem: `SVIX_APP_ID is ${'id' in app ? app.id : app.pointer}, and the event has no text there` }

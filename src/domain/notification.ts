@@ -2,6 +2,7 @@
  * Events as they come to `/notifications`: plain JSON objects with an id and a type, or CloudEvents 1.0 in their three HTTP
  * modes (https://github.com/cloudevents/spec, http-protocol-binding.md and json-format.md).
  */
+import { isUtf8 } from 'node:buffer'
 import type { Issue } from './errors.ts'
 import { eventTypeProblem } from './event-filter.ts'
 
@@ -17,11 +18,19 @@ export interface Notification {
   body: Uint8Array
 }
 
-/** Reads one event. `loc` is where it stands in the request, for the issues; null when there are any. */
+/** Where an event stands in the request, for the issues, and whether the request says that it is a CloudEvent. */
+export interface EventPlace {
+  loc: (string | number)[]
+  /** Before the names of its members. */
+  prefix?: 'ce-'
+  isCloudEvent: boolean
+}
+
+/** Reads one event; null when there are issues. One with a `specversion` is a CloudEvent wherever it stands. */
 export function readNotification(
   value: unknown,
   body: Uint8Array,
-  loc: (string | number)[],
+  { loc, prefix, ...place }: EventPlace,
   issues: Issue[],
 ): Notification | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
@@ -30,32 +39,34 @@ export function readNotification(
   }
   const event = value as Record<string, unknown>
   const before = issues.length
-  const eventId = text(event, 'id', loc, issues)
-  const eventType = text(event, 'type', loc, issues)
-  const isCloudEvent = 'specversion' in event
-  const source = isCloudEvent ? text(event, 'source', loc, issues) : null
+  const text = (name: string) => {
+    const problem = textProblem(event[name])
+    if (problem === null) return event[name] as string
+    issues.push({ loc: at(name), ...problem })
+    return null
+  }
+  const at = (name: string) => [...loc, `${prefix ?? ''}${name}`]
+  const eventId = text('id')
+  const eventType = text('type')
+  const isCloudEvent = place.isCloudEvent || 'specversion' in event
+  const source = isCloudEvent ? text('source') : null
   if (isCloudEvent && event['specversion'] !== '1.0')
     issues.push({
-      loc: [...loc, 'specversion'],
+      loc: at('specversion'),
       msg: 'The version of CloudEvents that is understood is "1.0".',
-      type: 'value_error',
+      type: event['specversion'] === undefined ? 'missing' : 'value_error',
     })
   const typeProblem = eventType === null ? null : eventTypeProblem(eventType)
-  if (typeProblem !== null) issues.push({ loc: [...loc, 'type'], msg: typeProblem, type: 'value_error' })
+  if (typeProblem !== null) issues.push({ loc: at('type'), msg: typeProblem, type: 'value_error' })
   if (issues.length > before || eventId === null || eventType === null) return null
   return { eventId, identity: identityOf(eventId, source), eventType, body }
 }
 
-function text(event: Record<string, unknown>, name: string, loc: (string | number)[], issues: Issue[]): string | null {
-  const value = event[name]
+function textProblem(value: unknown): Pick<Issue, 'msg' | 'type'> | null {
+  if (value === undefined) return { msg: 'Field required', type: 'missing' }
   if (typeof value === 'string' && value !== '' && value.length <= EVENT_ID_CHARS_MAX && value.isWellFormed())
-    return value
-  issues.push(
-    value === undefined
-      ? { loc: [...loc, name], msg: 'Field required', type: 'missing' }
-      : { loc: [...loc, name], msg: `has to be a text of 1 to ${EVENT_ID_CHARS_MAX} characters`, type: 'value_error' },
-  )
-  return null
+    return null
+  return { msg: `has to be a text of 1 to ${EVENT_ID_CHARS_MAX} characters`, type: 'value_error' }
 }
 
 /** A plain id is its own identity. A pair is written as a JSON array, and a plain id that looks like one is as well. */
@@ -63,30 +74,54 @@ const identityOf = (id: string, source: string | null): string =>
   source !== null ? JSON.stringify([source, id]) : id.startsWith('[') ? JSON.stringify([id]) : id
 
 /**
- * An event in CloudEvents' binary mode, attributes in headers, as the JSON object that says the same in structured mode.
- * Throws a `RangeError` with the reason when a header cannot be decoded.
+ * An event in CloudEvents' binary mode: its attributes, which are in headers, and the JSON text that says the same in
+ * structured mode. Data that is JSON stands in it byte for byte. What cannot be read is told in `issues`.
  */
 export function fromBinaryMode(
   headers: Readonly<Record<string, string>>,
   contentType: string | undefined,
   data: Uint8Array,
-): Record<string, unknown> {
-  const event: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(headers)) event[name] = decodeHeader(name, value)
-  if (contentType !== undefined) event['datacontenttype'] = contentType
-  if (data.byteLength === 0) return event
-  const isJson = contentType === undefined || /^[^;]*[/+]json\s*(;|$)/i.test(contentType)
-  if (!isJson) event['data_base64'] = Buffer.from(data).toString('base64')
-  else event['data'] = JSON.parse(Buffer.from(data).toString('utf8'))
-  return event
+  issues: Issue[],
+): { attributes: Record<string, string>; body: Uint8Array } {
+  const attributes: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers)) {
+    const decoded = decodeHeader(value)
+    attributes[name] = decoded ?? value
+    if (decoded === null)
+      issues.push({ loc: ['header', `ce-${name}`], msg: 'is not UTF-8 after percent-decoding', type: 'value_error' })
+  }
+  if (contentType !== undefined) attributes['datacontenttype'] = contentType
+  return { attributes, body: inStructuredMode(attributes, data, issues) }
 }
 
-/** http-protocol-binding.md 3.1.3.2: unquote once, then decode percent signs once; what is not UTF-8 then is refused. */
-function decodeHeader(name: string, value: string): string {
+/** json-format.md 3.1.1: which data is JSON, and what becomes of other data. Without data there is no member for it. */
+function inStructuredMode(attributes: Record<string, string>, data: Uint8Array, issues: Issue[]): Uint8Array {
+  const open = JSON.stringify(attributes).slice(0, -1)
+  if (data.byteLength === 0) return Buffer.from(`${open}}`)
+  const contentType = attributes['datacontenttype']
+  const isJson = contentType === undefined || /^[^;]*[/+]json\s*(;|$)/i.test(contentType)
+  if (!isJson) return Buffer.from(`${open},"data_base64":"${Buffer.from(data).toString('base64')}"}`)
+  const problem = jsonProblem(data)
+  if (problem !== null) issues.push({ loc: ['body'], msg: `The data is not JSON: ${problem}`, type: 'json_invalid' })
+  return Buffer.concat([Buffer.from(`${open},"data":`), data, Buffer.from('}')])
+}
+
+function jsonProblem(bytes: Uint8Array): string | null {
+  if (!isUtf8(bytes)) return 'it is not UTF-8'
+  try {
+    JSON.parse(Buffer.from(bytes).toString('utf8'))
+    return null
+  } catch (error) {
+    return (error as Error).message
+  }
+}
+
+/** http-protocol-binding.md 3.1.3.2: unquote once, then decode percent signs once; null for what is not UTF-8 then. */
+function decodeHeader(value: string): string | null {
   const unquoted = /^".*"$/s.test(value) ? value.slice(1, -1).replaceAll(/\\(.)/gs, '$1') : value
   try {
     return decodeURIComponent(unquoted.replaceAll(/%(?![0-9a-fA-F]{2})/g, '%25'))
   } catch {
-    throw new RangeError(`The header ce-${name} is not UTF-8 after percent-decoding.`)
+    return null
   }
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 
-/** What Svix takes as an event id: https://api.svix.com/docs, MessageIn. It may not look like one of Svix's own ids. */
-const ACCEPTED = /^(?!msg_)[a-zA-Z0-9\-_.]{1,256}$/
+/** What Svix takes as an id of ours, without the two that a URL would take as steps of its path. */
+const UID = /^(?!\.\.?$)[a-zA-Z0-9\-_.]{1,256}$/
+/** An event id may not look like one of Svix's own: https://api.svix.com/docs, MessageIn. */
+const OWN = 'msg_'
 const ENCODED = 'b64.'
 const HASHED = 'sha256.'
 const MAX = 256
@@ -12,13 +14,12 @@ const MAX = 256
  * hashed where that is too long. Two identities never get one id: what looks encoded already is encoded once more.
  */
 export function svixEventId(identity: string): string {
-  if (ACCEPTED.test(identity) && !identity.startsWith(ENCODED) && !identity.startsWith(HASHED)) return identity
+  const isReserved = [OWN, ENCODED, HASHED].some((prefix) => identity.startsWith(prefix))
+  if (UID.test(identity) && !isReserved) return identity
   const encoded = ENCODED + Buffer.from(identity, 'utf8').toString('base64url')
   return encoded.length <= MAX ? encoded : HASHED + createHash('sha256').update(identity).digest('base64url')
 }
 
 /** Null when `text` can name a Svix application, by id or uid, otherwise what is wrong. */
 export const svixAppProblem = (text: string): string | null =>
-  /^[a-zA-Z0-9\-_.]{1,256}$/.test(text)
-    ? null
-    : 'is not a Svix application id or uid: letters, digits, "-", "_" and "."'
+  UID.test(text) ? null : 'is not a Svix application id or uid: letters, digits, "-", "_" and "."'

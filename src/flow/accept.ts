@@ -72,7 +72,7 @@ export async function acceptAll(context: AcceptContext, events: readonly NewEven
   receipts.forEach((receipt, i) => {
     const one = offers[i]!
     if (receipt.duplicate) giveBack(one)
-    else handOver(handoff, one, now)
+    else handOver(handoff, one)
     observer.accepted({ duplicate: receipt.duplicate, deliveries: receipt.deliveries })
   })
   return receipts
@@ -81,12 +81,12 @@ export async function acceptAll(context: AcceptContext, events: readonly NewEven
 /** An event as the store will get it, and the endpoints for whose deliveries there is room in memory. */
 interface Offer {
   acceptance: Acceptance
-  reserved: readonly Endpoint[]
+  reserved: ReadonlySet<Endpoint>
   leaseUntil: number
 }
 
 function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEvent, now: number): Offer {
-  const reserved = event.endpoints.filter((endpoint) => handoff.reserve(endpoint, event.body.byteLength))
+  const reserved = new Set(event.endpoints.filter((endpoint) => handoff.reserve(endpoint, event.body.byteLength)))
   const lease = { owner: handoff.owner, until: now + LIMITS.leaseMs }
   const expiresAt = now + messageRetentionMs
   const { appId, eventId, eventType, channels, contentType, body: payload, idempotency, inbox } = event
@@ -104,7 +104,7 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
     },
     deliveries: event.endpoints.map((endpoint) => ({
       endpointId: endpoint.id,
-      lease: reserved.includes(endpoint) ? lease : null,
+      lease: reserved.has(endpoint) ? lease : null,
       dueAt: Math.max(now, endpoint.pausedUntil ?? 0),
     })),
     idempotency: idempotency && { ...idempotency, expiresAt },
@@ -113,9 +113,10 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
   return { acceptance, reserved, leaseUntil: lease.until }
 }
 
-function handOver(handoff: Handoff, { acceptance, reserved, leaseUntil }: Offer, now: number): void {
+function handOver(handoff: Handoff, { acceptance, reserved, leaseUntil }: Offer): void {
   for (const endpoint of reserved) handoff.start(leased(acceptance, endpoint, leaseUntil))
-  if (reserved.length < acceptance.deliveries.length) handoff.noteDue(now)
+  // Not simply now: for a paused endpoint that would be a claim for every message, which finds nothing.
+  for (const { lease, dueAt } of acceptance.deliveries) if (lease === null) handoff.noteDue(dueAt)
 }
 
 const leased = ({ message }: Acceptance, endpoint: Endpoint, leaseUntil: number): LeasedDelivery => ({

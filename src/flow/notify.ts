@@ -56,34 +56,35 @@ function read(request: NotificationRequest): Notification[] {
   const issues: Issue[] = []
   // The batch's type begins with that of a single event, so it is asked for first.
   const isBatch = contentType.startsWith('application/cloudevents-batch')
-  const isBinary = !contentType.startsWith('application/cloudevents') && 'specversion' in request.cloudEventHeaders
-  const found = isBinary ? [readBinary(request, issues)] : readJson(request.body, isBatch, issues)
+  const isCloudEvent = contentType.startsWith('application/cloudevents')
+  const isBinary = !isCloudEvent && 'specversion' in request.cloudEventHeaders
+  const found = isBinary ? [readBinary(request, issues)] : readJson(request.body, { isBatch, isCloudEvent }, issues)
   if (issues.length > 0) throw new GatewayError('validation', { issues })
   return found.filter((one) => one !== null)
 }
 
-function readJson(body: Uint8Array, isBatch: boolean, issues: Issue[]): (Notification | null)[] {
+function readJson(
+  body: Uint8Array,
+  { isBatch, isCloudEvent }: { isBatch: boolean; isCloudEvent: boolean },
+  issues: Issue[],
+): (Notification | null)[] {
   const value = parseJson(body)
   if (!Array.isArray(value)) {
     if (isBatch) throw invalid(['body'], 'A batch of CloudEvents is a JSON array.')
-    return [readNotification(value, body, ['body'], issues)]
+    return [readNotification(value, body, { loc: ['body'], isCloudEvent }, issues)]
   }
   if (value.length > LIMITS.notificationsMax)
     throw invalid(['body'], `There are ${value.length} events; a request may bring ${LIMITS.notificationsMax}.`)
   const slices = arrayElements(body)
-  // A copy of its own for each: a view would keep the whole request in memory for as long as one of its events is.
-  return value.map((event, i) => readNotification(event, Uint8Array.from(slices[i]!), ['body', i], issues))
+  return value.map((event, i) => {
+    // A copy of its own for each: a view would keep the whole request in memory for as long as one of its events is.
+    const slice = Uint8Array.from(slices[i]!)
+    return readNotification(event, slice, { loc: ['body', i], isCloudEvent }, issues)
+  })
 }
 
 function readBinary(request: NotificationRequest, issues: Issue[]): Notification | null {
-  try {
-    const event = fromBinaryMode(request.cloudEventHeaders, request.header('content-type'), request.body)
-    return readNotification(event, Buffer.from(JSON.stringify(event)), ['header'], issues)
-  } catch (error) {
-    const where = error instanceof RangeError ? 'header' : 'body'
-    throw invalid(
-      [where],
-      where === 'body' ? `The data is not JSON: ${(error as Error).message}` : (error as Error).message,
-    )
-  }
+  const contentType = request.header('content-type')
+  const { attributes, body } = fromBinaryMode(request.cloudEventHeaders, contentType, request.body, issues)
+  return readNotification(attributes, body, { loc: ['header'], prefix: 'ce-', isCloudEvent: true }, issues)
 }

@@ -171,7 +171,7 @@ export function createObserver(log: Logger, registry: Registry): Observer {
       const line = {
         webhook_id: delivery.msgId,
         subscription_id: delivery.endpointId,
-        target_url: attempt.url,
+        target_url: withoutQuery(attempt.url),
         attempt: number,
         trigger: attempt.trigger,
         outcome: attempt.outcome,
@@ -203,7 +203,10 @@ export function createObserver(log: Logger, registry: Registry): Observer {
     },
     endpointDisabled({ endpoint, reason }) {
       disabled.inc({ reason })
-      log.error({ subscription_id: endpoint.id, target_url: endpoint.url, reason }, 'subscription disabled')
+      log.error(
+        { subscription_id: endpoint.id, target_url: withoutQuery(endpoint.url), reason },
+        'subscription disabled',
+      )
     },
     swept({ expired, repaired }) {
       recovered.inc({ why: 'lease_expired' }, expired)
@@ -266,6 +269,9 @@ export function observeGauges(
     oldest.set(backlog.oldestDueAt === null ? 0 : Math.max(0, (ask.now() - backlog.oldestDueAt) / 1_000))
   })
 }
+
+/** Query strings of targets often hold tokens; the log is no place for them. */
+const withoutQuery = (url: string): string => (url.includes('?') ? url.slice(0, url.indexOf('?')) : url)
 
 /** The message, with the cause that the catalogue's words hide. */
 function wordsOf(error: unknown): string {

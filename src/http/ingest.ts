@@ -17,6 +17,14 @@ const EventTypeQuery = z.object({
   event_type: z.string().optional().describe('The event type, unless X-Event-Type names it'),
 })
 
+/** For the document; they are read, with the body, by `receive` and `verify`. */
+const IngestHeaders = z.object({
+  'x-event-type': z.string().optional().describe('The event type'),
+  'x-hub-signature-256': z.string().optional().describe('`sha256=` and hex, over the body'),
+  'idempotency-key': z.string().optional().describe('A repeat of the key gets the first answer'),
+  'x-github-delivery': z.string().optional().describe('Counts as the Idempotency-Key where there is none'),
+})
+
 const AnyJson = z.unknown().describe('Any JSON; it is delivered byte for byte')
 
 const answers = { 202: Queued, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal }
@@ -41,6 +49,7 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
           'repeat gets the first answer and stores nothing.',
         params: z.object({ subscription_id: z.string() }),
         querystring: EventTypeQuery,
+        headers: IngestHeaders,
         body: AnyJson,
         response: { ...answers, 404: Refusal },
       },
@@ -62,6 +71,7 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
         description: 'X-Event-Type or event_type is required. Otherwise as for one subscription.',
         security: [{ management: [] }],
         querystring: EventTypeQuery,
+        headers: IngestHeaders.omit({ 'x-hub-signature-256': true }),
         body: AnyJson,
         response: answers,
       },

@@ -120,15 +120,15 @@ function logRequest({ observer }: HttpContext, request: FastifyRequest, reply: F
 
 /** Answers 405 where a path is known but not with this method. The framework by itself says 404. */
 function collectMethods(app: FastifyInstance): () => void {
-  const methodsOf = new Map<string, Set<HTTPMethods>>()
-  app.addHook('onRoute', ({ url, method }) => {
-    const methods = methodsOf.get(url) ?? new Set()
-    for (const one of [method].flat()) methods.add(one)
-    methodsOf.set(url, methods)
+  const known = new Map<string, { methods: Set<HTTPMethods>; inbox: boolean }>()
+  app.addHook('onRoute', ({ url, method, config }) => {
+    const route = known.get(url) ?? { methods: new Set(), inbox: false }
+    for (const one of [method].flat()) route.methods.add(one)
+    known.set(url, { ...route, inbox: route.inbox || config?.inbox === true })
   })
   return () => {
     // The routes added here are announced too, so the lists are taken before.
-    for (const [url, methods] of Array.from(methodsOf)) {
+    for (const [url, { methods, inbox }] of Array.from(known)) {
       const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const).filter(
         (one) => !methods.has(one),
       )
@@ -137,6 +137,8 @@ function collectMethods(app: FastifyInstance): () => void {
       app.route({
         url,
         method: others,
+        // The log says of every request to the inbox what became of it.
+        config: { inbox },
         schema: { hide: true },
         handler: (_request, reply) => {
           reply.header('allow', allow)

@@ -11,6 +11,7 @@ import { formatDuration, parseDuration } from '../lib/duration.ts'
 import { Instant, instant, instantOrNull } from './schemas.ts'
 
 const TIMEOUT_MS = { min: 10, max: 300_000 }
+const URL_CHARS_MAX = 65_536
 const RATE_MAX = 65_535
 const DESCRIPTION_CHARS_MAX = 1_024
 const EVENT_TYPES_MAX = 256
@@ -39,6 +40,7 @@ const checked = (problem: (text: string) => string | null) =>
 const targetUrl = (guard: AddressGuard) =>
   z
     .string()
+    .max(URL_CHARS_MAX)
     .transform((text, ctx) => {
       const url = URL.canParse(text) ? new URL(text) : null
       const problem = url === null ? 'is not a URL' : guard.refusesUrl(url)

@@ -5,8 +5,9 @@
  * what found no room in memory, what a dead node left behind. All of them are leased to this node before they are here,
  * so losing this process loses nothing: the leases end and somebody claims them.
  *
- * Each endpoint has a lane. Lanes take turns, one start each; a lane waits while it is at its concurrency cap, ahead of
- * its rate, or paused. Waiting costs no attempt. Never hold a delivery without a lease that is being renewed.
+ * Each endpoint has a lane. Lanes take turns (`turns.ts`); a lane waits while it is at its concurrency cap or ahead of its
+ * rate, and gives back what it holds while it is paused. Waiting costs no attempt. How much is held is bounded
+ * (`memory.ts`). Never hold a delivery without a lease that is being renewed.
  */
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { DeliveryKey } from '../domain/delivery.ts'
@@ -16,11 +17,12 @@ import { LIMITS } from '../domain/limits.ts'
 import type { Handoff } from '../flow/accept.ts'
 import type { Recorded } from '../flow/record.ts'
 import type { Clock } from '../lib/clock.ts'
-import { Fifo } from '../lib/fifo.ts'
 import type { LeasedDelivery, Queue } from '../store/store.ts'
-import { Lane, laneCapacity, startLimit } from './lane.ts'
-import { type Pace, paceAt, slowDown } from './pace.ts'
+import { Lane, laneCapacity, type Rank } from './lane.ts'
+import { keyAndTries, keyText, Memory } from './memory.ts'
+import { Paces } from './pace.ts'
 import { pause, type Service } from './service.ts'
+import { Turns } from './turns.ts'
 
 export interface DispatcherOptions {
   queue: Queue
@@ -35,75 +37,76 @@ export interface DispatcherOptions {
   onTrouble: (doing: string, error: unknown) => void
 }
 
-/** Lanes looked at in one go when none of them may start: the rest wait for the next attempt that ends. */
-const LANES_LOOKED_AT = 32
 /** After a claim that brought nothing although something was due: somebody else was faster, or it is locked. */
 const EMPTY_CLAIM_PAUSE_MS = 50
-const SHUTDOWN_POLL_MS = 10
+/** After a claim that brought little, and while there is no room for one: few claims with much in them cost the least. */
+const SMALL_CLAIM_PAUSE_MS = 5
+const UNREADABLE_PAUSE_MS = 1_000
 
 export class Dispatcher implements Handoff, Service {
   readonly name = 'dispatcher'
   readonly owner: string
   readonly #options: DispatcherOptions
   readonly #lanes = new Map<EndpointId, Lane>()
-  readonly #firstLine = new Fifo<Lane>()
-  readonly #retryLine = new Fifo<Lane>()
-  readonly #paces = new Map<EndpointId, Pace>()
-  readonly #held = new Map<string, LeasedDelivery>()
+  readonly #turns: Turns
+  readonly #memory: Memory
+  readonly #paces = new Paces()
   /** Endpoints with more in the store than there was room for here. */
   readonly #skipped = new Set<EndpointId>()
-  #inFlight = 0
-  #reserved = 0
-  #bytes = 0
-  #starts = 0
   #pumpScheduled = false
   #stopping = false
   #nextDueAt: number | null = 0
   #wake: (() => void) | null = null
+  #drained: (() => void) | null = null
 
   constructor(options: DispatcherOptions) {
     this.#options = options
     this.owner = options.owner
+    this.#turns = new Turns(options.concurrency)
+    this.#memory = new Memory(options.concurrency)
   }
 
   get inFlight(): number {
-    return this.#inFlight
+    return this.#turns.inFlight
   }
 
   /** Deliveries leased to this node. */
   get inMemory(): number {
-    return this.#held.size
+    return this.#memory.size
+  }
+
+  /** Endpoints that something is held of, or remembered for a moment. */
+  get lanes(): number {
+    return this.#lanes.size
   }
 
   // ---- from accepting -------------------------------------------------------------------------------------------
 
   reserve(endpoint: Endpoint, bytes: number): boolean {
     if (this.#stopping || (endpoint.pausedUntil ?? 0) > this.#options.clock.now()) return false
-    if (this.#held.size + this.#reserved >= LIMITS.deliveriesInMemory) return false
-    if (this.#bytes + bytes > LIMITS.payloadBytesInMemory) return false
-    const lane = this.#laneOf(endpoint.appId, endpoint.id)
+    const lane = this.#lanes.get(endpoint.id)
     // While older ones wait in the store, new ones leave half of the room to them.
-    const capacity = laneCapacity(endpoint.rateLimit)
-    if (lane.size >= (this.#skipped.has(endpoint.id) ? capacity / 2 : capacity)) return false
-    lane.reserved++
-    this.#reserved++
-    this.#bytes += bytes
+    const laneMax = this.#skipped.has(endpoint.id)
+      ? this.#claimCapacity(endpoint.rateLimit) / 2
+      : laneCapacity(endpoint.rateLimit)
+    if (!this.#memory.hasRoom(bytes, lane, laneMax)) return false
+    this.#memory.reserve(lane ?? this.#laneOf(endpoint.appId, endpoint.id), bytes)
     return true
   }
 
   start(delivery: LeasedDelivery): void {
     const lane = this.#laneOf(delivery.appId, delivery.endpointId)
-    lane.reserved--
-    this.#reserved--
-    this.#hold(lane, delivery)
+    this.#memory.keepReserved(lane, delivery)
+    lane.push(delivery)
+    this.#place(lane)
+    // Too late: it was being committed when the end began.
+    if (this.#stopping) void this.#giveBack([lane], this.#options.clock.now())
   }
 
   unreserve(endpoint: Endpoint, bytes: number): void {
     const lane = this.#laneOf(endpoint.appId, endpoint.id)
-    lane.reserved--
-    this.#reserved--
-    this.#bytes -= bytes
-    this.#dropIfEmpty(lane)
+    this.#memory.unreserve(lane, bytes)
+    this.#place(lane)
   }
 
   noteDue(at: number): void {
@@ -120,29 +123,24 @@ export class Dispatcher implements Handoff, Service {
     return lane
   }
 
-  #dropIfEmpty(lane: Lane): void {
-    if (lane.size > 0 || lane.isQueued || lane.isAsleep) return
+  /** Puts a lane where it belongs: in line, out of it while it cannot start anything, or away when it is empty. */
+  #place(lane: Lane): void {
+    if (lane.isAsleep) return
+    if (lane.waiting > 0 && lane.inFlight < this.#options.endpointConcurrency) {
+      this.#turns.stand(lane, this.#lanes.size)
+      this.#schedulePump()
+      return
+    }
+    this.#turns.leave(lane)
+    if (lane.size > 0) return
     // A lane that comes and goes must not forget when its next attempt may start.
     const waitMs = lane.pacer.aheadMs(this.#options.clock.now())
     if (waitMs > 0) this.#sleep(lane, waitMs)
     else this.#lanes.delete(lane.endpointId)
   }
 
-  #hold(lane: Lane, delivery: LeasedDelivery): void {
-    this.#held.set(keyText(delivery), delivery)
-    lane.push(delivery)
-    this.#queue(lane)
-  }
-
-  #standInLine(lane: Lane): void {
-    if (lane.isQueued || lane.isAsleep || lane.waiting === 0) return
-    lane.isQueued = true
-    const line = lane.firsts.length > 0 ? this.#firstLine : this.#retryLine
-    line.push(lane)
-  }
-
-  #queue(lane: Lane): void {
-    this.#standInLine(lane)
+  /** Once for all that happens in one go, so that lanes that become ready together take turns. */
+  #schedulePump(): void {
     if (this.#pumpScheduled) return
     this.#pumpScheduled = true
     queueMicrotask(() => {
@@ -152,65 +150,32 @@ export class Dispatcher implements Handoff, Service {
   }
 
   #pump(): void {
-    let looks = LANES_LOOKED_AT
-    while (!this.#stopping && this.#inFlight < this.#options.concurrency && looks > 0) {
-      // Every eighth start is the retries' even while first attempts wait.
-      const line = this.#starts % 8 === 7 && this.#retryLine.length > 0 ? this.#retryLine : this.#firstLine
-      const lane = line.shift() ?? this.#retryLine.shift()
-      if (lane === undefined) return
-      lane.isQueued = false
-      if (this.#startNext(lane)) {
-        this.#starts++
-        this.#standInLine(lane)
-      } else looks--
+    while (!this.#stopping) {
+      const turn = this.#turns.next(this.#lanes.size)
+      if (turn === undefined) return
+      this.#startNext(turn.lane, turn.rank)
+      this.#place(turn.lane)
     }
   }
 
-  /** Starts one attempt of the lane if it may; otherwise sees to it that the lane comes back. */
-  #startNext(lane: Lane): boolean {
-    const { clock, cache, concurrency, endpointConcurrency } = this.#options
-    if (lane.inFlight >= endpointConcurrency) return false
-    const settings = lane.settings(cache)
-    if (settings === undefined) {
-      this.#sleepUntilLoaded(lane)
-      return false
-    }
-    const now = clock.now()
-    if ((settings.pausedUntil ?? 0) > now) {
-      lane.isAsleep = true
-      void this.#giveBackIfPaused(lane).finally(() => this.#awake(lane))
-      return false
-    }
-    const rate = this.#rateOf(lane, settings, now)
-    const waitMs = lane.pacer.waitMs(rate, now)
-    if (waitMs > 0) {
-      this.#sleep(lane, waitMs)
-      return false
-    }
-    const hasFirsts = lane.firsts.length > 0
-    const limit = startLimit(
-      { isSuspect: lane.isSuspect, inFlight: lane.inFlight, hasFirsts },
-      { concurrency, lanes: this.#lanes.size },
-    )
-    if (this.#inFlight >= limit) {
-      // The next attempt that ends looks again.
-      this.#standInLine(lane)
-      return false
+  /** Starts one attempt of the lane if it may; otherwise the lane sleeps, gives back what it holds, or changes its line. */
+  #startNext(lane: Lane, rank: Rank): void {
+    // There is nothing to ask of an endpoint that is deleted: its deliveries go on, to be cancelled.
+    if (!lane.isGone) {
+      const now = this.#options.clock.now()
+      const settings = lane.settings(this.#options.cache)
+      if (settings === undefined) return this.#sleepUntilLoaded(lane)
+      if ((settings.pausedUntil ?? 0) > now) return void this.#giveBack([lane], settings.pausedUntil!)
+      // A lane that was away does not know how its last attempt went; its endpoint's record does.
+      lane.isSuspect ??= settings.failingSince !== null
+      if (lane.isSuspect && rank !== 'suspect') return
+      const rate = this.#paces.rateOf(settings, now)
+      const waitMs = lane.pacer.waitMs(rate, now)
+      if (waitMs > 0) return this.#sleep(lane, waitMs)
+      lane.pacer.take(rate, now)
     }
     const delivery = lane.shift()
-    if (delivery === undefined) return false
-    lane.pacer.take(rate, now)
-    void this.#attempt(lane, delivery)
-    return true
-  }
-
-  /** The endpoint's own limit, or less while it recovers from having complained. */
-  #rateOf(lane: Lane, settings: Endpoint, now: number): number | null {
-    const pace = this.#paces.get(lane.endpointId)
-    if (pace === undefined) return settings.rateLimit
-    const rate = paceAt(pace, now)
-    if (rate === null) this.#paces.delete(lane.endpointId)
-    return rate === null ? settings.rateLimit : Math.min(rate, settings.rateLimit ?? Infinity)
+    if (delivery !== undefined) void this.#attempt(lane, delivery, rank)
   }
 
   #sleep(lane: Lane, ms: number): void {
@@ -218,40 +183,38 @@ export class Dispatcher implements Handoff, Service {
     this.#options.clock.after(Math.ceil(ms), () => this.#awake(lane))
   }
 
-  /** An unknown endpoint is deleted: its deliveries go on at once, to be cancelled. */
   #sleepUntilLoaded(lane: Lane): void {
     lane.isAsleep = true
-    const loading = Promise.resolve(this.#options.cache.get(lane.appId, lane.endpointId))
-    loading.then(
+    Promise.resolve(this.#options.cache.get(lane.appId, lane.endpointId)).then(
       (endpoint) => {
-        if (endpoint === null) for (const delivery of lane.drain()) void this.#attempt(lane, delivery)
+        lane.isGone = endpoint === null
         this.#awake(lane)
       },
       (error: unknown) => {
         this.#options.onTrouble('read an endpoint', error)
-        this.#sleep(lane, 1_000)
+        this.#sleep(lane, UNREADABLE_PAUSE_MS)
       },
     )
   }
 
   #awake(lane: Lane): void {
     lane.isAsleep = false
-    this.#queue(lane)
-    this.#dropIfEmpty(lane)
+    this.#place(lane)
   }
 
-  async #attempt(lane: Lane, delivery: LeasedDelivery): Promise<void> {
+  async #attempt(lane: Lane, delivery: LeasedDelivery, rank: Rank): Promise<void> {
     lane.inFlight++
-    this.#inFlight++
+    lane.unrecorded++
+    this.#turns.started(rank)
     let holdsSlot = true
     const freeSlot = () => {
       if (!holdsSlot) return
       holdsSlot = false
       lane.inFlight--
-      this.#inFlight--
-      this.#queue(lane)
+      this.#turns.ended(rank)
+      this.#place(lane)
+      this.#schedulePump()
     }
-    lane.unrecorded++
     let recorded: Recorded | null = null
     try {
       // After a success the next attempt need not wait for the commit. After anything else it does: the record may
@@ -262,49 +225,48 @@ export class Dispatcher implements Handoff, Service {
       this.#options.onTrouble('carry out a delivery', error)
     }
     lane.unrecorded--
-    this.#letGo(delivery)
+    this.#letGo(lane, delivery)
     if (recorded !== null) {
       lane.isSuspect = recorded.gotNoAnswer
       if (recorded.dueAgainAt !== null) this.noteDue(recorded.dueAgainAt)
-      if (recorded.pausedUntil !== null) this.#slowDown(lane.endpointId, recorded.pausedUntil)
-      if (recorded.endpointChanged) await this.#giveBackIfPaused(lane)
+      if (recorded.pausedUntil !== null)
+        this.#paces.slowDown(lane.endpointId, this.#options.clock.now(), recorded.pausedUntil)
     }
     freeSlot()
-    this.#dropIfEmpty(lane)
+    this.#place(lane)
     this.#claimIfRoom(lane)
-  }
-
-  #slowDown(endpointId: EndpointId, until: number): void {
-    this.#paces.set(endpointId, slowDown(this.#paces.get(endpointId), this.#options.clock.now(), until))
   }
 
   /** Asks for more once half of what a full lane held is done: few claims with much in them. */
   #claimIfRoom(lane: Lane): void {
-    if (!this.#skipped.has(lane.endpointId) || lane.size > this.#claimCapacity(lane) / 2) return
+    if (!this.#skipped.has(lane.endpointId)) return
+    if (lane.size > this.#claimCapacity(this.#rateLimitOf(lane)) / 2) return
     this.#skipped.delete(lane.endpointId)
     this.noteDue(this.#options.clock.now())
   }
 
-  #letGo(delivery: LeasedDelivery): void {
-    if (this.#held.delete(keyText(delivery))) this.#bytes -= delivery.payload.byteLength
+  #letGo(lane: Lane, delivery: LeasedDelivery): void {
+    this.#memory.letGo(lane, delivery)
+    if (this.#memory.size === 0) this.#drained?.()
   }
 
-  /** What waits for a paused endpoint goes back to the store, which keeps it until the pause is over. */
-  async #giveBackIfPaused(lane: Lane): Promise<void> {
+  /** What waits in these lanes goes back to the store, which keeps it until `dueAt`. */
+  async #giveBack(lanes: readonly Lane[], dueAt: number): Promise<void> {
+    const deliveries: LeasedDelivery[] = []
+    for (const lane of lanes) {
+      for (const delivery of lane.drain()) {
+        this.#letGo(lane, delivery)
+        deliveries.push(delivery)
+      }
+      this.#place(lane)
+    }
+    if (deliveries.length === 0) return
     try {
-      const endpoint = await this.#options.cache.get(lane.appId, lane.endpointId)
-      if (endpoint !== null && (endpoint.pausedUntil ?? 0) > this.#options.clock.now())
-        await this.#giveBack(lane.drain(), endpoint.pausedUntil!)
+      await this.#options.queue.release(deliveries.map(keyAndTries), this.owner, dueAt)
+      this.noteDue(dueAt)
     } catch (error) {
       this.#options.onTrouble('put deliveries back', error)
     }
-  }
-
-  async #giveBack(deliveries: readonly LeasedDelivery[], dueAt: number): Promise<void> {
-    if (deliveries.length === 0) return
-    for (const delivery of deliveries) this.#letGo(delivery)
-    await this.#options.queue.release(deliveries.map(keyAndTries), this.owner, dueAt)
-    this.noteDue(dueAt)
   }
 
   // ---- what is due in the store ---------------------------------------------------------------------------------
@@ -314,22 +276,24 @@ export class Dispatcher implements Handoff, Service {
     const { clock } = this.#options
     const wakeUp = () => this.#wake?.()
     signal.addEventListener('abort', wakeUp)
-    while (!signal.aborted) {
-      const now = clock.now()
-      const room = this.#roomForClaim()
-      const isDue = this.#nextDueAt !== null && this.#nextDueAt <= now
-      if (isDue && room > 0) {
-        const claimed = await this.#claim(now, room)
-        const isStillDue = this.#nextDueAt !== null && this.#nextDueAt <= now
-        if (claimed === 0 && isStillDue) await pause(clock, EMPTY_CLAIM_PAUSE_MS, signal)
-        continue
+    try {
+      let claimedAt = clock.now()
+      while (!signal.aborted) {
+        const now = clock.now()
+        // The poll is the truth; the due time only makes it earlier.
+        const claimAt = Math.min(this.#nextDueAt ?? Infinity, claimedAt + LIMITS.claimPollMs)
+        const hasRoom = !this.#stopping && this.#memory.claimRoom().deliveries > 0
+        if (claimAt > now) await this.#sleepUntilWoken(Math.min(claimAt - now, LIMITS.claimPollMs))
+        else if (!hasRoom) await pause(clock, SMALL_CLAIM_PAUSE_MS, signal)
+        else {
+          claimedAt = now
+          const pauseMs = await this.#claim(now)
+          if (pauseMs > 0) await pause(clock, pauseMs, signal)
+        }
       }
-      // The poll is the truth; the due time and the wake-ups only make it earlier.
-      const untilDue = this.#nextDueAt === null || isDue ? LIMITS.claimPollMs : this.#nextDueAt - now
-      await this.#sleepUntilWoken(Math.min(untilDue, LIMITS.claimPollMs))
-      if (clock.now() - now >= LIMITS.claimPollMs) this.#nextDueAt = clock.now()
+    } finally {
+      signal.removeEventListener('abort', wakeUp)
     }
-    signal.removeEventListener('abort', wakeUp)
   }
 
   async #sleepUntilWoken(ms: number): Promise<void> {
@@ -344,40 +308,44 @@ export class Dispatcher implements Handoff, Service {
   }
 
   /** What a claim may fill a lane up to. */
-  #claimCapacity(lane: Lane): number {
-    const { cache, endpointConcurrency } = this.#options
-    return Math.min(laneCapacity(lane.settings(cache)?.rateLimit ?? null), 4 * endpointConcurrency)
+  #claimCapacity(rateLimit: number | null, { laneDeliveries } = this.#memory.claimRoom()): number {
+    return Math.min(laneCapacity(rateLimit), 4 * this.#options.endpointConcurrency, laneDeliveries)
   }
 
-  /** No more than twice what can be in flight: what is leased should start before its lease ends. */
-  #roomForClaim(): number {
-    if (this.#stopping || this.#bytes >= LIMITS.payloadBytesInMemory) return 0
-    return Math.min(LIMITS.claimMax, 2 * this.#options.concurrency - this.#held.size - this.#reserved)
+  #rateLimitOf(lane: Lane): number | null {
+    return lane.settings(this.#options.cache)?.rateLimit ?? null
   }
 
-  async #claim(now: number, max: number): Promise<number> {
+  /** Returns how long the next claim should wait, ms. */
+  async #claim(now: number): Promise<number> {
     const { queue, endpointConcurrency } = this.#options
+    const room = this.#memory.claimRoom()
     this.#skipped.clear()
     for (const lane of this.#lanes.values())
-      if (lane.size >= this.#claimCapacity(lane)) this.#skipped.add(lane.endpointId)
+      if (lane.size >= this.#claimCapacity(this.#rateLimitOf(lane), room) || lane.bytes >= room.laneBytes)
+        this.#skipped.add(lane.endpointId)
     // Until the answer is here, anything noted as due is news.
     this.#nextDueAt = null
     const { deliveries, nextDueAt } = await queue.claim({
       lease: { owner: this.owner, until: now + LIMITS.leaseMs },
       now,
-      max,
-      perEndpointMax: Math.min(LIMITS.claimPerLaneMax, endpointConcurrency),
-      payloadBytesMax: Math.min(LIMITS.claimBytesMax, LIMITS.payloadBytesInMemory - this.#bytes),
+      max: room.deliveries,
+      perEndpointMax: Math.min(LIMITS.claimPerLaneMax, endpointConcurrency, room.laneDeliveries),
+      payloadBytesMax: room.bytes,
       skip: [...this.#skipped],
     })
     if (nextDueAt !== null) this.noteDue(nextDueAt)
     for (const delivery of deliveries) {
       // Its lease had ended while it was still being attempted here: that attempt settles it, or its lease ends again.
-      if (this.#held.has(keyText(delivery))) continue
-      this.#bytes += delivery.payload.byteLength
-      this.#hold(this.#laneOf(delivery.appId, delivery.endpointId), delivery)
+      if (this.#memory.has(delivery)) continue
+      const lane = this.#laneOf(delivery.appId, delivery.endpointId)
+      this.#memory.keepClaimed(lane, delivery)
+      lane.push(delivery)
+      this.#place(lane)
     }
-    return deliveries.length
+    if (deliveries.length >= LIMITS.claimMax / 4) return 0
+    const isStillDue = this.#nextDueAt !== null && this.#nextDueAt <= now
+    return deliveries.length === 0 && isStillDue ? EMPTY_CLAIM_PAUSE_MS : SMALL_CLAIM_PAUSE_MS
   }
 
   // ---- leases ---------------------------------------------------------------------------------------------------
@@ -385,8 +353,8 @@ export class Dispatcher implements Handoff, Service {
   /** Prolongs the leases that are about to end. What was lost and has not started is dropped: it is another node's. */
   async renewLeases(): Promise<void> {
     const now = this.#options.clock.now()
-    for (const [endpointId, pace] of this.#paces) if (paceAt(pace, now) === null) this.#paces.delete(endpointId)
-    const ending = [...this.#held.values()].filter((one) => one.leaseUntil - now < LIMITS.leaseRenewBeforeMs)
+    this.#paces.forgetOver(now)
+    const ending = this.#memory.deliveries().filter((one) => one.leaseUntil - now < LIMITS.leaseRenewBeforeMs)
     const until = now + LIMITS.leaseMs
     for (let i = 0; i < ending.length; i += LIMITS.claimMax) {
       const some = ending.slice(i, i + LIMITS.claimMax)
@@ -400,9 +368,11 @@ export class Dispatcher implements Handoff, Service {
     const keys = new Set(lost.map(keyText))
     for (const endpointId of new Set(lost.map((key) => key.endpointId))) {
       const lane = this.#lanes.get(endpointId)
-      for (const delivery of lane?.drain() ?? [])
-        if (keys.has(keyText(delivery))) this.#letGo(delivery)
-        else lane?.push(delivery)
+      if (lane === undefined) continue
+      for (const delivery of lane.drain())
+        if (keys.has(keyText(delivery))) this.#letGo(lane, delivery)
+        else lane.push(delivery)
+      this.#place(lane)
     }
   }
 
@@ -412,22 +382,15 @@ export class Dispatcher implements Handoff, Service {
   async drain(deadline: number): Promise<void> {
     this.#stopping = true
     this.#wake?.()
-    try {
-      for (const lane of this.#lanes.values()) await this.#giveBack(lane.drain(), this.#options.clock.now())
-    } catch (error) {
-      this.#options.onTrouble('put deliveries back', error)
-    }
-    while (this.#held.size > 0 && performance.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, SHUTDOWN_POLL_MS))
+    const { clock } = this.#options
+    await this.#giveBack([...this.#lanes.values()], clock.now())
+    if (this.#memory.size === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = clock.after(deadline - performance.now(), resolve)
+      this.#drained = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
   }
 }
-
-const keyText = (key: DeliveryKey): string => `${key.msgId}/${key.endpointId}/${key.run}`
-
-const keyAndTries = ({ appId, msgId, endpointId, run, tries }: LeasedDelivery): DeliveryKey & { tries: number } => ({
-  appId,
-  msgId,
-  endpointId,
-  run,
-  tries,
-})

@@ -19,12 +19,17 @@ export class Lane {
   unrecorded = 0
   /** Room promised to deliveries that are being committed. */
   reserved = 0
-  /** It stands in the line of lanes that want a turn. */
-  isQueued = false
-  /** A timer or a load will queue it again. */
+  /** Payload bytes of all that it holds and has reserved. */
+  bytes = 0
+  /** The line in which it waits for its turn. */
+  line: Rank | null = null
+  /** A timer or a load will bring it back into line. */
   isAsleep = false
-  /** Its last attempt got no answer: it is likely to hold a slot for the whole time-out. */
-  isSuspect = false
+  /** Its endpoint is deleted. */
+  isGone = false
+  /** Its last attempt got no answer. Null as long as none of its attempts has ended. */
+  isSuspect: boolean | null = null
+  #taken = 0
 
   constructor(appId: AppId, endpointId: EndpointId) {
     this.appId = appId
@@ -44,8 +49,10 @@ export class Lane {
     else this.retries.push(delivery)
   }
 
+  /** First attempts go first, but every eighth time it is a retry: they must not wait until there is no news any more. */
   shift(): LeasedDelivery | undefined {
-    return this.firsts.shift() ?? this.retries.shift()
+    const isRetrysTurn = ++this.#taken % 8 === 0
+    return isRetrysTurn ? (this.retries.shift() ?? this.firsts.shift()) : (this.firsts.shift() ?? this.retries.shift())
   }
 
   drain(): LeasedDelivery[] {
@@ -66,22 +73,23 @@ export function laneCapacity(rateLimit: number | null): number {
 
 const SECONDS_AHEAD = 5
 
-/**
- * How many attempts the node may have in flight for this lane to start one more. Endpoints that just timed out leave
- * half of the node to the others; retries, and lanes that hold more than their share, leave a quarter.
- * With that a first attempt to a healthy endpoint finds room however many others hang.
- */
-export function startLimit(
-  lane: { isSuspect: boolean; inFlight: number; hasFirsts: boolean },
+/** What the next attempt of a lane is to the node. */
+export type Rank =
+  /** A first attempt of a lane that has little in flight: less than half of its share of the node. */
+  | 'first'
+  /** One of a lane that has that much already. */
+  | 'more'
+  | 'retry'
+  /** Any attempt of a lane whose last one got no answer: it is likely to hold its slot for the whole time-out. */
+  | 'suspect'
+
+export function rankOf(
+  lane: { isSuspect: boolean | null; hasFirsts: boolean; inFlight: number },
   node: { concurrency: number; lanes: number },
-): number {
-  const share = Math.max(1, Math.floor(node.concurrency / Math.max(1, node.lanes)))
-  const fraction = lane.isSuspect
-    ? 1 / 2
-    : !lane.hasFirsts || lane.inFlight >= share
-      ? node.lanes === 1
-        ? 1
-        : 3 / 4
-      : 1
-  return Math.max(1, Math.floor(node.concurrency * fraction))
+): Rank {
+  if (lane.isSuspect === true) return 'suspect'
+  if (!lane.hasFirsts) return 'retry'
+  // Half, because all lanes with their whole share would fill the node: eight endpoints that hang are enough for that.
+  const little = Math.max(1, Math.floor(node.concurrency / (2 * Math.max(1, node.lanes))))
+  return lane.inFlight < little ? 'first' : 'more'
 }

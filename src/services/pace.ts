@@ -3,6 +3,9 @@
  * once ends in the next pause, so the pace comes back gradually: from a start of 2 per second it doubles every second up
  * to half of the rate at which the endpoint last complained, and from there grows by a twentieth of that every second.
  */
+import type { Endpoint } from '../domain/endpoint.ts'
+import type { EndpointId } from '../domain/ids.ts'
+
 const START_PER_SECOND = 2
 /** Beyond this, and without a known limit, there is nothing left to hold back. */
 const UNLIMITED_PER_SECOND = 1_000
@@ -32,4 +35,24 @@ export function slowDown(before: Pace | undefined, now: number, until: number): 
   if (before === undefined) return { from: until, limit: null }
   if (now < before.from) return { ...before, from: Math.max(before.from, until) }
   return { from: until, limit: paceAt(before, now) ?? before.limit }
+}
+
+/** The paces of the endpoints that complained and have not recovered yet. */
+export class Paces {
+  readonly #paces = new Map<EndpointId, Pace>()
+
+  /** The endpoint's own limit, or less while it recovers from having complained. */
+  rateOf({ id, rateLimit }: Endpoint, now: number): number | null {
+    const pace = this.#paces.get(id)
+    const rate = pace === undefined ? null : paceAt(pace, now)
+    return rate === null ? rateLimit : Math.min(rate, rateLimit ?? Infinity)
+  }
+
+  slowDown(endpointId: EndpointId, now: number, until: number): void {
+    this.#paces.set(endpointId, slowDown(this.#paces.get(endpointId), now, until))
+  }
+
+  forgetOver(now: number): void {
+    for (const [endpointId, pace] of this.#paces) if (paceAt(pace, now) === null) this.#paces.delete(endpointId)
+  }
 }

@@ -21,6 +21,8 @@ export class Pacer {
   /** Counts an attempt that starts now. */
   take(perSecond: number | null, now: number): void {
     if (perSecond === null) return
-    this.#nextAt = Math.max(this.#nextAt, now - LIMITS.rateCatchUpMs) + 1_000 / perSecond
+    // Longer than a second by what may be caught up: so no second has more than `perSecond` starts, late timers or not.
+    const gapMs = (1_000 + LIMITS.rateCatchUpMs) / perSecond
+    this.#nextAt = Math.max(this.#nextAt, now - LIMITS.rateCatchUpMs) + gapMs
   }
 }

@@ -5,7 +5,7 @@
  * several write, but leases, caches and group commit assume one. The right is an exclusive lock on a file beside the
  * database, which the operating system takes back when the process dies, however it dies.
  */
-import { existsSync, mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
@@ -75,6 +75,8 @@ const pragma = (connection: DatabaseSync, name: string) =>
 export function openWriter(path: string): { db: Database; lock: DatabaseSync } {
   try {
     mkdirSync(dirname(path), { recursive: true })
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
+      throw new UnusableDatabase(`${path} is a directory, not a file`)
     const lock = takeLock(path)
     try {
       const connection = new DatabaseSync(path, { timeout: 5_000 })
@@ -98,8 +100,11 @@ export function openReader(path: string): Database {
   return new Database(connection)
 }
 
+/** Of two processes that start at the same time, each may be in the other's way for a moment: one of them has to get it. */
+const LOCK_TIMEOUT_MS = 500
+
 function takeLock(path: string): DatabaseSync {
-  const lock = new DatabaseSync(`${path}.lock`)
+  const lock = new DatabaseSync(`${path}.lock`, { timeout: LOCK_TIMEOUT_MS })
   try {
     lock.exec('BEGIN EXCLUSIVE')
     return lock

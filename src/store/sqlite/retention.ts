@@ -12,7 +12,8 @@ const cursors = new WeakMap<Database, Stretch>()
 
 /**
  * Removes attempts made before `before`, walking the endpoints in turn: within one, attempt ids sort by time, so the old
- * ones are a stretch at its beginning. Returns how many; zero only after a whole round without any.
+ * ones are a stretch at its beginning. Returns how many; with more endpoints than one step looks at, zero means that the
+ * others' turn is next.
  */
 export function pruneAttempts(db: Database, before: number, max: number): number {
   const cutoff = startId('atmpt', before)

@@ -117,12 +117,7 @@ export class ThreadClient {
     const now = performance.now()
     const isOverdue = (waiting: Waiting) => waiting.deadline < now
     for (const batch of this.#inFlight)
-      for (const waiting of batch.filter(isOverdue))
-        waiting.reject(
-          new GatewayError('store_unavailable', {
-            detail: 'The store did not answer in time; the outcome is unknown.',
-          }),
-        )
+      for (const waiting of batch.filter(isOverdue)) waiting.reject(outcomeUnknown('The store did not answer in time'))
     if (this.#waiting[0] === undefined || !isOverdue(this.#waiting[0])) return
     for (const waiting of this.#waiting.filter(isOverdue)) waiting.reject(new GatewayError('store_unavailable'))
     this.#waiting = this.#waiting.filter((waiting) => !isOverdue(waiting))
@@ -132,8 +127,11 @@ export class ThreadClient {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     clearInterval(this.#overdueCheck)
-    const refused = [...this.#inFlight.splice(0).flat(), ...this.#waiting.splice(0)]
-    for (const waiting of refused) waiting.reject(new GatewayError('store_unavailable', { cause: error }))
+    // What was on its way may have been committed just before.
+    for (const waiting of this.#inFlight.splice(0).flat())
+      waiting.reject(outcomeUnknown('The store ended before it answered', error))
+    for (const waiting of this.#waiting.splice(0))
+      waiting.reject(new GatewayError('store_unavailable', { cause: error }))
     this.#options.onDeath(error)
   }
 
@@ -157,6 +155,9 @@ export class ThreadClient {
     await this.#worker.terminate()
   }
 }
+
+const outcomeUnknown = (what: string, cause?: Error) =>
+  new GatewayError('store_unavailable', { detail: `${what}; the outcome is unknown.`, cause })
 
 function toError(error: { message: string; unavailable: boolean } | undefined): Error {
   if (error === undefined) return new GatewayError('internal', { detail: 'The store gave no answer.' })

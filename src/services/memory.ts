@@ -1,0 +1,123 @@
+/**
+ * What this node holds in memory, leased to it, and how much more it may take.
+ *
+ * What comes straight from accepting and what is claimed have room of their own, so that neither keeps the other out. Of
+ * the room that is left, one endpoint may take half, and the last quarter of all room is for endpoints that hold nothing
+ * yet: however many hang with all that they may hold, the next one finds a place.
+ */
+import type { DeliveryKey } from '../domain/delivery.ts'
+import { LIMITS } from '../domain/limits.ts'
+import type { LeasedDelivery } from '../store/store.ts'
+import type { Lane } from './lane.ts'
+
+/** What an endpoint that holds something may hold altogether while `left` of `all` is left. */
+const partOf = (left: number, all: number): number => Math.max(0, Math.floor((left - all / 4) / 2))
+
+export const keyText = (key: DeliveryKey): string => `${key.msgId}/${key.endpointId}/${key.run}`
+
+export const keyAndTries = ({
+  appId,
+  msgId,
+  endpointId,
+  run,
+  tries,
+}: LeasedDelivery): DeliveryKey & { tries: number } => ({
+  appId,
+  msgId,
+  endpointId,
+  run,
+  tries,
+})
+
+export class Memory {
+  /** No more than twice what can be in flight is claimed: what is leased should start before its lease ends. */
+  readonly #claimedMax: number
+  readonly #held = new Map<string, LeasedDelivery>()
+  readonly #claimed = new Set<string>()
+  #reserved = 0
+  #bytes = 0
+
+  constructor(concurrency: number) {
+    this.#claimedMax = 2 * concurrency
+  }
+
+  /** Deliveries held. */
+  get size(): number {
+    return this.#held.size
+  }
+
+  has(key: DeliveryKey): boolean {
+    return this.#held.has(keyText(key))
+  }
+
+  deliveries(): LeasedDelivery[] {
+    return [...this.#held.values()]
+  }
+
+  /** Whether a delivery of this size may be accepted into memory; `lane` is undefined when nothing of its endpoint is here. */
+  hasRoom(bytes: number, lane: Lane | undefined, laneMax: number): boolean {
+    const room = LIMITS.deliveriesInMemory - this.#held.size - this.#reserved
+    if (room < 1 || bytes > this.#bytesLeft) return false
+    if (lane === undefined || lane.size === 0) return true
+    return (
+      lane.size < Math.min(laneMax, partOf(room, LIMITS.deliveriesInMemory)) && lane.bytes + bytes <= this.#laneBytes
+    )
+  }
+
+  reserve(lane: Lane, bytes: number): void {
+    lane.reserved++
+    this.#reserved++
+    this.#count(lane, bytes)
+  }
+
+  unreserve(lane: Lane, bytes: number): void {
+    lane.reserved--
+    this.#reserved--
+    this.#count(lane, -bytes)
+  }
+
+  /** Keeps a delivery for which room was reserved. */
+  keepReserved(lane: Lane, delivery: LeasedDelivery): void {
+    lane.reserved--
+    this.#reserved--
+    this.#held.set(keyText(delivery), delivery)
+  }
+
+  keepClaimed(lane: Lane, delivery: LeasedDelivery): void {
+    this.#held.set(keyText(delivery), delivery)
+    this.#claimed.add(keyText(delivery))
+    this.#count(lane, delivery.payload.byteLength)
+  }
+
+  letGo(lane: Lane, delivery: LeasedDelivery): void {
+    const key = keyText(delivery)
+    if (!this.#held.delete(key)) return
+    this.#claimed.delete(key)
+    this.#count(lane, -delivery.payload.byteLength)
+  }
+
+  /** What a claim may take, in all and of one endpoint, and what an endpoint may hold for it to take part. */
+  claimRoom(): { deliveries: number; bytes: number; laneDeliveries: number; laneBytes: number } {
+    const room = this.#claimedMax - this.#claimed.size
+    return {
+      // Half of it at most: one claim must not give all of the room to those that come first.
+      deliveries: this.#bytesLeft > 0 ? Math.min(LIMITS.claimMax, Math.ceil(room / 2)) : 0,
+      bytes: Math.min(LIMITS.claimBytesMax, Math.ceil(this.#bytesLeft / 2)),
+      laneDeliveries: this.#laneBytes > 0 ? Math.max(1, partOf(room, this.#claimedMax)) : 1,
+      laneBytes: Math.max(1, this.#laneBytes),
+    }
+  }
+
+  get #bytesLeft(): number {
+    return LIMITS.payloadBytesInMemory - this.#bytes
+  }
+
+  get #laneBytes(): number {
+    return partOf(this.#bytesLeft, LIMITS.payloadBytesInMemory)
+  }
+
+  #count(lane: Lane, bytes: number): void {
+    lane.bytes += bytes
+    this.#bytes += bytes
+  }
+}

@@ -1,0 +1,122 @@
+import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, test } from 'vitest'
+import { Program, startGateway, temporaryDirectory } from './gateway.ts'
+
+describe('what keeps the gateway from starting is said on standard error, with exit code 1', () => {
+  async function complaint(directory: string, environment: NodeJS.ProcessEnv = {}): Promise<string[]> {
+    await using program = new Program(directory, environment)
+    expect(await program.exited()).toBe(1)
+    expect(program.stdout).toEqual([])
+    const lines = program.stderr.trimEnd().split('\n')
+    for (const line of lines) expect(line).toMatch(/^hookferry: \S/)
+    return lines.map((line) => line.slice('hookferry: '.length))
+  }
+
+  test('bad configuration, all of it, each problem with its variable', async () => {
+    using directory = temporaryDirectory()
+    const lines = await complaint(directory.path, {
+      PORT: 'http',
+      RETRY_SCHEDULE: 'soon',
+      MAX_BODY: '1',
+      ALLOWED_SUBNETS: 'home',
+    })
+    expect(lines.map((line) => line.replace(/:.*/, '')).sort()).toEqual([
+      'ALLOWED_SUBNETS',
+      'MAX_BODY',
+      'PORT',
+      'RETRY_SCHEDULE',
+    ])
+    expect(existsSync(join(directory.path, 'hookferry.db'))).toBe(false)
+  })
+
+  test('a port that is taken, and an address that is none of this machine', async () => {
+    using directory = temporaryDirectory()
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const taken = await complaint(directory.path, { PORT: String(port) })
+    expect(taken).toEqual([expect.stringMatching(`${port}.*taken.*PORT`)])
+    server.close()
+    const elsewhere = await complaint(directory.path, { HOST: '192.0.2.1' })
+    expect(elsewhere).toEqual([expect.stringMatching('^HOST: 192.0.2.1')])
+  })
+
+  test.each([
+    ['is no database', (path: string) => writeFileSync(path, 'no database at all, but long enough'.repeat(100))],
+    ['is damaged', damage],
+    ['was cut off', (path: string) => truncateSync(path, statSync(path).size / 2)],
+  ])('a file that %s', async (_name, ruin) => {
+    using directory = temporaryDirectory()
+    const path = join(directory.path, 'hookferry.db')
+    await (await startGateway({}, directory.path))[Symbol.asyncDispose]()
+    ruin(path)
+    const ruined = readFileSync(path)
+    const [line, ...more] = await complaint(directory.path)
+    expect(line).toContain(path)
+    expect(line).toMatch(/damaged.*backup/)
+    expect(more).toEqual([])
+    expect(readFileSync(path).equals(ruined)).toBe(true)
+  })
+
+  test('the database of some other program, which is left alone', async () => {
+    using directory = temporaryDirectory()
+    using database = new DatabaseSync(join(directory.path, 'hookferry.db'))
+    database.exec('CREATE TABLE precious (id INTEGER)')
+    expect(await complaint(directory.path)).toEqual([expect.stringContaining('some other program')])
+    expect(database.prepare('SELECT name FROM sqlite_schema').all()).toHaveLength(1)
+  })
+
+  test('a path that cannot be written, and a file that another gateway has', async () => {
+    using directory = temporaryDirectory()
+    const file = join(directory.path, 'a-file')
+    writeFileSync(file, '')
+    const folder = join(directory.path, 'a-folder')
+    mkdirSync(folder)
+    for (const path of [join(file, 'hookferry.db'), folder]) {
+      const lines = await complaint(directory.path, { DATABASE_URL: `sqlite:${path}` })
+      expect(lines).toEqual([expect.stringMatching(/cannot be (created|written).*permissions|is a directory/)])
+      expect(lines[0]).toContain(path)
+    }
+    await using running = await startGateway({}, directory.path)
+    expect(await complaint(directory.path)).toEqual([expect.stringContaining('another running gateway')])
+    expect((await running.send('/health/ready')).status).toBe(200)
+  })
+})
+
+/** Overwrites the page that says where everything is. */
+function damage(path: string): void {
+  const bytes = readFileSync(path)
+  bytes.fill(0xff, 100, 4_096)
+  writeFileSync(path, bytes)
+}
+
+describe('the command line', () => {
+  async function run(directory: string, ...args: string[]) {
+    await using program = new Program(directory, {}, args)
+    const exitCode = await program.exited()
+    return { exitCode, stdout: program.stdout, stderr: program.stderr }
+  }
+
+  test('init writes a private .env with fresh secrets, once', async () => {
+    using directory = temporaryDirectory()
+    const path = join(directory.path, '.env')
+    expect(await run(directory.path, 'init')).toMatchObject({ exitCode: 0, stdout: [] })
+    const text = readFileSync(path, 'utf8')
+    expect(text).toMatch(/^WEBHOOK_SECRET=[0-9a-f]{48}$/m)
+    expect(statSync(path).mode & 0o777).toBe(0o600)
+    expect(await run(directory.path, 'init')).toMatchObject({ exitCode: 0 })
+    expect(readFileSync(path, 'utf8')).toBe(text)
+  })
+
+  test('explains itself to whoever asks for something else', async () => {
+    using directory = temporaryDirectory()
+    expect(await run(directory.path, 'nonsense')).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('usage'),
+    })
+    expect(await run(directory.path, '--help')).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('usage') })
+  })
+})

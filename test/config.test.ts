@@ -1,0 +1,186 @@
+import { describe, expect, test } from 'vitest'
+import { type Config, ConfigError, readConfig } from '../src/config.ts'
+
+const variableOf = (line: string) => line.split(':', 1)[0] ?? ''
+
+/** What is said about an environment, a line for each problem. */
+function problems(environment: NodeJS.ProcessEnv): string[] {
+  try {
+    readConfig(environment)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.message.split('\n')
+    throw error
+  }
+  return []
+}
+
+const hours = (count: number) => count * 3_600_000
+
+test('an empty environment has the documented defaults', () => {
+  expect(readConfig({})).toEqual({
+    config: {
+      databasePath: './data/hookferry.db',
+      host: '127.0.0.1',
+      port: 8_000,
+      logLevel: 'INFO',
+      retryScheduleMs: [10_000, 30_000, 60_000, 300_000, 900_000],
+      deliveryTimeoutMs: 10_000,
+      endpointConcurrency: 64,
+      dispatchConcurrency: 512,
+      endpointDisableAfterMs: hours(120),
+      attemptRetentionMs: hours(72),
+      messageRetentionMs: hours(90 * 24),
+      maxBodyBytes: 1_048_576,
+      allowedSubnets: [],
+      httpsOnly: false,
+      signatureHeaders: 'both',
+      svix: null,
+    },
+    secrets: { apiKeys: [], webhookSecret: null, svixToken: null },
+  })
+})
+
+const valid: [variable: string, text: string, member: keyof Config, value: unknown][] = [
+  ['DATABASE_URL', 'sqlite:///data/app.db', 'databasePath', '/data/app.db'],
+  ['DATABASE_URL', 'sqlite:/data/app.db', 'databasePath', '/data/app.db'],
+  ['DATABASE_URL', 'sqlite:./a/b.db', 'databasePath', './a/b.db'],
+  ['DATABASE_URL', 'sqlite:b.db', 'databasePath', 'b.db'],
+  ['HOST', '::', 'host', '::'],
+  ['HOST', '', 'host', '127.0.0.1'],
+  ['PORT', '0', 'port', 0],
+  ['PORT', '65535', 'port', 65_535],
+  ['LOG_LEVEL', 'debug', 'logLevel', 'DEBUG'],
+  ['LOG_LEVEL', 'Warning', 'logLevel', 'WARNING'],
+  ['RETRY_SCHEDULE', '250ms, 1.5s,2h', 'retryScheduleMs', [250, 1_500, hours(2)]],
+  ['RETRY_SCHEDULE', '', 'retryScheduleMs', []],
+  ['RETRY_SCHEDULE', ' ', 'retryScheduleMs', []],
+  ['RETRY_SCHEDULE', 'Svix', 'retryScheduleMs', [5_000, 300_000, 1_800_000, hours(2), hours(5), hours(10), hours(10)]],
+  [
+    'RETRY_SCHEDULE',
+    'standard-webhooks',
+    'retryScheduleMs',
+    [5_000, 300_000, 1_800_000, ...[2, 5, 10, 14, 20, 24].map(hours)],
+  ],
+  ['DELIVERY_TIMEOUT', '1ms', 'deliveryTimeoutMs', 1],
+  ['DELIVERY_TIMEOUT', '5m', 'deliveryTimeoutMs', 300_000],
+  ['ENDPOINT_CONCURRENCY', '1', 'endpointConcurrency', 1],
+  ['DISPATCH_CONCURRENCY', '10000', 'dispatchConcurrency', 10_000],
+  ['ENDPOINT_DISABLE_AFTER', '90s', 'endpointDisableAfterMs', 90_000],
+  ['ATTEMPT_RETENTION', '3650d', 'attemptRetentionMs', hours(3_650 * 24)],
+  ['MESSAGE_RETENTION', '1d', 'messageRetentionMs', hours(24)],
+  ['MAX_BODY', '1kb', 'maxBodyBytes', 1_024],
+  ['MAX_BODY', '64MB', 'maxBodyBytes', 64 * 1_048_576],
+  ['ALLOWED_SUBNETS', ' 127.0.0.0/8, ::1 ,', 'allowedSubnets', ['127.0.0.0/8', '::1']],
+  ['HTTPS_ONLY', 'TRUE', 'httpsOnly', true],
+  ['HTTPS_ONLY', '1', 'httpsOnly', true],
+  ['HTTPS_ONLY', '0', 'httpsOnly', false],
+  ['SIGNATURE_HEADERS', 'webhook-*', 'signatureHeaders', 'webhook'],
+  ['SIGNATURE_HEADERS', 'svix-*', 'signatureHeaders', 'svix'],
+  ['SIGNATURE_HEADERS', 'BOTH', 'signatureHeaders', 'both'],
+]
+
+test.each(valid)('%s=%s is read', (variable, text, member, value) => {
+  expect(readConfig({ [variable]: text }).config[member]).toEqual(value)
+})
+
+const invalid: Record<string, string[]> = {
+  DATABASE_URL: [
+    '',
+    'data.db',
+    'sqlite:',
+    'sqlite:///',
+    'sqlite://data.db',
+    'sqlite::memory:',
+    'sqlite:./data/',
+    'mysql://x/y',
+  ],
+  API_KEY: ['short', 'long-enough-key,short'],
+  PORT: ['', 'http', '-1', '65536', '80.5', ' 80', '1e3'],
+  LOG_LEVEL: ['', 'loud'],
+  RETRY_SCHEDULE: ['soon', '10', '10s,', '10s;30s', '-1s', '11y', 'constructor', Array(101).fill('1s').join(',')],
+  DELIVERY_TIMEOUT: ['', '0s', '301s', '10', '10 s', 'never'],
+  ENDPOINT_CONCURRENCY: ['0', '10001', 'many'],
+  DISPATCH_CONCURRENCY: ['0', '10001', 'many'],
+  ENDPOINT_DISABLE_AFTER: ['0d', '3651d', 'never'],
+  ATTEMPT_RETENTION: ['0s', '72'],
+  MESSAGE_RETENTION: ['0s', '90 days'],
+  MAX_BODY: ['1', '1023b', '65mb', '1 mb', '1mib'],
+  ALLOWED_SUBNETS: ['home', '10.0.0.0/33', '10.0.0/8', '127.0.0.0/8,::1/129'],
+  HTTPS_ONLY: ['', 'yes', '2'],
+  SIGNATURE_HEADERS: ['', 'none', 'webhook-id', '*'],
+  SVIX_SERVER_URL: ['svix.example.com', 'ftp://svix.example.com'],
+  SVIX_APP_ID: ['an app', '/a~2b'],
+  SVIX_RETRY_SCHEDULE: ['soon'],
+}
+
+test.each(Object.entries(invalid))('an invalid %s is refused by name', (variable, texts) => {
+  for (const text of texts) {
+    const found = problems({ [variable]: text })
+    expect({ text, found }).toEqual({ text, found: [expect.stringMatching(new RegExp(`^${variable}: .{10}`))] })
+  }
+})
+
+test('all problems are reported at once, one line for each', () => {
+  const environment = Object.fromEntries(Object.entries(invalid).map(([variable, texts]) => [variable, texts[0]]))
+  const found = problems({ ...environment, SVIX_TOKEN: 'testsk_x' })
+  expect(found.map(variableOf).sort()).toEqual(Object.keys(invalid).sort())
+  expect(problems({ PORT: 'x', SVIX_TOKEN: 'testsk_x' }).map(variableOf)).toEqual(['PORT', 'SVIX_APP_ID'])
+  expect(problems({ ALLOWED_SUBNETS: 'home,10.0.0.0/8,away' })).toHaveLength(2)
+})
+
+test('a refusal repeats no secret', () => {
+  const found = problems({
+    API_KEY: 'hidden1,hidden2',
+    DATABASE_URL: 'postgres://user:hidden@host/db',
+    SVIX_TOKEN: 'hidden',
+    WEBHOOK_SECRET: 'hidden',
+  })
+  expect(found).toHaveLength(3)
+  expect(found.join()).not.toContain('hidden')
+})
+
+describe('secrets', () => {
+  test('are apart from the configuration', () => {
+    const environment = {
+      API_KEY: 'first-key, second-key',
+      WEBHOOK_SECRET: ' as it is ',
+      SVIX_TOKEN: 'testsk_x',
+      SVIX_APP_ID: 'app',
+    }
+    const { config, secrets } = readConfig(environment)
+    expect(secrets).toEqual({
+      apiKeys: ['first-key', 'second-key'],
+      webhookSecret: ' as it is ',
+      svixToken: 'testsk_x',
+    })
+    for (const secret of ['first-key', 'second-key', 'as it is', 'testsk_x'])
+      expect(JSON.stringify(config)).not.toContain(secret)
+  })
+
+  test('that are empty are unset', () => {
+    const { secrets } = readConfig({ API_KEY: ' , ', WEBHOOK_SECRET: '', SVIX_TOKEN: '' })
+    expect(secrets).toEqual({ apiKeys: [], webhookSecret: null, svixToken: null })
+  })
+})
+
+test('with API_KEY it listens everywhere, unless HOST says where', () => {
+  expect(readConfig({ API_KEY: 'long-enough-key' }).config.host).toBe('0.0.0.0')
+  expect(readConfig({ API_KEY: 'long-enough-key', HOST: '10.0.0.1' }).config.host).toBe('10.0.0.1')
+})
+
+test('the Svix destination is described by its own variables', () => {
+  const svix = (environment: NodeJS.ProcessEnv) => readConfig({ SVIX_TOKEN: 't', ...environment }).config.svix
+  expect(svix({ SVIX_APP_ID: 'app_1' })).toMatchObject({ serverUrl: null, app: { id: 'app_1' } })
+  expect(
+    svix({ SVIX_APP_ID: '/project/a~1b', SVIX_SERVER_URL: 'http://127.0.0.1:8071', SVIX_RETRY_SCHEDULE: '1s' }),
+  ).toEqual({
+    serverUrl: 'http://127.0.0.1:8071',
+    app: { pointer: '/project/a~1b' },
+    retryScheduleMs: [1_000],
+  })
+  expect(readConfig({ SVIX_APP_ID: 'app_1' }).config.svix).toBeNull()
+})
+
+test('variables of others are ignored', () => {
+  expect(readConfig({ PATH: '/bin', PORTS: 'x', port: 'x' })).toEqual(readConfig({}))
+})

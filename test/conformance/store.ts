@@ -1,0 +1,40 @@
+/**
+ * What every store guarantees, whatever its engine. Each test opens a store of its own and passes the time in.
+ *
+ *   storeConformance('SQLite', open)
+ */
+import { describe } from 'vitest'
+import type { OpenStore } from './builders.ts'
+import { acceptConformance } from './store-accept.ts'
+import { claimConformance } from './store-claim.ts'
+import { claimOrderConformance } from './store-claim-order.ts'
+import { endpointEffectConformance } from './store-endpoint-effects.ts'
+import { endpointConformance } from './store-endpoints.ts'
+import { inboxConformance } from './store-inbox.ts'
+import { leaseConformance } from './store-leases.ts'
+import { manualConformance } from './store-manual.ts'
+import { modelConformance } from './store-model.ts'
+import { readConformance } from './store-reads.ts'
+import { retentionConformance } from './store-retention.ts'
+import { settleConformance } from './store-settle.ts'
+
+const PARTS: [what: string, suite: (open: OpenStore) => void][] = [
+  ['accepting', acceptConformance],
+  ['claiming', claimConformance],
+  ['the order of claims', claimOrderConformance],
+  ['settling', settleConformance],
+  ['manual attempts', manualConformance],
+  ['what an attempt means for its endpoint', endpointEffectConformance],
+  ['leases', leaseConformance],
+  ['endpoints', endpointConformance],
+  ['the inbox', inboxConformance],
+  ['reading', readConformance],
+  ['retention', retentionConformance],
+  ['any sequence of operations', modelConformance],
+]
+
+export function storeConformance(name: string, open: OpenStore): void {
+  describe.each(PARTS)(`${name}: %s`, (_, suite) => {
+    suite(open)
+  })
+}

@@ -1,0 +1,56 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { readConfig } from '../src/config.ts'
+import { ERRORS } from '../src/domain/errors.ts'
+
+const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
+
+/** The cells of all table rows that begin with a name in backticks, without the backticks of that name. */
+const tableRows = (markdown: string): string[][] =>
+  [...markdown.matchAll(/^\| `(\w+)` \|(.*)\|$/gm)].map(([, name = '', rest = '']) => [
+    name,
+    ...rest.split('|').map((cell) => cell.trim()),
+  ])
+
+const namesOf = (rows: string[][]): string[] => rows.map(([name = '']) => name).sort()
+
+describe('docs/errors.md', () => {
+  const rows = tableRows(read('../docs/errors.md'))
+
+  test('lists every error code once, and no other', () => {
+    expect(namesOf(rows)).toEqual(Object.keys(ERRORS).sort())
+  })
+
+  test('gives each code its status, a meaning and a way out', () => {
+    for (const [code = '', ...cells] of rows) {
+      const { status } = ERRORS[code as keyof typeof ERRORS]
+      const words = expect.stringMatching(/.{5}/)
+      expect([code, ...cells]).toEqual([code, String(status), words, words])
+    }
+  })
+})
+
+describe('docs/configuration.md', () => {
+  const rows = tableRows(read('../docs/configuration.md'))
+  const [, schema = ''] = /^const Environment = z\.object\(\{\n([\s\S]*?)^\}\)/m.exec(read('../src/config.ts')) ?? []
+  const variables = [...schema.matchAll(/^ {2}([A-Z][A-Z_]*):/gm)].map((match) => match[1] ?? '')
+
+  test('lists every variable that the gateway reads once, and no other', () => {
+    expect(variables).toContain('DATABASE_URL')
+    expect(namesOf(rows)).toEqual(variables.sort())
+  })
+
+  test('says of each what it means and what is valid', () => {
+    const words = expect.stringMatching(/.{2}/)
+    for (const cells of rows) expect(cells).toEqual([words, words, words, words])
+  })
+
+  test('gives the defaults that hold', () => {
+    const defaults = readConfig({})
+    for (const [name = '', text = ''] of rows) {
+      if (text === 'unset') continue
+      const [, value] = /^`([^`]+)`/.exec(text) ?? []
+      expect([name, value && readConfig({ [name]: value })]).toEqual([name, defaults])
+    }
+  })
+})

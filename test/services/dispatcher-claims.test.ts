@@ -1,0 +1,184 @@
+import { describe, expect, test } from 'vitest'
+import { LIMITS } from '../../src/domain/limits.ts'
+import { answerAfter, createRig, OWNER } from './rig.ts'
+
+const SECOND = 1_000
+
+describe('a claim', () => {
+  test('asks for what is due now, leased to this node', async () => {
+    const rig = createRig({ onAttempt: answerAfter(1) })
+    rig.endpoint('a')
+    rig.store('a')
+    rig.run()
+    await rig.clock.settle()
+    const now = rig.clock.now()
+    expect(rig.queue.claims[0]).toMatchObject({ lease: { owner: OWNER, until: now + LIMITS.leaseMs }, now, skip: [] })
+    expect(rig.attempts).toHaveLength(1)
+    await rig.stop()
+  })
+
+  test('fetches a retry when it is due and not earlier', async () => {
+    const rig = createRig()
+    rig.endpoint('a')
+    rig.accept('a')
+    rig.run()
+    await rig.clock.advance(300)
+    const dueAt = rig.clock.now() + 10 * SECOND
+    rig.store('a', { tries: 1, dueAt })
+    rig.attempts[0]?.end({ dueAgainAt: dueAt })
+    await rig.clock.advance(10 * SECOND - 1)
+    expect(rig.attempts).toHaveLength(1)
+    await rig.clock.advance(1)
+    expect(rig.attempts.map(({ at }) => at)).toEqual([rig.attempts[0]?.at, dueAt])
+    await rig.stop()
+  })
+
+  test('finds within a second what nobody told the dispatcher about', async () => {
+    const rig = createRig()
+    rig.endpoint('a')
+    rig.run()
+    await rig.clock.advance(5_300)
+    rig.store('a')
+    await rig.clock.advance(LIMITS.claimPollMs + 10)
+    expect(rig.attempts).toHaveLength(1)
+    await rig.stop()
+  })
+
+  test('finds it even while other endpoints keep the node busy', async () => {
+    const rig = createRig({ onAttempt: answerAfter(3) })
+    rig.endpoint('a')
+    rig.endpoint('busy')
+    rig.run()
+    await rig.clock.advance(SECOND)
+    rig.store('a')
+    for (let ms = 0; ms < LIMITS.claimPollMs + 10; ms += 10) {
+      rig.accept('busy')
+      await rig.clock.advance(10)
+    }
+    expect(rig.attemptsOf('a')).toHaveLength(1)
+    await rig.stop()
+  })
+
+  test('is not repeated in a hot loop when the store holds something back', async () => {
+    const rig = createRig()
+    rig.queue.onClaim = ({ now }) => Promise.resolve({ deliveries: [], nextDueAt: now - SECOND })
+    rig.run()
+    await rig.clock.advance(10 * SECOND)
+    expect(rig.queue.claims.length).toBeLessThanOrEqual(10 * 20 + 1)
+    await rig.stop()
+  })
+
+  test('is not made for every message of an endpoint that has no room', async () => {
+    const rig = createRig({ endpointConcurrency: 1 })
+    rig.endpoint('a')
+    rig.run()
+    while (rig.accept('a'));
+    await rig.clock.advance(100)
+    const before = rig.queue.claims.length
+    for (let i = 0; i < 2_000; i++) {
+      rig.accept('a')
+      if (i % 4 === 0) await rig.clock.advance(1)
+      else await rig.clock.settle()
+    }
+    expect(rig.queue.claims.length - before).toBeLessThanOrEqual(110)
+    await rig.stop()
+  })
+
+  test('that fails ends the service, and the next run goes on', async () => {
+    const rig = createRig({ onAttempt: answerAfter(1) })
+    rig.endpoint('a')
+    rig.store('a')
+    rig.queue.onClaim = () => Promise.reject(new Error('locked'))
+    rig.run()
+    await rig.clock.settle()
+    await expect(rig.stop()).rejects.toThrow('locked')
+    rig.queue.onClaim = null
+    rig.run()
+    await rig.clock.advance(2 * SECOND)
+    expect(rig.attempts).toHaveLength(1)
+    await rig.stop()
+  })
+
+  test('that brings what is held already changes nothing', async () => {
+    const rig = createRig()
+    rig.endpoint('a')
+    rig.accept('a')
+    await rig.clock.settle()
+    const held = rig.attempts[0]!.delivery
+    rig.queue.pending.push({ delivery: { ...held }, dueAt: rig.clock.now() })
+    rig.run()
+    await rig.clock.advance(2 * SECOND)
+    expect(rig.queue.claims[0]?.took).toBe(1)
+    expect(rig.attempts).toHaveLength(1)
+    expect(rig.dispatcher.inMemory).toBe(1)
+    rig.attempts[0]?.end()
+    await rig.clock.settle()
+    expect(rig.dispatcher.inMemory).toBe(0)
+    await rig.stop()
+  })
+
+  test('stops at once when it is told to', async () => {
+    const rig = createRig()
+    rig.run()
+    await rig.clock.advance(SECOND / 2)
+    await rig.stop()
+    const { claims } = rig.queue
+    await rig.clock.advance(10 * SECOND)
+    expect(rig.queue.claims).toBe(claims)
+    expect(rig.clock.timers).toBe(0)
+  })
+})
+
+describe('a backlog', () => {
+  test('of one endpoint is worked off as fast as the endpoint answers', async () => {
+    const rig = createRig({ onAttempt: answerAfter(10) })
+    rig.endpoint('a')
+    for (let i = 0; i < 3_000; i++) rig.store('a')
+    rig.run()
+    // 64 at a time and 10 ms each: 0.47 s without any waiting for claims.
+    await rig.clock.advance(600)
+    expect(rig.attempts).toHaveLength(3_000)
+    await rig.stop()
+  })
+
+  test.each([4, 64])('of many endpoints is worked off as fast as a node of %i can', async (concurrency) => {
+    const rig = createRig({ concurrency, onAttempt: answerAfter(20) })
+    for (let i = 0; i < 500; i++) {
+      rig.endpoint(String(i))
+      rig.store(String(i))
+    }
+    rig.run()
+    await rig.clock.advance((500 / concurrency) * 20 * 1.5)
+    expect(rig.attempts).toHaveLength(500)
+    await rig.stop()
+  })
+
+  test('leaves half of the room to itself: newer messages do not overtake it for ever', async () => {
+    const rig = createRig({ endpointConcurrency: 4, onAttempt: answerAfter(10) })
+    rig.endpoint('a')
+    const old = Array.from({ length: 200 }, () => rig.store('a').msgId)
+    while (rig.accept('a'));
+    rig.run()
+    // As much comes in as the endpoint can take, so that its memory never gets empty by itself.
+    for (let ms = 0; ms < 5 * SECOND; ms += 10) {
+      for (let i = 0; i < 4; i++) rig.accept('a')
+      await rig.clock.advance(10)
+    }
+    const done = new Set(rig.attempts.map(({ delivery }) => delivery.msgId))
+    expect(old.filter((msgId) => !done.has(msgId))).toEqual([])
+    await rig.stop()
+  })
+
+  test('never fills memory: what is claimed is twice what can be in flight, at most', async () => {
+    const rig = createRig({ concurrency: 16 })
+    for (let i = 0; i < 200; i++) {
+      rig.endpoint(String(i))
+      for (let n = 0; n < 5; n++) rig.store(String(i))
+    }
+    rig.run()
+    await rig.clock.advance(SECOND)
+    expect(rig.dispatcher.inMemory).toBeGreaterThan(16)
+    expect(rig.dispatcher.inMemory).toBeLessThanOrEqual(32)
+    await rig.stop()
+  })
+})

@@ -1,0 +1,180 @@
+/** Commits: how they are shared, and what is left of them when something breaks. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { DatabaseSync } from 'node:sqlite'
+import type { Worker } from 'node:worker_threads'
+import { expect, test } from 'vitest'
+import { GatewayError } from '../../src/domain/errors.ts'
+import { LIMITS } from '../../src/domain/limits.ts'
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
+import type { Acceptance } from '../../src/store/store.ts'
+import {
+  A,
+  acceptance,
+  acceptHeld,
+  APP,
+  claim,
+  createEndpoint,
+  endpoint,
+  settlement,
+  T0,
+} from '../conformance/builders.ts'
+import { openTempStore, tempDirectory } from './temp-store.ts'
+
+const codeOf = (result: PromiseSettledResult<unknown>) =>
+  result.status === 'fulfilled' ? 'done' : result.reason instanceof GatewayError ? result.reason.code : result.reason
+
+test('concurrent writes share transactions', async () => {
+  const batches: number[] = []
+  await using opened = await openTempStore({ onBatch: (size) => batches.push(size) })
+  const { store } = opened
+  const endpointId = await createEndpoint(store)
+  batches.length = 0
+  const answers = await Promise.all(Array.from({ length: 500 }, () => store.accept([acceptance([endpointId])])))
+  expect(answers.flat().every((answer) => !answer.duplicate)).toBe(true)
+  expect(batches.reduce((sum, size) => sum + size, 0)).toBe(500)
+  expect(batches.length).toBeLessThanOrEqual(10)
+  expect((await claim(store, A, { max: 1_000, perEndpointMax: 1_000 })).deliveries).toHaveLength(500)
+})
+
+test('a write alone does not wait for others', async () => {
+  const batches: number[] = []
+  await using opened = await openTempStore({ onBatch: (size) => batches.push(size) })
+  for (let i = 0; i < 5; i++) await opened.store.accept([acceptance([])])
+  expect(batches).toEqual([1, 1, 1, 1, 1])
+})
+
+test('an operation that fails does not take along the others of its transaction', async () => {
+  const batches: number[] = []
+  await using opened = await openTempStore({ onBatch: (size) => batches.push(size) })
+  const { store } = opened
+  const existing = endpoint()
+  await store.createEndpoint(existing)
+  const held = await acceptHeld(store)
+  batches.length = 0
+  const accepted = Array.from({ length: 100 }, () => acceptance([existing.id]))
+  const results = await Promise.allSettled([
+    ...accepted.slice(0, 50).map((one) => store.accept([one])),
+    store.createEndpoint(endpoint({ id: existing.id, description: 'the same id' })),
+    store.settle(settlement(held)),
+    ...accepted.slice(50).map((one) => store.accept([one])),
+  ])
+  expect(batches).toEqual([102])
+  expect(results.map(codeOf)).toEqual(results.map((_, i) => (i === 50 ? 'internal' : 'done')))
+  expect(await store.getEndpoint(APP, existing.id)).toEqual(existing)
+  // Each exactly once, although the transaction was begun a second time.
+  expect((await claim(store, A, { max: 1_000, perEndpointMax: 1_000 })).deliveries).toHaveLength(100)
+  expect(await store.deliveriesOf(APP, held.msgId)).toMatchObject([{ state: 'delivered', attempts: 1 }])
+  expect(await store.backlog(T0)).toEqual({ pending: 0, oldestDueAt: null })
+})
+
+test('more writes than may wait are refused as overloaded, and the others are made', async () => {
+  await using opened = await openTempStore()
+  const { store } = opened
+  const extra = 100
+  const results = await Promise.allSettled(
+    Array.from({ length: LIMITS.writesWaitingMax + extra }, (_, i) => store.secret(`s${i}`, () => 'x')),
+  )
+  const codes = results.map(codeOf)
+  expect(codes.filter((code) => code === 'overloaded')).toHaveLength(extra)
+  expect(codes.filter((code) => code === 'done')).toHaveLength(LIMITS.writesWaitingMax)
+  expect(codes.slice(-extra)).toEqual(Array(extra).fill('overloaded'))
+  expect(await store.accept([acceptance([])])).toMatchObject([{ duplicate: false }])
+})
+
+const OUTCOME_UNKNOWN = 'the outcome is unknown'
+
+/** Which of the messages are in the file. */
+function areStored(path: string, accepted: readonly Acceptance[]): boolean[] {
+  using db = new DatabaseSync(path, { readOnly: true })
+  const ids = new Set(
+    db
+      .prepare('SELECT id FROM msg')
+      .all()
+      .map((row) => row['id']),
+  )
+  return accepted.map(({ message }) => ids.has(message.id))
+}
+
+test('closing finishes what was asked for and refuses what comes later', async () => {
+  await using directory = await tempDirectory()
+  const path = directory.file('hookferry.db')
+  const store = await openSqliteStore({ path })
+  const accepted = Array.from({ length: 10_000 }, () => acceptance([]))
+  const asked = accepted.map((one) => store.accept([one]))
+  await store[Symbol.asyncDispose]()
+  await Promise.all(asked)
+  expect(areStored(path, accepted)).not.toContain(false)
+  const late = acceptance([])
+  await expect(store.accept([late])).rejects.toMatchObject({ code: 'shutting_down' })
+  await expect(store.getMessage(APP, late.message.id)).rejects.toMatchObject({ code: 'shutting_down' })
+  expect(areStored(path, [late])).toEqual([false])
+})
+
+/** Opens a store and hands out its writing thread, which is the first that it starts. */
+async function openWithWriter(path: string, onDeath: (error: Error) => void) {
+  const threads: Worker[] = []
+  const collect = (message: unknown) => threads.push((message as { worker: Worker }).worker)
+  subscribe('worker_threads', collect)
+  try {
+    const store = await openSqliteStore({ path, onDeath })
+    return { store, writer: threads[0]! }
+  } finally {
+    unsubscribe('worker_threads', collect)
+  }
+}
+
+/** Looks into the file, without letting anything else happen meanwhile, until the message is there. */
+function waitUntilStored(path: string, { message }: Acceptance): void {
+  using db = new DatabaseSync(path, { readOnly: true })
+  const find = db.prepare('SELECT 1 FROM msg WHERE app_id = ? AND id = ?')
+  const deadline = performance.now() + 10_000
+  while (find.get(message.appId, message.id) === undefined)
+    if (performance.now() > deadline) throw new Error('the message was not stored')
+}
+
+test('when the writing thread dies its owner is told, and what is answered with a refusal was not stored', async () => {
+  await using directory = await tempDirectory()
+  const path = directory.file('hookferry.db')
+  const deaths: Error[] = []
+  const { store, writer } = await openWithWriter(path, (error) => deaths.push(error))
+  const accepted = Array.from({ length: 5_000 }, () => acceptance([]))
+  const asked = accepted.map((one) => store.accept([one]))
+  // The first answer is here: the next batch is on its way, and the others wait.
+  await asked[0]
+  await writer.terminate()
+  const results = await Promise.allSettled(asked)
+  expect(deaths).toHaveLength(1)
+  expect(new Set(results.map(codeOf))).toEqual(new Set(['done', 'store_unavailable']))
+  await expect(store.accept([acceptance([])])).rejects.toBeInstanceOf(GatewayError)
+  await store[Symbol.asyncDispose]()
+
+  const isStored = areStored(path, accepted)
+  const lied = results.filter((result, i) =>
+    result.status === 'fulfilled' ? !isStored[i] : isStored[i] && !String(result.reason).includes(OUTCOME_UNKNOWN),
+  )
+  expect(lied).toEqual([])
+})
+
+test('when the writing thread dies between a commit and its answer, nobody is told that nothing was stored', async () => {
+  // Now and then the answer is faster than the end of the thread.
+  for (let tries = 0, isUnknown = false; tries < 5 && !isUnknown; tries++) {
+    await using directory = await tempDirectory()
+    const path = directory.file('hookferry.db')
+    const { store, writer } = await openWithWriter(path, () => {})
+    // So much that the commit is followed by a checkpoint: it is in the file for a while before its answer is sent.
+    const payload = new Uint8Array(1_048_576)
+    const accepted = Array.from({ length: 48 }, () => acceptance([], { payload }))
+    const asked = Promise.allSettled(accepted.map((one) => store.accept([one])))
+    await new Promise((resolve) => setImmediate(resolve))
+    waitUntilStored(path, accepted[0]!)
+    await writer.terminate()
+    const results = await asked
+    await store[Symbol.asyncDispose]()
+    expect(areStored(path, accepted)).not.toContain(false)
+    isUnknown = results.some((result) => result.status === 'rejected')
+    const refusals = results.flatMap((result) =>
+      result.status === 'rejected' ? [(result.reason as Error).message] : [],
+    )
+    expect(refusals.filter((refusal) => !refusal.includes(OUTCOME_UNKNOWN))).toEqual([])
+  }
+})
