@@ -20,6 +20,7 @@ const UTIME_FIELD = 11
 const STIME_FIELD = 12
 
 const running = new Set<ChildProcess>()
+const stopped = new WeakSet<ChildProcess>()
 
 type Reply<H extends Handlers, K extends keyof H> = Awaited<ReturnType<H[K]>>
 
@@ -40,13 +41,18 @@ process.on('exit', () => {
 
 function track(child: ChildProcess): number {
   running.add(child)
-  child.once('exit', () => running.delete(child))
+  child.once('exit', (code, signal) => {
+    running.delete(child)
+    // Said at once: what fails because of it comes later, and looks like something else.
+    if (!stopped.has(child)) process.stderr.write(`${child.spawnargs.at(-1)} ended by itself: ${code ?? signal}\n`)
+  })
   if (child.pid === undefined) throw new Error(`${child.spawnfile} could not be started`)
   return child.pid
 }
 
 async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
+  stopped.add(child)
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
   const kill = setTimeout(() => child.kill('SIGKILL'), STOP_DEADLINE_MS)

@@ -50,11 +50,10 @@ export function createFakeClock({ start = START, isBusy = (): boolean => false }
       await settle()
       for (let next = alarms[0]; next !== undefined && next.at <= end; next = alarms[0]) {
         now = Math.max(now, next.at)
-        // Those of one moment ring together, as they do in Node; only promises are heard in between.
+        // Those of one moment ring together.
         for (; next !== undefined && next.at <= now; next = alarms[0]) {
           alarms.shift()
           next.fn()
-          await null
         }
         await settle()
       }

@@ -18,7 +18,7 @@ export const LIMITS = {
   leaseRenewBeforeMs: 30_000,
   /** Deliveries that one claim takes from the store, and from one lane of it. */
   claimMax: 512,
-  claimPerLaneMax: 64,
+  claimPerLaneMax: 128,
   /** Payload bytes that one claim loads. */
   claimBytesMax: 32 * 1_048_576,
   /** The slow poll that finds due work even if every hint was lost. */

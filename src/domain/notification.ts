@@ -39,13 +39,13 @@ export function readNotification(
   }
   const event = value as Record<string, unknown>
   const before = issues.length
+  const at = (name: string) => [...loc, `${prefix ?? ''}${name}`]
   const text = (name: string) => {
     const problem = textProblem(event[name])
     if (problem === null) return event[name] as string
     issues.push({ loc: at(name), ...problem })
     return null
   }
-  const at = (name: string) => [...loc, `${prefix ?? ''}${name}`]
   const eventId = text('id')
   const eventType = text('type')
   const isCloudEvent = place.isCloudEvent || 'specversion' in event

@@ -27,8 +27,6 @@ export interface RecordContext {
 export interface Recorded {
   /** When the same delivery is due again; null when it is final. */
   dueAgainAt: number | null
-  /** The endpoint asked for a pause, or was disabled. */
-  endpointChanged: boolean
   /** It may have held its slot for the whole time-out, and the next attempt may as well. */
   gotNoAnswer: boolean
   /** The endpoint asked for less: no attempt before this time, and then slowly. Null when it did not. */
@@ -94,12 +92,7 @@ export async function record(
     await cancelWaiting(context.queue, delivery.appId, delivery.endpointId)
   }
   const dueAgainAt = next.do === 'retry' ? next.at : next.do === 'defer' ? next.until : null
-  return {
-    dueAgainAt,
-    endpointChanged: settled.endpointChanged,
-    gotNoAnswer: outcome.kind === 'unreachable',
-    pausedUntil: effect?.pausedUntil ?? null,
-  }
+  return { dueAgainAt, gotNoAnswer: outcome.kind === 'unreachable', pausedUntil: effect?.pausedUntil ?? null }
 }
 
 /** Ends a delivery whose endpoint is deleted or disabled, without an attempt. */
@@ -114,7 +107,7 @@ export async function cancel(context: RecordContext, delivery: LeasedDelivery): 
     endpoint: null,
   })
   context.observer.cancelled({ delivery })
-  return { dueAgainAt: null, endpointChanged: false, gotNoAnswer: false, pausedUntil: null }
+  return { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null }
 }
 
 function destinationOf(next: Next, now: number): Settlement['to'] {

@@ -330,7 +330,7 @@ export class Dispatcher implements Handoff, Service {
       lease: { owner: this.owner, until: now + LIMITS.leaseMs },
       now,
       max: room.deliveries,
-      perEndpointMax: Math.min(LIMITS.claimPerLaneMax, endpointConcurrency, room.laneDeliveries),
+      perEndpointMax: Math.min(LIMITS.claimPerLaneMax, 2 * endpointConcurrency, room.laneDeliveries),
       payloadBytesMax: room.bytes,
       skip: [...this.#skipped],
     })

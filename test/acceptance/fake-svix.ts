@@ -56,6 +56,8 @@ export interface FakeSvix extends AsyncDisposable {
   otherwise: Behaviour
   /** Those that ask for a new message. */
   posts(): SvixRequest[]
+  /** Svix promises to know them for hours only, and they may be lost: event ids are known for ever. */
+  forgetIdempotencyKeys(): void
 }
 
 // ---- behaviours -----------------------------------------------------------------------------------------------------
@@ -185,6 +187,7 @@ export async function startFakeSvix(): Promise<FakeSvix> {
     script: [],
     otherwise: healthy,
     posts: () => fake.requests.filter((request) => request.method === 'POST'),
+    forgetIdempotencyKeys: () => account.forgetKeys(),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -221,6 +224,10 @@ class Account {
     const answer = this.#successes.get(key) ?? this.#create(app, request.text)
     if (answer.status < 300) this.#successes.set(key, answer)
     return answer
+  }
+
+  forgetKeys(): void {
+    this.#successes.clear()
   }
 
   #find(app: string, id: string): Answer {

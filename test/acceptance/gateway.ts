@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, vi } from 'vitest'
-import { buildApp } from '../../src/app.ts'
+import { type AppOptions, buildApp } from '../../src/app.ts'
 import { readConfig } from '../../src/config.ts'
 import { createLog } from '../../src/lib/log.ts'
 
@@ -218,12 +218,17 @@ const environmentFor = (databasePath: string, environment: NodeJS.ProcessEnv): N
 })
 
 /** A gateway in this process. It keeps its file in `directory`, else in one of its own. */
-export async function startGateway(environment: NodeJS.ProcessEnv = {}, directory?: string): Promise<Gateway> {
+export async function startGateway(
+  environment: NodeJS.ProcessEnv = {},
+  directory?: string,
+  options: Pick<AppOptions, 'clock'> = {},
+): Promise<Gateway> {
   const own = temporaryDirectory()
   const databasePath = join(directory ?? own.path, 'hookferry.db')
   const log: LogLine[] = []
   const sink = { write: (line: string) => void log.push(JSON.parse(line) as LogLine) }
   const app = await buildApp({
+    ...options,
     ...readConfig(environmentFor(databasePath, environment)),
     log: createLog('INFO', sink).log,
     onFatal: (error) => void log.push({ fatal: error.message }),

@@ -1,49 +1,8 @@
 import * as fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
-import { A, B, HOUR, type OpenedStore, type OpenStore, T0 } from './builders.ts'
-import { type Result, type Step, World } from './store-world.ts'
-
-const owner = fc.constantFrom(A, B)
-const pick = fc.nat({ max: 50 })
-const waitS = fc.constantFrom(0, 0, 1, 5, 40, 90)
-const limit = fc.constantFrom(1, 2, 5, 1_000, 1_000)
-const RESULTS: Result[] = ['success', 'retry', 'retry', 'retry', 'giveUp', 'cancel', 'defer', 'pause']
-
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('accept' as const),
-      endpoints: fc.subarray([0, 1, 2], { minLength: 1 }),
-      leaseTo: fc.option(owner),
-      waitS,
-    }),
-  },
-  {
-    weight: 5,
-    arbitrary: fc.record({ do: fc.constant('claim' as const), owner, max: limit, perEndpointMax: limit }),
-  },
-  {
-    weight: 7,
-    arbitrary: fc.record({
-      do: fc.constant('settle' as const),
-      owner,
-      pick,
-      result: fc.constantFrom(...RESULTS),
-      waitS,
-      isRepeated: fc.boolean(),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const), owner, count: fc.nat({ max: 5 }), waitS }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('renew' as const), owner }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1, 5, 20, 60) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('manual' as const), pick }) },
-  {
-    weight: 1,
-    arbitrary: fc.record({ do: fc.constant('cancelWaiting' as const), endpoint: fc.nat({ max: 2 }) }),
-  },
-)
+import { A, HOUR, type OpenedStore, type OpenStore, T0 } from './builders.ts'
+import { step } from './store-steps.ts'
+import { World } from './store-world.ts'
 
 export function modelConformance(open: OpenStore): void {
   // Everything is final at the end of a run, so that the next one can begin in the same store, at a later time.
@@ -76,7 +35,7 @@ export function modelConformance(open: OpenStore): void {
           }
           shared = opened
         }),
-        { numRuns: 60 },
+        { numRuns: 50 },
       )
     },
   )

@@ -23,18 +23,7 @@ import {
   SECOND,
   succeeded,
 } from './builders.ts'
-
-export type Result = 'success' | 'retry' | 'giveUp' | 'cancel' | 'defer' | 'pause'
-export type Step =
-  | { do: 'accept'; endpoints: number[]; leaseTo: string | null; waitS: number }
-  | { do: 'claim'; owner: string; max: number; perEndpointMax: number }
-  | { do: 'settle'; owner: string; pick: number; result: Result; waitS: number; isRepeated: boolean }
-  | { do: 'release'; owner: string; count: number; waitS: number }
-  | { do: 'renew'; owner: string }
-  | { do: 'wait'; seconds: number }
-  | { do: 'sweep' }
-  | { do: 'manual'; pick: number }
-  | { do: 'cancelWaiting'; endpoint: number }
+import type { Result, Step } from './store-steps.ts'
 
 /** A row of the queue: the delivery itself, or a manual attempt of it. `at` is when it is due or its lease ends. */
 interface Row {
@@ -94,14 +83,13 @@ export class World {
     }
   }
 
-  /** Compares all that can be read with the model. */
+  /** Compares the deliveries and their number with the model. */
   async check(): Promise<void> {
     const waiting = this.#all().filter((row) => row.state === 'pending')
     const backlog = await this.#store.backlog(this.now)
     expect(backlog.pending).toBe(waiting.length)
     expect(backlog.oldestDueAt !== null).toBe(this.#claimable().length > 0)
-    const deliveries = this.#all().filter((row) => row.key.run === 0)
-    await Promise.all(deliveries.map((row) => this.#checkDelivery(row)))
+    await Promise.all(this.#deliveries().map((row) => this.#checkDelivery(row)))
   }
 
   async #checkDelivery(row: Row): Promise<void> {
@@ -110,6 +98,10 @@ export class World {
     if (row.state !== 'pending') expect(delivery?.nextAttemptAt).toBeNull()
     else if (row.at > this.now) expect(delivery?.nextAttemptAt).toBe(row.at)
     else expect(delivery?.nextAttemptAt).toBeLessThanOrEqual(this.now)
+  }
+
+  /** Every attempt is on record once, and numbered. */
+  async #checkAttempts(row: Row): Promise<void> {
     const attempts = await attemptsOf(this.#store, row.key, EVERYTHING)
     const numbers = attempts.filter((one) => one.endpointId === row.key.endpointId).map((one) => one.number)
     expect(numbers.sort((a, b) => a - b)).toEqual(Array.from({ length: row.attempts }, (_, i) => i + 1))
@@ -125,6 +117,7 @@ export class World {
       for (const held of this.#handOf(owner).splice(0)) await this.#settleOne(owner, held, 'success', 0)
     }
     await this.check()
+    await Promise.all(this.#deliveries().map((row) => this.#checkAttempts(row)))
     expect(await claim(this.#store, owner, { now: this.now * 2 })).toEqual({ deliveries: [], nextDueAt: null })
   }
 
@@ -263,7 +256,7 @@ export class World {
   }
 
   async #manual(pick: number): Promise<void> {
-    const deliveries = this.#all().filter((row) => row.key.run === 0)
+    const deliveries = this.#deliveries()
     const delivery = deliveries[pick % deliveries.length]
     if (delivery === undefined) return
     const { msgId, endpointId } = delivery.key
@@ -296,6 +289,7 @@ export class World {
   }
 
   #all = (): Row[] => [...this.#rows.values()]
+  #deliveries = (): Row[] => this.#all().filter((row) => row.key.run === 0)
   #rowOf = (key: DeliveryKey): Row | undefined => this.#rows.get(keyText(key))
   #claimableAt = (row: Row): number => Math.max(row.at, this.#pausedUntil.get(row.key.endpointId) ?? 0)
   #claimable = (): Row[] => this.#all().filter((row) => row.state === 'pending' && this.#claimableAt(row) <= this.now)

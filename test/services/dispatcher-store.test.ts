@@ -30,7 +30,13 @@ const stores = storePool()
 afterAll(() => stores[Symbol.asyncDispose]())
 
 const accepted: Outcome = { kind: 'accepted', statusCode: 200, response: null }
-const refused: Outcome = { kind: 'refused', statusCode: 500, response: null, error: 'answered 500', retryAfterMs: null }
+const refused: Extract<Outcome, { kind: 'refused' }> = {
+  kind: 'refused',
+  statusCode: 500,
+  response: null,
+  error: 'answered 500',
+  retryAfterMs: null,
+}
 const unreachable: Outcome = { kind: 'unreachable', error: 'timed out' }
 const gone: Outcome = { kind: 'gone', statusCode: 410, response: null, error: 'answered 410' }
 
@@ -55,11 +61,11 @@ interface World {
 
 interface Node {
   dispatcher: Dispatcher
-  accept(to: readonly Endpoint[]): Promise<MessageId>
+  accept: (to: readonly Endpoint[]) => Promise<MessageId>
   /** As SIGTERM does. */
-  stop(): Promise<void>
+  stop: () => Promise<void>
   /** As `kill -9` does: nothing more comes from it. */
-  kill(): void
+  kill: () => void
 }
 
 function createWorld(real: Store, react: React, random = () => 0.5): World {
@@ -198,7 +204,7 @@ test('each delivery of a message goes its own way to its end, and is tried when 
   const works = await endpointThat(accepted)
   const recovers = await endpointThat(refused, unreachable, accepted)
   const fails = await endpointThat(refused)
-  const asksToWait = await endpointThat({ ...refused, statusCode: 503, retryAfterMs: 2 * MINUTE } as Outcome, accepted)
+  const asksToWait = await endpointThat({ ...refused, statusCode: 503, retryAfterMs: 2 * MINUTE }, accepted)
   const isGone = await endpointThat(gone)
   const gateway = node('node_a')
   const msgId = await gateway.accept([works, recovers, fails, asksToWait, isGone])
@@ -246,7 +252,7 @@ test('a pause that a receiver asked for holds for everything that waits for it',
   await using opened = await stores.open()
   const { clock, store, seen, node } = createWorld(opened.store, (_, attempt) =>
     attempt === 1 && clock.now() < T0 + SECOND
-      ? { outcome: { ...refused, retryAfterMs: MINUTE } as Outcome, ms: 5 }
+      ? { outcome: { ...refused, retryAfterMs: MINUTE }, ms: 5 }
       : { outcome: accepted, ms: 5 },
   )
   const one = await stored(store)
@@ -344,7 +350,7 @@ test('whatever the destinations do and whichever node dies, every delivery ends,
       accepted,
       refused,
       unreachable,
-      { ...refused, statusCode: 429, retryAfterMs: 45 * SECOND } as Outcome,
+      { ...refused, statusCode: 429, retryAfterMs: 45 * SECOND },
       { kind: 'deferred', reason: 'rate_limited', error: 'busy', waitMs: 5 * SECOND },
     ),
   })
@@ -368,34 +374,33 @@ test('whatever the destinations do and whichever node dies, every delivery ends,
       )
       const { clock, store, seen } = world
       const endpoints = [await stored(store), await stored(store, { rateLimit: 20 }), await stored(store)]
-      const nodes = [world.node('node_a'), world.node('node_b')]
+      const alive = [world.node('node_a'), world.node('node_b')]
       const msgIds: MessageId[] = []
       for (const [i, { gapMs, node, to }] of messages.entries()) {
-        if (i === killAfter) nodes[0]?.kill()
-        const alive = i >= killAfter ? nodes[1] : nodes[node]
-        msgIds.push(await alive!.accept(endpoints.filter((_, n) => (to & (1 << n)) > 0)))
+        if (i === killAfter) alive.shift()?.kill()
+        msgIds.push(await alive[node % alive.length]!.accept(endpoints.filter((_, n) => (to & (1 << n)) > 0)))
         await clock.advance(gapMs)
       }
-      for (let minutes = 0; minutes < 30 && !(await isDone(world, nodes[1]!)); minutes++) await clock.advance(MINUTE)
+      for (let minutes = 0; minutes < 30 && !(await isDone(world, alive)); minutes++) await clock.advance(MINUTE)
 
       for (const info of (await Promise.all(msgIds.map(world.deliveries))).flat())
         expect(['delivered', 'failed']).toContain(info.state)
       expect(await store.backlog(clock.now())).toEqual({ pending: 0, oldestDueAt: null })
       for (const msgId of msgIds)
         for (const { id } of endpoints) expectInTime(seen.filter((one) => one.msgId === msgId && one.endpointId === id))
-      const idle = nodes[1]!.dispatcher
-      expect([idle.inMemory, idle.inFlight]).toEqual([0, 0])
-      await nodes[1]?.stop()
-      if (killAfter >= messages.length) await nodes[0]?.stop()
+      for (const { dispatcher, stop } of alive) {
+        expect([dispatcher.inMemory, dispatcher.inFlight]).toEqual([0, 0])
+        await stop()
+      }
     }),
     { numRuns: 25 },
   )
 }, 60_000)
 
-async function isDone({ store, clock }: World, { dispatcher }: Node): Promise<boolean> {
+async function isDone({ store, clock }: World, alive: readonly Node[]): Promise<boolean> {
   const { pending } = await store.backlog(clock.now())
   // What a dead node held is nobody's until its leases end.
-  return pending === 0 && dispatcher.inMemory === 0 && clock.now() > T0 + 3 * MINUTE
+  return pending === 0 && alive.every(({ dispatcher }) => dispatcher.inMemory === 0) && clock.now() > T0 + 3 * MINUTE
 }
 
 /** No attempt after a success, and none earlier than the schedule and the receiver allow. */

