@@ -32,7 +32,8 @@ export function failureWords(error: unknown, host: string): string {
   if (error instanceof AggregateError && error.errors.length > 0) return failureWords(error.errors[0], host)
   // The guard's refusals are in words already.
   if (code === 'BLOCKED_ADDRESS') return `blocked: ${error.message}`
-  if (code.startsWith('HPE_') || error.name === 'HTTPParserError')
+  // undici's "bad response" is a 100 Continue, its "bad upgrade" a 101: nobody asked for either.
+  if (code.startsWith('HPE_') || error.name === 'HTTPParserError' || /^bad (response|upgrade)$/.test(error.message))
     return `${host} answered with something that is not HTTP/1.1`
   // OpenSSL's own words hold addresses of memory and names of its functions.
   if (code.startsWith('ERR_SSL_')) return WORDS['EPROTO']!(host)

@@ -2,7 +2,7 @@
 import type { OutgoingHttpHeaders } from 'node:http'
 import { SVIX_ENDPOINT } from '../../src/domain/endpoint.ts'
 import { type FakeSvix, SVIX_TOKEN } from './fake-svix.ts'
-import type { Answer, Client, MessageStatus } from './gateway.ts'
+import type { Answer, Client, Issue, MessageStatus } from './gateway.ts'
 
 export { SVIX_ENDPOINT }
 
@@ -68,3 +68,16 @@ export async function notifyOne(client: Client, event: unknown): Promise<string>
 /** The delivery of a message to Svix. */
 export const svixDelivery = (message: MessageStatus) =>
   message.deliveries.find((delivery) => delivery.subscription_id === SVIX_ENDPOINT)
+
+/** Posts what has to be refused as not valid, and returns what is said of it. Nothing is stored. */
+export async function issuesOf(client: Client, body: unknown, headers: OutgoingHttpHeaders = {}): Promise<Issue[]> {
+  const before = JSON.stringify(client.rows())
+  const { status, text } = await post(client, body, headers)
+  const { detail, code } = JSON.parse(text) as { detail: Issue[]; code: string }
+  if (status !== 422 || code !== 'validation') throw new Error(`${status} ${text}`)
+  if (JSON.stringify(client.rows()) !== before) throw new Error('something was stored')
+  return detail
+}
+
+/** `body.2.id: missing` */
+export const placesOf = (issues: Issue[]): string[] => issues.map(({ loc, type }) => `${loc.join('.')}: ${type}`)

@@ -56,6 +56,19 @@ export function settleConformance(open: OpenStore): void {
     expect(await store.attemptsOfEndpoint({ appId, endpointId, limit: 10, outcome: null })).toEqual([expected])
   })
 
+  test('an attempt that is settled again, because nobody knew whether the first time succeeded, is on record once', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const held = await acceptHeld(store)
+    const again = settlement(held, { attempt: succeeded(T0 + SECOND) })
+    await store.settle(again)
+    // Whatever it changed about the endpoint may be unknown to whoever asks again.
+    const repeated = { held: true, number: 1, outcome: 'success', endpointChanged: true, disabled: null }
+    expect(await store.settle(again)).toEqual(repeated)
+    expect(await attemptsOf(store, held)).toHaveLength(1)
+    expect((await deliveryOf(store, held))?.attempts).toBe(1)
+  })
+
   test('an attempt without a response is on record with nulls', async () => {
     await using opened = await open()
     const { store } = opened

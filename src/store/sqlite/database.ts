@@ -134,7 +134,7 @@ function configure(connection: DatabaseSync, path: string): void {
     PRAGMA synchronous = FULL;
     PRAGMA foreign_keys = ON;
     PRAGMA cache_size = -65536;
-    PRAGMA wal_autocheckpoint = 8000;
+    PRAGMA wal_autocheckpoint = 2000;
     PRAGMA journal_size_limit = 67108864;
   `)
   const mode = pragma(connection, 'journal_mode')
