@@ -1,3 +1,6 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
+import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Registry } from 'prom-client'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { Config, Secrets } from '../config.ts'
@@ -7,6 +10,15 @@ import type { InboundContext } from '../flow/flow.ts'
 import type { InboxLine, Observer } from '../flow/observe.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
+
+/** Fastify as it is used here: requests and answers are described by zod. */
+export type Server = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  ZodTypeProvider
+>
 
 /** What the routes work with. */
 export interface HttpContext {

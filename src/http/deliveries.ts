@@ -5,10 +5,9 @@ import { GatewayError } from '../domain/errors.ts'
 import type { MessageId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { MessageInfo } from '../domain/message.ts'
-import type { HttpContext } from './context.ts'
+import type { HttpContext, Server } from './context.ts'
 import { type Delivery, DeliveryStatus, toAttempt } from './delivery-schemas.ts'
 import { instant, instantOrNull, Refusal, toId, ValidationRefusal } from './schemas.ts'
-import type { Server } from './server.ts'
 
 export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: HttpContext): void {
   const common = { tags: ['deliveries'], security: [{ management: [] }], params: z.object({ id: z.string() }) }

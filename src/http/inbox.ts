@@ -3,9 +3,8 @@ import { GatewayError } from '../domain/errors.ts'
 import { timestampProblem } from '../domain/inbox.ts'
 import { InboxBody, takeIntoInbox } from '../flow/inbox.ts'
 import type { InboxLine } from '../flow/observe.ts'
-import type { HttpContext } from './context.ts'
+import type { HttpContext, Server } from './context.ts'
 import { limitParameter, offsetParameter, Refusal, ValidationRefusal } from './schemas.ts'
-import type { Server } from './server.ts'
 import { rawOf } from './validation.ts'
 
 const InboxMessage = z.object({

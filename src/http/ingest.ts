@@ -2,9 +2,8 @@ import { z } from 'zod'
 import type { Receipt } from '../flow/accept.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { ingestTo, ingestToAll } from '../flow/flow.ts'
-import type { HttpContext } from './context.ts'
+import type { HttpContext, Server } from './context.ts'
 import { Refusal, toId, ValidationRefusal } from './schemas.ts'
-import type { Server } from './server.ts'
 import { rawOf } from './validation.ts'
 
 const Queued = z.object({

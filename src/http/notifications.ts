@@ -3,9 +3,8 @@ import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
 import { notify } from '../flow/notify.ts'
-import type { HttpContext } from './context.ts'
+import type { HttpContext, Server } from './context.ts'
 import { Refusal, ValidationRefusal } from './schemas.ts'
-import type { Server } from './server.ts'
 import { rawOf } from './validation.ts'
 
 const Answer = z.object({

@@ -1,8 +1,7 @@
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
-import type { HttpContext } from './context.ts'
+import type { HttpContext, Server } from './context.ts'
 import { Refusal } from './schemas.ts'
-import type { Server } from './server.ts'
 
 export function probeRoutes(app: Server, { store, secrets, registry, isStopping }: HttpContext): void {
   app.get(

@@ -1,17 +1,10 @@
 import { randomBytes } from 'node:crypto'
-import fastify, {
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-  type HTTPMethods,
-  type RawServerDefault,
-} from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { FastifyBaseLogger } from 'fastify'
+import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../domain/errors.ts'
 import { useManagementKeys } from './auth.ts'
-import type { HttpContext } from './context.ts'
+import type { HttpContext, Server } from './context.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { bodyFor, refuseUnreadable, toGatewayError, useErrors } from './errors.ts'
 import { inboxRoutes } from './inbox.ts'
@@ -21,14 +14,6 @@ import { useOpenApi } from './openapi.ts'
 import { probeRoutes } from './probes.ts'
 import { subscriptionRoutes } from './subscriptions.ts'
 import { useValidation } from './validation.ts'
-
-export type Server = FastifyInstance<
-  RawServerDefault,
-  IncomingMessage,
-  ServerResponse,
-  FastifyBaseLogger,
-  ZodTypeProvider
->
 
 /** A client that sends nothing for so long is cut off: headers, and the whole request. */
 const HEADERS_TIMEOUT_MS = 20_000

@@ -3,10 +3,9 @@ import { DEFAULT_APP } from '../domain/application.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { cancelWaiting } from '../flow/cancel-waiting.ts'
-import type { HttpContext } from './context.ts'
+import type { HttpContext, Server } from './context.ts'
 import { Attempt, toAttempt } from './delivery-schemas.ts'
 import { booleanParameter, limitParameter, offsetParameter, Refusal, toId, ValidationRefusal } from './schemas.ts'
-import type { Server } from './server.ts'
 import {
   settingsFrom,
   settingsPatched,
