@@ -10,6 +10,9 @@ import { LIMITS } from '../domain/limits.ts'
 import type { LeasedDelivery } from '../store/store.ts'
 import type { Lane } from './lane.ts'
 
+/** So that a small node does not claim one delivery at a time. */
+const CLAIMED_MIN = 32
+
 /** What an endpoint that holds something may hold altogether while `left` of `all` is left. */
 const partOf = (left: number, all: number): number => Math.max(0, Math.floor((left - all / 4) / 2))
 
@@ -38,7 +41,7 @@ export class Memory {
   #bytes = 0
 
   constructor(concurrency: number) {
-    this.#claimedMax = 2 * concurrency
+    this.#claimedMax = Math.max(CLAIMED_MIN, 2 * concurrency)
   }
 
   /** Deliveries held. */

@@ -393,7 +393,7 @@ test('whatever the destinations do and whichever node dies, every delivery ends,
         await stop()
       }
     }),
-    { numRuns: 25 },
+    { numRuns: 15 },
   )
 }, 60_000)
 

@@ -333,7 +333,7 @@ describe('in flight', () => {
         await rig.stop()
         expectNothingLeft(rig)
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     )
   })
 })

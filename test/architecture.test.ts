@@ -1,0 +1,185 @@
+/** Who may import whom, and where time and chance come from. ARCHITECTURE.md draws it; this holds it. */
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+const SRC = join(import.meta.dirname, '../src')
+
+interface Source {
+  /** Relative to `src/`. */
+  path: string
+  lines: number
+  /** Without comments. */
+  code: string
+  /** Files of `src/` that it imports, and packages or parts of Node. */
+  files: string[]
+  packages: string[]
+}
+
+const sources: Source[] = globSync('**/*.ts', { cwd: SRC })
+  .map((path) => path.replaceAll('\\', '/'))
+  .toSorted()
+  .map((path) => {
+    const text = readFileSync(join(SRC, path), 'utf8')
+    const code = text.replaceAll(/\/\*[\s\S]*?\*\//g, '').replaceAll(/(^|\s)\/\/.*$/gm, '')
+    const specifiers = Array.from(code.matchAll(/(?:\bfrom|\bimport\(?)\s*'([^']+)'/g), ([, specifier]) => specifier!)
+    const files = specifiers
+      .filter((one) => one.startsWith('.'))
+      .map((one) => normalize(join(dirname(path), one)).replaceAll('\\', '/'))
+    return {
+      path,
+      lines: text.split('\n').length - 1,
+      code,
+      files,
+      packages: specifiers.filter((one) => !one.startsWith('.')),
+    }
+  })
+
+/** The folder, or the file where it lies in `src/` itself. */
+const partOf = (path: string): string => path.split('/')[0]!
+
+/** Nobody may import upwards; within its own part everybody may import everybody. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
+  domain: ['lib'],
+  sources: ['domain', 'lib'],
+  destinations: ['domain', 'lib'],
+  store: ['domain', 'lib'],
+  cache: ['domain', 'lib', 'store'],
+  flow: ['domain', 'lib', 'sources', 'destinations', 'store', 'cache'],
+  services: ['domain', 'lib', 'destinations', 'store', 'cache', 'flow'],
+  'config.ts': ['domain', 'lib', 'destinations'],
+  http: ['domain', 'lib', 'destinations', 'store', 'cache', 'flow', 'config.ts'],
+  'app.ts': ['domain', 'lib', 'destinations', 'store', 'cache', 'flow', 'services', 'http', 'config.ts'],
+  cli: ['domain', 'lib', 'config.ts', 'app.ts'],
+  'main.ts': ['cli'],
+}
+
+/** What the others see of the parts that have several implementations. */
+const PORTS: Readonly<Record<string, readonly string[]>> = {
+  store: ['store/store.ts'],
+  destinations: ['destinations/driver.ts', 'destinations/guard.ts'],
+}
+
+/** Beside Node's own pure parts, each of these is the affair of one or two parts. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  fastify: ['http'],
+  '@fastify/swagger': ['http'],
+  '@fastify/swagger-ui': ['http'],
+  'fastify-type-provider-zod': ['http'],
+  'lru-cache': ['cache'],
+  pino: ['lib'],
+  'prom-client': ['flow', 'http', 'app.ts'],
+  svix: ['destinations'],
+  undici: ['destinations'],
+  zod: ['config.ts', 'flow', 'http'],
+  'node:buffer': ['domain', 'flow'],
+  'node:crypto': ['domain', 'sources', 'http', 'app.ts', 'cli'],
+  'node:dns': ['destinations'],
+  'node:fs': ['http', 'store', 'cli', 'main.ts'],
+  'node:http': ['http'],
+  'node:net': ['destinations', 'http', 'app.ts'],
+  'node:os': ['store'],
+  'node:path': ['store'],
+  'node:sqlite': ['store'],
+  'node:util': ['destinations'],
+  'node:worker_threads': ['store'],
+}
+
+/** Whoever needs the time or a random number is given it. These give it, or guard against what has no clock. */
+const TIME_AND_CHANCE: Readonly<Record<string, readonly string[]>> = {
+  'app.ts': ['Math.random'],
+  'cli/start.ts': ['setTimeout'],
+  'lib/clock.ts': ['Date.now', 'setTimeout'],
+  // The time of a log line is when it is written, whatever the clock of a test says.
+  'lib/log.ts': ['new Date()'],
+  // The threads have their own clock; what durable work is about gets its times passed in.
+  'store/sqlite/thread.ts': ['Date.now'],
+  'store/sqlite/thread-client.ts': ['setImmediate', 'setInterval', 'setTimeout'],
+}
+
+const LINES_MAX = 400
+
+test('the sources are found, with what they import', () => {
+  expect(sources.length).toBeGreaterThan(50)
+  expect(sources.flatMap(({ files }) => files).length).toBeGreaterThan(200)
+})
+
+test.each(Object.entries(MAY_IMPORT))('%s imports only from %j and itself', (part, allowed) => {
+  const ofPart = sources.filter(({ path }) => partOf(path) === part)
+  expect(ofPart).not.toEqual([])
+  const wrong = ofPart.flatMap(({ path, files }) =>
+    files.filter((to) => partOf(to) !== part && !allowed.includes(partOf(to))).map((to) => `${path} → ${to}`),
+  )
+  expect(wrong).toEqual([])
+})
+
+test('every part is known, and every import leads to a file', () => {
+  const paths = new Set(sources.map(({ path }) => path))
+  expect(new Set(sources.map(({ path }) => partOf(path)))).toEqual(new Set(Object.keys(MAY_IMPORT)))
+  expect(sources.flatMap(({ files }) => files).filter((to) => !paths.has(to))).toEqual([])
+})
+
+test.each(Object.entries(PORTS))('only app.ts sees more of %s than %j', (part, ports) => {
+  const wrong = sources
+    .filter(({ path }) => partOf(path) !== part && path !== 'app.ts')
+    // A setting is checked by the code that will read it.
+    .filter(({ path }) => path !== 'config.ts')
+    .flatMap(({ path, files }) =>
+      files.filter((to) => partOf(to) === part && !ports.includes(to)).map((to) => `${path} → ${to}`),
+    )
+  expect(wrong).toEqual([])
+})
+
+test('a package is used where it belongs and nowhere else', () => {
+  const wrong = sources.flatMap(({ path, packages }) =>
+    packages.filter((name) => !PACKAGES[name]?.includes(partOf(path))).map((name) => `${path} → ${name}`),
+  )
+  expect(wrong).toEqual([])
+})
+
+test('no import goes in a circle', () => {
+  const filesOf = new Map(sources.map(({ path, files }) => [path, files]))
+  const done = new Set<string>()
+  const circles: string[] = []
+  const visit = (path: string, above: readonly string[]) => {
+    if (above.includes(path)) circles.push([...above.slice(above.indexOf(path)), path].join(' → '))
+    else if (!done.has(path)) {
+      for (const to of filesOf.get(path) ?? []) visit(to, [...above, path])
+      done.add(path)
+    }
+  }
+  for (const { path } of sources) visit(path, [])
+  expect(circles).toEqual([])
+})
+
+test('no file only hands on what others export', () => {
+  const isBarrel = ({ path, code }: Source) => /(^|\/)index\.ts$/.test(path) || /\bexport \* from\b/.test(code)
+  expect(sources.filter(isBarrel).map(({ path }) => path)).toEqual([])
+})
+
+describe('time and chance', () => {
+  const used = Object.fromEntries(
+    sources
+      .map(({ path, code }) => {
+        const found = code.matchAll(
+          /\b(Date\.now|Math\.random|setTimeout|setInterval|setImmediate|randomUUID|new Date\(\))(?=\W|$)/g,
+        )
+        return [path, [...new Set(Array.from(found, ([text]) => text))].toSorted()] as const
+      })
+      .filter(([, found]) => found.length > 0),
+  )
+
+  test('are passed in, but for the places that are listed', () => {
+    expect(used).toEqual(TIME_AND_CHANCE)
+  })
+
+  test('are not imported by another name', () => {
+    const modules = ['node:timers', 'node:timers/promises', 'node:perf_hooks', 'timers', 'perf_hooks']
+    expect(sources.filter(({ packages }) => packages.some((name) => modules.includes(name)))).toEqual([])
+  })
+})
+
+test(`no file is longer than ${LINES_MAX} lines`, () => {
+  expect(sources.filter(({ lines }) => lines > LINES_MAX).map(({ path, lines }) => `${path}: ${lines}`)).toEqual([])
+})
