@@ -16,6 +16,7 @@ import { parseSecret } from '../../src/domain/secret.ts'
 import { verifyHub, verifyStandard } from '../../src/domain/signature.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { endpoint, message } from '../conformance/builders.ts'
+import { createFakeClock } from '../fake-clock.ts'
 import {
   answering,
   httpServer,
@@ -42,11 +43,14 @@ afterEach(() => stack.disposeAsync())
 
 const during = async <T extends AsyncDisposable>(opening: Promise<T>): Promise<T> => stack.use(await opening)
 
-function driverWith(given: { lookup?: Lookup; allowed?: string[] } & Partial<HttpDriverOptions> = {}): Driver {
-  const { lookup = (name) => dns.lookup(name, { all: true }), allowed = ['127.0.0.0/8'], ...options } = given
+function driverWith(
+  given: { lookup?: Lookup; allowed?: string[]; httpsOnly?: boolean } & Partial<HttpDriverOptions> = {},
+): Driver {
+  const { lookup = (name) => dns.lookup(name, { all: true }), allowed = ['127.0.0.0/8'], ...rest } = given
+  const { httpsOnly = false, ...options } = rest
   return stack.use(
     createHttpDriver({
-      guard: createAddressGuard({ allowedSubnets: allowed, lookup }),
+      guard: createAddressGuard({ allowedSubnets: allowed, lookup, httpsOnly }),
       clock: systemClock,
       userAgent: 'Hookferry/test',
       signatureHeaders: 'both',
@@ -424,6 +428,12 @@ describe('without an answer', () => {
     expect(server.connections.made).toBe(0)
   })
 
+  test('a URL that the operator forbids is not asked at all', async () => {
+    const server = await during(answering(200))
+    expect(await errorOf(driverWith({ httpsOnly: true }), server.origin)).toMatch(/^blocked: HTTPS_ONLY/)
+    expect(server.connections.made).toBe(0)
+  })
+
   describe('over TLS', () => {
     const { key, valid, expired } = makeCertificates()
 
@@ -513,6 +523,13 @@ describe('the time-out', () => {
     const outcome = await timed(driverWith(), server.origin)
     expect(outcome).toMatchObject({ kind, statusCode: status, response: expect.stringMatching(/^x{2,20}$/) })
     await expect.poll(() => server.connections.open).toBe(0)
+  })
+
+  test('leaves no timer behind when the answer comes before it', async () => {
+    const server = await during(answering(200))
+    const clock = createFakeClock()
+    await attempt(driverWith({ clock }), server.origin)
+    expect(clock.timers).toBe(0)
   })
 
   test('of one attempt leaves others to the same endpoint alone', async () => {

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
 import { answerAfter, createRig, OWNER } from './rig.ts'
@@ -17,16 +18,16 @@ describe('a claim', () => {
     await rig.stop()
   })
 
-  test('fetches a retry when it is due and not earlier', async () => {
+  test.each([10 * SECOND, 250])('fetches a retry when it is due and not earlier, after %i ms', async (waitMs) => {
     const rig = createRig()
     rig.endpoint('a')
     rig.accept('a')
     rig.run()
     await rig.clock.advance(300)
-    const dueAt = rig.clock.now() + 10 * SECOND
+    const dueAt = rig.clock.now() + waitMs
     rig.store('a', { tries: 1, dueAt })
     rig.attempts[0]?.end({ dueAgainAt: dueAt })
-    await rig.clock.advance(10 * SECOND - 1)
+    await rig.clock.advance(waitMs - 1)
     expect(rig.attempts).toHaveLength(1)
     await rig.clock.advance(1)
     expect(rig.attempts.map(({ at }) => at)).toEqual([rig.attempts[0]?.at, dueAt])
@@ -96,6 +97,31 @@ describe('a claim', () => {
     rig.run()
     await rig.clock.advance(2 * SECOND)
     expect(rig.attempts).toHaveLength(1)
+    await rig.stop()
+  })
+
+  test('that fails leaves nothing on the signal', async () => {
+    const rig = createRig()
+    rig.queue.onClaim = () => Promise.reject(new Error('locked'))
+    const stop = new AbortController()
+    await expect(rig.dispatcher.run(stop.signal)).rejects.toThrow('locked')
+    expect(getEventListeners(stop.signal, 'abort')).toEqual([])
+  })
+
+  test('leaves out an endpoint that has no room, but only as long as it has none', async () => {
+    const rig = createRig({ endpointConcurrency: 1 })
+    rig.endpoint('a')
+    rig.run()
+    while (rig.accept('a'));
+    await rig.clock.advance(10)
+    expect(rig.queue.claims.at(-1)?.skip).toEqual(['ep_a'])
+    const pausedUntil = rig.clock.now() + 5 * SECOND
+    rig.endpoint('a', { pausedUntil })
+    rig.attempts[0]?.end()
+    await rig.clock.advance(SECOND)
+    expect(rig.dispatcher.inMemory).toBe(0)
+    await rig.clock.advance(5 * SECOND)
+    expect(rig.attempts).toHaveLength(2)
     await rig.stop()
   })
 

@@ -441,6 +441,21 @@ describe('a pause that a receiver asked for', () => {
     await rig.stop()
   })
 
+  test('ends on time', async () => {
+    const rig = createRig({ endpointConcurrency: 1 })
+    rig.endpoint('a')
+    rig.accept('a')
+    rig.accept('a')
+    rig.run()
+    await rig.clock.settle()
+    const pausedUntil = rig.clock.now() + 250
+    rig.endpoint('a', { pausedUntil })
+    rig.attempts[0]?.end()
+    await rig.clock.advance(250)
+    expect(rig.attempts.map(({ at }) => at)).toEqual([pausedUntil - 250, pausedUntil])
+    await rig.stop()
+  })
+
   test('is survived by what could not be given back: it is reported, and its lease ends', async () => {
     const rig = createRig({ endpointConcurrency: 1 })
     rig.queue.onRelease = () => Promise.reject(new Error('disk full'))
@@ -546,6 +561,17 @@ describe('the end', () => {
     rig.attempts[1]?.end()
     await drained
     expect(rig.attempts).toHaveLength(2)
+    expectNothingLeft(rig)
+  })
+
+  test('what was being committed when it began is given back, too', async () => {
+    const rig = createRig()
+    expect(rig.dispatcher.reserve(rig.endpoint('a'), 10)).toBe(true)
+    await rig.dispatcher.drain(performance.now() + 60_000)
+    rig.dispatcher.start(rig.delivery('a'))
+    await rig.clock.settle()
+    expect(rig.attempts).toEqual([])
+    expect(rig.queue.released.map(({ keys, dueAt }) => [keys.length, dueAt])).toEqual([[1, rig.clock.now()]])
     expectNothingLeft(rig)
   })
 

@@ -152,9 +152,10 @@ describe('running services', () => {
     }
     const running = runServices([slow], clock, (name) => reported.push(name))
     await clock.settle()
-    const stopped = running[Symbol.asyncDispose]()
+    let isStopped = false
+    const stopped = running[Symbol.asyncDispose]().then(() => (isStopped = true))
     await clock.advance(49)
-    expect(isClosed).toBe(false)
+    expect([isClosed, isStopped]).toEqual([false, false])
     await clock.advance(1)
     await stopped
     expect(isClosed).toBe(true)
