@@ -344,7 +344,7 @@ export class Dispatcher implements Handoff, Service {
       this.#place(lane)
     }
     if (deliveries.length >= LIMITS.claimMax / 4) return 0
-    const isStillDue = this.#nextDueAt !== null && this.#nextDueAt <= now
+    const isStillDue = nextDueAt !== null && nextDueAt <= now
     return deliveries.length === 0 && isStillDue ? EMPTY_CLAIM_PAUSE_MS : SMALL_CLAIM_PAUSE_MS
   }
 

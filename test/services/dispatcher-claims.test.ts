@@ -1,6 +1,7 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
+import type { Claimed } from '../../src/store/store.ts'
 import { answerAfter, createRig, OWNER } from './rig.ts'
 
 const SECOND = 1_000
@@ -57,6 +58,22 @@ describe('a claim', () => {
       await rig.clock.advance(10)
     }
     expect(rig.attemptsOf('a')).toHaveLength(1)
+    await rig.stop()
+  })
+
+  test('that brings nothing is soon followed by another one when something becomes due meanwhile', async () => {
+    const rig = createRig()
+    rig.endpoint('a')
+    const answer = Promise.withResolvers<Claimed>()
+    rig.queue.onClaim = () => answer.promise
+    rig.run()
+    await rig.clock.settle()
+    rig.queue.onClaim = null
+    rig.store('a')
+    rig.dispatcher.noteDue(rig.clock.now())
+    answer.resolve({ deliveries: [], nextDueAt: null })
+    await rig.clock.advance(10)
+    expect(rig.attempts).toHaveLength(1)
     await rig.stop()
   })
 
@@ -192,6 +209,24 @@ describe('a backlog', () => {
     }
     const done = new Set(rig.attempts.map(({ delivery }) => delivery.msgId))
     expect(old.filter((msgId) => !done.has(msgId))).toEqual([])
+    await rig.stop()
+  })
+
+  test('of large payloads never fills memory either', async () => {
+    const rig = createRig()
+    const megabyte = new Uint8Array(1_048_576)
+    for (let i = 0; i < 300; i++) {
+      rig.endpoint(String(i))
+      for (let n = 0; n < 2; n++) rig.store(String(i), { payload: megabyte })
+    }
+    rig.run()
+    await rig.clock.advance(SECOND)
+    const payloadsMax = LIMITS.payloadBytesInMemory / megabyte.byteLength
+    expect(rig.dispatcher.inMemory).toBeGreaterThan(payloadsMax / 2)
+    expect(rig.dispatcher.inMemory).toBeLessThanOrEqual(payloadsMax)
+    for (const attempt of rig.attempts) attempt.end()
+    await rig.clock.advance(SECOND)
+    expect(rig.attempts.length).toBeGreaterThan(payloadsMax)
     await rig.stop()
   })
 

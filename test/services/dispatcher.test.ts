@@ -72,6 +72,16 @@ describe('the way from accepting', () => {
     expect(held).toBe(LIMITS.payloadBytesInMemory / MEGABYTE)
   })
 
+  test('the room of a payload is free again when its delivery is done', async () => {
+    const rig = createRig({ onAttempt: answerAfter(1) })
+    rig.endpoint('a')
+    for (let i = 0; i < 3 * (LIMITS.payloadBytesInMemory / MEGABYTE); i++) {
+      expect(rig.accept('a', MEGABYTE)).toBe(true)
+      await rig.clock.advance(1)
+    }
+    expectNothingLeft(rig)
+  })
+
   test('one delivery that is larger than all of the room waits in the store', () => {
     const rig = createRig()
     rig.endpoint('a')
@@ -514,6 +524,7 @@ describe('leases', () => {
     await rig.clock.advance(LIMITS.leaseRenewBeforeMs + 1)
     rig.queue.lost = [rig.queue.known.get('msg_2')!]
     await rig.dispatcher.renewLeases()
+    expect(rig.dispatcher.lanes).toBe(1)
     rig.attempts[0]?.end()
     await rig.clock.settle()
     expect(rig.attempts).toHaveLength(1)

@@ -96,7 +96,7 @@ export function openWriter(path: string): { db: Database; lock: DatabaseSync } {
 /** Opens the file for reading beside the writer. */
 export function openReader(path: string): Database {
   const connection = new DatabaseSync(path, { readOnly: true, timeout: 5_000 })
-  connection.exec('PRAGMA query_only = ON; PRAGMA cache_size = -32768; PRAGMA mmap_size = 268435456')
+  connection.exec('PRAGMA query_only = ON; PRAGMA cache_size = -32768')
   return new Database(connection)
 }
 

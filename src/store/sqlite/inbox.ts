@@ -50,33 +50,77 @@ interface InboxRow {
 
 export function listInbox(db: Database, query: InboxQuery): { data: InboxMessage[]; total: number } {
   return db.snapshot(() => {
+    // Of one sender there is an index to walk; otherwise a search has to read every text.
+    if (query.q !== null && query.from === null) return searchAll(db, query)
     const total = count(db, query)
     const data = query.offset >= total ? [] : page(db, query)
     return { data, total }
   })
 }
 
+/** Rows that a search reads before it lets the other threads have the processor, and for how long. */
+const STRETCH_ROWS = 10_000
+const BREATH_MS = 2
+const pauseCell = new Int32Array(new SharedArrayBuffer(4))
+
+/**
+ * Reads the whole table, a stretch at a time, in the order in which it is stored: that is several times faster than jumping
+ * from the index of times to each row. Between two stretches it pauses, so that a machine with few processors still
+ * takes messages in as fast as without it.
+ */
+function searchAll(db: Database, query: InboxQuery): { data: InboxMessage[]; total: number } {
+  const { where, values } = conditions(query)
+  const end = db.get<{ last: number | null }>('SELECT max(rowid) AS last FROM messages')?.last ?? 0
+  const wanted = query.offset + query.limit
+  let total = 0
+  let first: { ts_key: string; message_id: string; rowid: number }[] = []
+  for (let from = 0; from < end; from += STRETCH_ROWS) {
+    if (from > 0) Atomics.wait(pauseCell, 0, 0, BREATH_MS)
+    const stretch = `${where} AND rowid > ? AND rowid <= ?`
+    const bounds = [...values, from, from + STRETCH_ROWS]
+    const found = db.get<{ n: number }>(`SELECT count(*) AS n FROM messages ${stretch}`, ...bounds)!.n
+    total += found
+    if (found === 0) continue
+    const rows = db.all<{ ts_key: string; message_id: string; rowid: number }>(
+      `SELECT ts_key, message_id, rowid FROM messages ${stretch} ORDER BY +ts_key, message_id LIMIT ?`,
+      ...bounds,
+      wanted,
+    )
+    first = [...first, ...rows].sort(byTime).slice(0, wanted)
+  }
+  const data = first
+    .slice(query.offset)
+    .map(({ rowid }) => db.get<InboxRow>(`${SELECT_MESSAGE} WHERE rowid = ?`, rowid)!)
+  return { data: data.map(fromRow), total }
+}
+
+/** By bytes, as SQLite compares. */
+const compare = (a: string, b: string): number => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)))
+
+const byTime = (a: { ts_key: string; message_id: string }, b: { ts_key: string; message_id: string }): number =>
+  compare(a.ts_key, b.ts_key) || compare(a.message_id, b.message_id)
+
+const SELECT_MESSAGE = 'SELECT message_id, from_msisdn, to_msisdn, ts, text, created_at FROM messages'
+
+const fromRow = (row: InboxRow): InboxMessage => ({
+  messageId: row.message_id,
+  from: row.from_msisdn,
+  to: row.to_msisdn,
+  ts: row.ts,
+  text: row.text,
+  createdAt: Date.parse(row.created_at),
+})
+
 function page(db: Database, query: InboxQuery): InboxMessage[] {
   const { where, values } = conditions(query)
-  // A search reads every text anyway: in the table's own order, with a sort of what it found, it does so much faster
-  // than by jumping from the index of times to each row. The plus keeps that index out of it.
-  const order = query.q === null || query.from !== null ? 'ts_key, message_id' : '+ts_key, message_id'
   return db
     .all<InboxRow>(
-      `SELECT message_id, from_msisdn, to_msisdn, ts, text, created_at FROM messages ${where}
-       ORDER BY ${order} LIMIT ? OFFSET ?`,
+      `${SELECT_MESSAGE} ${where} ORDER BY ts_key, message_id LIMIT ? OFFSET ?`,
       ...values,
       query.limit,
       query.offset,
     )
-    .map((row) => ({
-      messageId: row.message_id,
-      from: row.from_msisdn,
-      to: row.to_msisdn,
-      ts: row.ts,
-      text: row.text,
-      createdAt: Date.parse(row.created_at),
-    }))
+    .map(fromRow)
 }
 
 /** How many messages match: from the kept counts where they can tell. */
