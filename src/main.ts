@@ -1,16 +1,22 @@
 #!/usr/bin/env node
-/** The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try. */
+/**
+ * The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try, `hookferry token` prints a
+ * token for the Svix API.
+ */
 import { existsSync } from 'node:fs'
 import { initialise } from './cli/init.ts'
 import { start } from './cli/start.ts'
+import { printToken } from './cli/token.ts'
 
-const USAGE = `usage: hookferry          runs the gateway, configured by the environment
-       hookferry init     writes a .env with fresh secrets, unless there is one
+const USAGE = `usage: hookferry                   runs the gateway, configured by the environment
+       hookferry init              writes a .env with fresh secrets, unless there is one
+       hookferry token [org_…]     prints a token of an organization, the default one unless named
 `
 
 const [command, ...extra] = process.argv.slice(2)
 if (command === undefined) await start(process.env)
 else if (command === 'init' && extra.length === 0) initialise('.env', existsSync)
+else if (command === 'token' && extra.length <= 1) await printToken(extra[0], process.env)
 else {
   process.stderr.write(USAGE)
   process.exitCode = command === 'help' || command === '--help' ? 0 : 2

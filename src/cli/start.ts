@@ -1,5 +1,5 @@
 import { type App, buildApp } from '../app.ts'
-import { ConfigError, readConfig } from '../config.ts'
+import { type Config, ConfigError, readConfig, type Secrets } from '../config.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { createLog } from '../lib/log.ts'
 
@@ -17,16 +17,16 @@ export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
   try {
     app = await buildApp({ config, secrets, log, onFatal: (error) => void stop(1, `a part died: ${error.message}`) })
     const address = await app.listen()
-    log.info({ address, database: config.databasePath, pid: process.pid }, 'hookferry is ready')
+    const { database, role } = config
+    const where = database.engine === 'sqlite' ? database.path : database.name
+    log.info({ address, database: where, role, pid: process.pid }, 'hookferry is ready')
   } catch (error) {
     await app?.[Symbol.asyncDispose]()
     flush()
     complain(startProblem(error, config.host, config.port))
     return
   }
-  if (secrets.apiKeys.length === 0)
-    log.warn(`API_KEY is not set: the management routes are open to whoever reaches ${config.host}`)
-  if (secrets.webhookSecret === null) log.warn('WEBHOOK_SECRET is not set: /webhook and /health/ready answer 503')
+  for (const warning of warnings(config, secrets)) log.warn(warning)
 
   let isStopping = false
   async function stop(exitCode: number, reason: string): Promise<void> {
@@ -56,6 +56,16 @@ function readOrExit(environment: NodeJS.ProcessEnv): ReturnType<typeof readConfi
     complain(error.message)
     return null
   }
+}
+
+function* warnings(config: Config, secrets: Secrets): Generator<string> {
+  if (config.redis !== null && config.database.engine === 'sqlite')
+    yield 'REDIS_URL is not used: with SQLite there are no other nodes to share anything with'
+  // It serves nothing that these would guard.
+  if (config.role === 'worker') return
+  if (secrets.apiKeys.length === 0)
+    yield `API_KEY is not set: the management routes are open to whoever reaches ${config.host}`
+  if (secrets.webhookSecret === null) yield 'WEBHOOK_SECRET is not set: /webhook and /health/ready answer 503'
 }
 
 function complain(problem: string): void {

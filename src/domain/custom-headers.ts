@@ -27,3 +27,13 @@ export function customHeaderProblem(name: string, value: string): string | null 
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return 'has a value with characters that a header cannot carry'
   return null
 }
+
+/** Headers that authenticate, in lower case: their values are not shown by the Svix API. */
+export const SENSITIVE_HEADERS: ReadonlySet<string> = new Set([
+  'x-auth-token',
+  'x-api-key',
+  'www-authenticate',
+  'authorization',
+  'proxy-authenticate',
+  'proxy-authorization',
+])

@@ -1,3 +1,4 @@
+import { matchesEventType } from './event-filter.ts'
 import type { AppId, EndpointId } from './ids.ts'
 
 /** A secret of an endpoint. The current one never expires; replaced ones sign along until `expiresAt`. */
@@ -51,4 +52,15 @@ export function activeSecrets(endpoint: Endpoint, now: number): string[] {
   const active: string[] = []
   for (const { secret, expiresAt } of endpoint.secrets) if (expiresAt === null || expiresAt > now) active.push(secret)
   return active
+}
+
+/** Whether an endpoint wants an event: enabled, the type wanted, and a channel shared where the endpoint names some. */
+export function wants(
+  endpoint: Pick<Endpoint, 'disabled' | 'eventTypes' | 'channels'>,
+  event: { eventType: string; channels: readonly string[] | null },
+): boolean {
+  if (endpoint.disabled || !matchesEventType(endpoint.eventTypes, event.eventType)) return false
+  return (
+    endpoint.channels === null || (event.channels?.some((channel) => endpoint.channels?.includes(channel)) ?? false)
+  )
 }

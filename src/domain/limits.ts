@@ -25,6 +25,10 @@ export const LIMITS = {
   claimPollMs: 1_000,
   sweepEveryMs: 10_000,
   pruneEveryMs: 10_000,
+  /** How often background tasks are looked for that nobody announced. */
+  taskPollMs: 5_000,
+  /** Messages that one step of a background task looks at. */
+  taskStepMessages: 200,
   /** Rows that one step of retention removes; small, so that ingest never waits for it. */
   pruneStepRows: 200,
   /** How long SIGTERM lets requests and attempts finish. Below the 10 s after which Docker kills. */
@@ -39,12 +43,33 @@ export const LIMITS = {
   writeTimeoutMs: 30_000,
   /** How long a burst above an endpoint's rate limit may be: a timer that fires late catches up, nothing more. */
   rateCatchUpMs: 5,
+  /** How long an endpoint's waiting deliveries sleep before its settings are looked at again. */
+  rateSleepMaxMs: 1_000,
   /** Endpoints whose settings are cached. */
   cachedEndpoints: 100_000,
   cachedApplications: 10_000,
+  /** With other nodes on the same store: how old what is cached may be, without and with a channel that tells of changes. */
+  cacheAgeAloneMs: 1_000,
+  cacheAgeWatchedMs: 10_000,
+  /** The channel is asked for a sign of life this often, and not trusted once the last one is older than that. */
+  channelPingMs: 250,
+  channelSilenceMs: 750,
+  /** A command to Redis that takes longer has failed. */
+  redisCommandMs: 75,
+  redisInFlightMax: 1_000,
+  /** What is longer as JSON is not kept in Redis. */
+  redisValueCharsMax: 262_144,
+  /** How long Redis keeps an endpoint: how old it may get where a change could not be told. */
+  sharedCacheMs: 30_000,
+  /** Changes that wait for Redis to be told of them. */
+  changesUntoldMax: 10_000,
+  /** Between two messages of a node that something is due. */
+  doorbellRestMs: 20,
   /** Attempts shown with a delivery. */
   recentAttempts: 100,
   idempotencyKeyCharsMax: 256,
+  /** How long answers of the Svix API are kept for repeats. */
+  answerKeptMs: 12 * 3_600_000,
   /** Events in one request to `/notifications`. */
   notificationsMax: 1_000,
   /** Payload bytes that Svix takes. */

@@ -8,12 +8,16 @@ export interface Message {
   eventId: string | null
   eventType: string
   channels: string[] | null
+  /** Words to find it by. */
+  tags: string[] | null
   contentType: string
   receivedAt: number
   /** When the payload may be removed, provided that all deliveries are final by then. */
   expiresAt: number
   payload: Uint8Array
+  /** The payload as its sender wrote it, where something else is delivered; null where it is the same. */
+  shownPayload: Uint8Array | null
 }
 
 /** A message as read back; its payload is a separate question, for it may be large or gone. */
-export type MessageInfo = Omit<Message, 'payload'> & { payloadRemoved: boolean }
+export type MessageInfo = Omit<Message, 'payload' | 'shownPayload'> & { payloadRemoved: boolean }

@@ -7,6 +7,8 @@ import type { Endpoint } from '../domain/endpoint.ts'
 import type { AppId, Ids, MessageId } from '../domain/ids.ts'
 import type { InboxMessage } from '../domain/inbox.ts'
 import { LIMITS } from '../domain/limits.ts'
+import type { Message } from '../domain/message.ts'
+import type { Answer } from '../store/once.ts'
 import type { Acceptance, LeasedDelivery, Queue } from '../store/store.ts'
 import type { Observer } from './observe.ts'
 
@@ -39,13 +41,29 @@ export interface NewEvent {
   contentType: string
   eventId: string | null
   body: Uint8Array
+  /** What the Svix API can say about a message and the plain routes cannot. */
+  more?: MoreOfMessage
   idempotency: { scope: string; key: string } | null
   /** The inbox message that it announces. */
   inbox: InboxMessage | null
   endpoints: readonly Endpoint[]
 }
 
+export interface MoreOfMessage {
+  tags: string[] | null
+  /** What its sender is shown, where it is not the body. */
+  shownPayload: Uint8Array | null
+  /** How long the payload is kept at least; null is the gateway's `MESSAGE_RETENTION`. */
+  retentionMs: number | null
+  /** First attempts are due at this time, if it is later than now. */
+  deliverAt: number | null
+  /** The answer to repeats of the request, made once the message has its id. */
+  answer: ((message: Message) => Answer | null) | null
+}
+
 export interface Receipt {
+  /** The request was answered before, and nothing stored now: the answer is in the store. */
+  replayed: boolean
   messageId: MessageId
   deliveries: number
   duplicate: boolean
@@ -86,29 +104,35 @@ interface Offer {
 }
 
 function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEvent, now: number): Offer {
-  const reserved = new Set(event.endpoints.filter((endpoint) => handoff.reserve(endpoint, event.body.byteLength)))
+  const { appId, eventId, eventType, channels, contentType, body: payload, idempotency, inbox, more } = event
+  const isLater = (more?.deliverAt ?? 0) > now
+  const reserved = new Set(
+    isLater ? [] : event.endpoints.filter((endpoint) => handoff.reserve(endpoint, payload.byteLength)),
+  )
   const lease = { owner: handoff.owner, until: now + LIMITS.leaseMs }
-  const expiresAt = now + messageRetentionMs
-  const { appId, eventId, eventType, channels, contentType, body: payload, idempotency, inbox } = event
+  const message: Message = {
+    appId,
+    id: ids.next('msg', now),
+    eventId,
+    eventType,
+    channels,
+    tags: more?.tags ?? null,
+    contentType,
+    receivedAt: now,
+    expiresAt: now + (more?.retentionMs ?? messageRetentionMs),
+    payload,
+    shownPayload: more?.shownPayload ?? null,
+  }
   const acceptance: Acceptance = {
-    message: {
-      appId,
-      id: ids.next('msg', now),
-      eventId,
-      eventType,
-      channels,
-      contentType,
-      receivedAt: now,
-      expiresAt,
-      payload,
-    },
+    message,
     deliveries: event.endpoints.map((endpoint) => ({
       endpointId: endpoint.id,
       lease: reserved.has(endpoint) ? lease : null,
-      dueAt: Math.max(now, endpoint.pausedUntil ?? 0),
+      dueAt: Math.max(now, endpoint.pausedUntil ?? 0, more?.deliverAt ?? 0),
     })),
-    idempotency: idempotency && { ...idempotency, expiresAt },
+    idempotency: idempotency && { ...idempotency, expiresAt: message.expiresAt },
     inbox,
+    answer: more?.answer?.(message) ?? null,
   }
   return { acceptance, reserved, leaseUntil: lease.until }
 }

@@ -1,20 +1,18 @@
 /** What an attempt comes to: the decision, its record in one transaction, and who has to know. */
-import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import { decide, type Next, type Outcome } from '../domain/delivery.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
-import type { Ids } from '../domain/ids.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EndpointEffect, LeasedDelivery, Queue, SettledAttempt, Settled, Settlement } from '../store/store.ts'
+import { attemptEventType, endpointEvent, type OperationalEvent } from '../domain/operational.ts'
+import { announcements, type AnnounceContext } from './announce.ts'
 import { cancelWaiting } from './cancel-waiting.ts'
 import type { Tried } from './deliver.ts'
 import type { Observer } from './observe.ts'
 
-export interface RecordContext {
+export interface RecordContext extends AnnounceContext {
   queue: Queue
-  cache: EndpointCache
   clock: Clock
-  ids: Ids
   observer: Observer
   /** In [0, 1). */
   random: () => number
@@ -25,7 +23,7 @@ export interface RecordContext {
 
 /** What the dispatcher has to know of a delivery that ended. */
 export interface Recorded {
-  /** When the same delivery is due again; null when it is final. */
+  /** When the same delivery is due again, or what was written beside it; null when there is neither. */
   dueAgainAt: number | null
   /** It may have held its slot for the whole time-out, and the next attempt may as well. */
   gotNoAnswer: boolean
@@ -68,6 +66,14 @@ export async function record(
   // The operator's own destination is never given up on.
   const disableAfterMs = endpoint.driver === 'svix' ? Infinity : context.endpointDisableAfterMs
   const effect = effectOn(endpoint, outcome, now, disableAfterMs)
+  const announce = await announcementsOf(context, {
+    delivery,
+    endpoint,
+    attempt,
+    isLast: next.do === 'giveUp',
+    effect,
+    now,
+  })
   const settled = await settle(context, {
     key: { appId: delivery.appId, msgId: delivery.msgId, endpointId: delivery.endpointId, run: delivery.run },
     owner: context.owner,
@@ -75,6 +81,7 @@ export async function record(
     attempt,
     to: destinationOf(next, now),
     endpoint: effect,
+    announce,
   })
 
   if (settled.endpointChanged) context.cache.forget(delivery.appId, delivery.endpointId)
@@ -92,7 +99,11 @@ export async function record(
     await cancelWaiting(context.queue, delivery.appId, delivery.endpointId)
   }
   const dueAgainAt = next.do === 'retry' ? next.at : next.do === 'defer' ? next.until : null
-  return { dueAgainAt, gotNoAnswer: outcome.kind === 'unreachable', pausedUntil: effect?.pausedUntil ?? null }
+  return {
+    dueAgainAt: announce.length > 0 ? now : dueAgainAt,
+    gotNoAnswer: outcome.kind === 'unreachable',
+    pausedUntil: effect?.pausedUntil ?? null,
+  }
 }
 
 /** Ends a delivery whose endpoint is deleted or disabled, without an attempt. */
@@ -105,9 +116,56 @@ export async function cancel(context: RecordContext, delivery: LeasedDelivery): 
     attempt: null,
     to: { state: 'cancelled', at: context.clock.now() },
     endpoint: null,
+    announce: [],
   })
   context.observer.cancelled({ delivery })
   return { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null }
+}
+
+interface Told {
+  delivery: LeasedDelivery
+  endpoint: Endpoint
+  attempt: SettledAttempt | null
+  isLast: boolean
+  effect: EndpointEffect | null
+  now: number
+}
+
+/** What operators of the application are told of the attempt, to be stored together with it. */
+async function announcementsOf(
+  context: RecordContext,
+  { delivery, endpoint, attempt, isLast, effect, now }: Told,
+): Promise<Settlement['announce']> {
+  const types =
+    attempt === null || delivery.run > 0
+      ? []
+      : attemptEventType({ succeeded: attempt.outcome === 'success', isLast, attempt: delivery.tries + 1 })
+  const mayDisable = effect !== null && (effect.disable !== null || effect.disableIfFailingSince !== null)
+  if (attempt === null || (types.length === 0 && !mayDisable)) return []
+  const application = await context.applications.get(delivery.appId)
+  if (application === null) return []
+
+  const lastAttempt = {
+    id: attempt.id,
+    responseStatusCode: attempt.statusCode ?? 0,
+    timestamp: new Date(attempt.at).toISOString(),
+  }
+  const held = types.map((type): OperationalEvent => ({
+    type,
+    data: {
+      appId: application.id,
+      appUid: application.uid,
+      msgId: delivery.msgId,
+      msgEventId: delivery.eventId,
+      endpointId: endpoint.id,
+      lastAttempt,
+    },
+  }))
+  const failSince = new Date(endpoint.failingSince ?? attempt.at).toISOString()
+  const disabled = mayDisable ? [endpointEvent('endpoint.disabled', application, endpoint, { failSince })] : []
+  const whens = [...held.map(() => 'held' as const), ...disabled.map(() => 'disabled' as const)]
+  const acceptances = await announcements(context, application.orgId, [...held, ...disabled], now)
+  return acceptances.map((acceptance, i) => ({ when: whens[i] ?? 'held', acceptance }))
 }
 
 function destinationOf(next: Next, now: number): Settlement['to'] {

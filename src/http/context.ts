@@ -2,10 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { Registry } from 'prom-client'
+import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { Config, Secrets } from '../config.ts'
 import type { AddressGuard } from '../destinations/guard.ts'
 import type { Ids } from '../domain/ids.ts'
+import type { EditContext } from '../flow/edit-endpoint.ts'
 import type { InboundContext } from '../flow/flow.ts'
 import type { InboxLine, Observer } from '../flow/observe.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -24,9 +26,15 @@ export type Server = FastifyInstance<
 export interface HttpContext {
   config: Config
   secrets: Secrets
+  /** Signs the tokens of the Svix API. */
+  jwtSecret: string
   store: Store
   cache: EndpointCache
+  applications: ApplicationCache
   inbound: InboundContext
+  editing: EditContext
+  /** There is something to do in the background. */
+  taskStarted: () => void
   guard: AddressGuard
   clock: Clock
   ids: Ids
@@ -40,6 +48,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Needs a management key once there are any. */
     management?: boolean
+    /** The route checks its requests itself, in an order and in words of its own. */
+    ownValidation?: boolean
     /** The handler wants the body's bytes; its schema is for the document only. */
     rawBody?: boolean
     /** Its answers are counted by result, and its log lines say more. */

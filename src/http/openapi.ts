@@ -50,6 +50,12 @@ export async function useOpenApi(app: FastifyInstance): Promise<void> {
       ],
       components: {
         securitySchemes: {
+          svix: {
+            type: 'http',
+            scheme: 'bearer',
+            bearerFormat: 'JWT',
+            description: 'A token of an organization (`hookferry token org_…`) or of an application portal.',
+          },
           management: {
             type: 'http',
             scheme: 'bearer',

@@ -3,7 +3,7 @@ import { GatewayError } from '../domain/errors.ts'
 import type { HttpContext, Server } from './context.ts'
 import { Refusal } from './schemas.ts'
 
-export function probeRoutes(app: Server, { store, secrets, registry, isStopping }: HttpContext): void {
+export function probeRoutes(app: Server, { config, store, secrets, registry, isStopping }: HttpContext): void {
   app.get(
     '/health/live',
     {
@@ -32,7 +32,7 @@ export function probeRoutes(app: Server, { store, secrets, registry, isStopping 
         .problem()
         .catch((error: unknown) => `the store does not answer: ${(error as Error).message}`)
       if (trouble !== null) problems.push(trouble)
-      if (secrets.webhookSecret === null) problems.push('WEBHOOK_SECRET is not set')
+      if (secrets.webhookSecret === null && config.role !== 'worker') problems.push('WEBHOOK_SECRET is not set')
       if (problems.length > 0) throw new GatewayError('not_ready', { detail: problems.join('; ') })
       return { status: 'ready' as const }
     },

@@ -1,6 +1,9 @@
 /** Shapes that several routes share, and how domain values are written in JSON. */
 import { z } from 'zod'
+import type { AddressGuard } from '../destinations/guard.ts'
+import { customHeaderProblem } from '../domain/custom-headers.ts'
 import { isId } from '../domain/ids.ts'
+import { LIMITS } from '../domain/limits.ts'
 
 /** The body of every refusal but a validation error. */
 export const Refusal = z.object({ detail: z.string(), code: z.string().optional() })
@@ -40,3 +43,32 @@ export const toId = <K extends string>(prefix: K, text: string) => (isId(prefix,
 export const instant = (ms: number): string => new Date(ms).toISOString()
 export const instantOrNull = (ms: number | null): string | null => (ms === null ? null : instant(ms))
 export const Instant = z.string().meta({ format: 'date-time', example: '2026-01-15T10:00:00.000Z' })
+
+const URL_CHARS_MAX = 65_536
+
+/** The shape of a URL that the guard lets through, normalised. */
+export const targetUrl = (guard: AddressGuard) =>
+  z
+    .string()
+    .max(URL_CHARS_MAX)
+    .transform((text, ctx) => {
+      const url = URL.canParse(text) ? new URL(text) : null
+      const problem = url === null ? 'is not a URL' : guard.refusesUrl(url)
+      if (url !== null && problem === null) return url.href
+      ctx.addIssue(problem ?? 'is not a URL')
+      return z.NEVER
+    })
+    .meta({ format: 'uri', example: 'https://example.com/hook' })
+
+export function checkHeaders(given: Record<string, string | null>, ctx: z.RefinementCtx): void {
+  const names = Object.keys(given)
+  if (names.length > LIMITS.customHeadersMax) ctx.addIssue(`has more than ${LIMITS.customHeadersMax} headers`)
+  const seen = new Set<string>()
+  for (const [name, text] of Object.entries(given)) {
+    const problem = seen.has(name.toLowerCase()) ? 'is there twice' : customHeaderProblem(name, text ?? '')
+    if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, path: [name] })
+    seen.add(name.toLowerCase())
+  }
+}
+
+export const headerValue = z.string().max(LIMITS.headerValueCharsMax)

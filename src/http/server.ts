@@ -13,6 +13,7 @@ import { notificationRoutes } from './notifications.ts'
 import { useOpenApi } from './openapi.ts'
 import { probeRoutes } from './probes.ts'
 import { subscriptionRoutes } from './subscriptions.ts'
+import { SVIX_PREFIX, svixApi } from './svix/svix-api.ts'
 import { useValidation } from './validation.ts'
 
 /** A client that sends nothing for so long is cut off: headers, and the whole request. */
@@ -50,15 +51,19 @@ export async function buildServer(context: HttpContext): Promise<Server> {
   useRequestLog(app, context)
   useManagementKeys(app, context.secrets.apiKeys)
   const forbidOtherMethods = collectMethods(app)
-  await useOpenApi(app)
+  // A worker is there for the deliveries; it answers whoever watches it, and nobody else.
+  const isWorker = context.config.role === 'worker'
+  if (!isWorker) await useOpenApi(app)
   await app.register(async (routes: Server) => {
     probeRoutes(routes, context)
+    if (isWorker) return
     inboxRoutes(routes, context)
     subscriptionRoutes(routes, context)
     ingestRoutes(routes, context)
     notificationRoutes(routes, context)
     deliveryRoutes(routes, context)
   })
+  await app.register((svix: Server) => svixApi(svix, context), { prefix: SVIX_PREFIX })
   forbidOtherMethods()
   app.setNotFoundHandler(async () => {
     throw new GatewayError('not_found')
@@ -115,7 +120,8 @@ function collectMethods(app: FastifyInstance): () => void {
     // The routes added here are announced too, so the lists are taken before.
     for (const [url, { methods, inbox }] of Array.from(known)) {
       const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const).filter(
-        (one) => !methods.has(one),
+        // Of the Svix API they are preflights, which are answered for all of its paths.
+        (one) => !methods.has(one) && !(one === 'OPTIONS' && url.startsWith(SVIX_PREFIX)),
       )
       const allow = [...methods].join(', ')
       if (url.includes('*') || others.length === 0) continue

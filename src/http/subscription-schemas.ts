@@ -1,6 +1,5 @@
 /** A subscription, as the plain API writes an endpoint. */
 import { z } from 'zod'
-import { customHeaderProblem } from '../domain/custom-headers.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
 import { eventTypePatternProblem } from '../domain/event-filter.ts'
 import { LIMITS } from '../domain/limits.ts'
@@ -8,10 +7,9 @@ import { NAMED_SCHEDULES } from '../domain/retry-schedule.ts'
 import { secretProblem } from '../domain/secret.ts'
 import type { AddressGuard } from '../destinations/guard.ts'
 import { formatDuration, parseDuration } from '../lib/duration.ts'
-import { Instant, instant, instantOrNull } from './schemas.ts'
+import { checkHeaders, headerValue, Instant, instant, instantOrNull, targetUrl } from './schemas.ts'
 
 const TIMEOUT_MS = { min: 10, max: 300_000 }
-const URL_CHARS_MAX = 65_536
 const RATE_MAX = 65_535
 const DESCRIPTION_CHARS_MAX = 1_024
 const EVENT_TYPES_MAX = 256
@@ -35,33 +33,6 @@ const checked = (problem: (text: string) => string | null) =>
     const found = problem(text)
     if (found !== null) ctx.addIssue(found)
   })
-
-/** The shape of a URL that the guard lets through, normalised. */
-const targetUrl = (guard: AddressGuard) =>
-  z
-    .string()
-    .max(URL_CHARS_MAX)
-    .transform((text, ctx) => {
-      const url = URL.canParse(text) ? new URL(text) : null
-      const problem = url === null ? 'is not a URL' : guard.refusesUrl(url)
-      if (url !== null && problem === null) return url.href
-      ctx.addIssue(problem ?? 'is not a URL')
-      return z.NEVER
-    })
-    .meta({ format: 'uri', example: 'https://example.com/hook' })
-
-function checkHeaders(given: Record<string, string | null>, ctx: z.RefinementCtx): void {
-  const names = Object.keys(given)
-  if (names.length > LIMITS.customHeadersMax) ctx.addIssue(`has more than ${LIMITS.customHeadersMax} headers`)
-  const seen = new Set<string>()
-  for (const [name, text] of Object.entries(given)) {
-    const problem = seen.has(name.toLowerCase()) ? 'is there twice' : customHeaderProblem(name, text ?? '')
-    if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, path: [name] })
-    seen.add(name.toLowerCase())
-  }
-}
-
-const headerValue = z.string().max(LIMITS.headerValueCharsMax)
 
 /** The members of a subscription that its owner sets, each of them optional here. */
 function members(guard: AddressGuard) {

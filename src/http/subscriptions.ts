@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { cancelWaiting } from '../flow/cancel-waiting.ts'
+import { createEndpoint, editEndpoint, removeEndpoint } from '../flow/edit-endpoint.ts'
 import type { HttpContext, Server } from './context.ts'
 import { Attempt, toAttempt } from './delivery-schemas.ts'
 import { booleanParameter, limitParameter, offsetParameter, Refusal, toId, ValidationRefusal } from './schemas.ts'
@@ -16,10 +16,11 @@ import {
 } from './subscription-schemas.ts'
 
 const LIST_MAX = 250
-/** An edit that meets another one reads again and repeats itself, this often. */
-const EDIT_TRIES = 5
 
-export function subscriptionRoutes(app: Server, { store, cache, guard, clock, ids, observer }: HttpContext): void {
+export function subscriptionRoutes(
+  app: Server,
+  { store, applications, editing, guard, clock, ids }: HttpContext,
+): void {
   const SubscriptionIn = subscriptionIn(guard)
   const SubscriptionPatch = subscriptionPatch(guard)
   const common = {
@@ -36,26 +37,18 @@ export function subscriptionRoutes(app: Server, { store, cache, guard, clock, id
     return endpoint
   }
 
-  /** Reads, changes and writes; starts over when somebody else wrote in between. */
   async function edit(idText: string, change: (before: Endpoint) => Partial<Endpoint>): Promise<Endpoint> {
-    for (let tries = 0; tries < EDIT_TRIES; tries++) {
-      const before = await find(idText)
-      const after: Endpoint = { ...before, ...change(before), updatedAt: Math.max(clock.now(), before.updatedAt + 1) }
-      const result = await store.updateEndpoint(after, before.updatedAt)
-      if (result === 'unknown') break
-      if (result === 'changed') continue
-      cache.forget(after.appId, after.id)
-      if (after.disabled) cancelInBackground(after)
-      return find(idText)
-    }
-    await find(idText)
-    throw new GatewayError('edit_conflict')
+    const { id } = await find(idText)
+    const edited = await editEndpoint(editing, await defaultApplication(), id, change)
+    if (edited === null || typeof edited === 'string') throw new GatewayError('subscription_not_found')
+    return edited
   }
 
-  function cancelInBackground(endpoint: Endpoint): void {
-    cancelWaiting(store, endpoint.appId, endpoint.id).catch((error: unknown) =>
-      observer.storeTrouble({ doing: 'cancel what waits for a subscription', error }),
-    )
+  async function defaultApplication() {
+    const application = await applications.get(DEFAULT_APP)
+    // Migrations make it, and nobody can delete it.
+    if (application === null) throw new Error('the default application is missing')
+    return application
   }
 
   app.post(
@@ -85,8 +78,7 @@ export function subscriptionRoutes(app: Server, { store, cache, guard, clock, id
         createdAt: now,
         updatedAt: now,
       }
-      await store.createEndpoint(endpoint)
-      cache.forget(endpoint.appId, endpoint.id)
+      await createEndpoint(editing, await defaultApplication(), endpoint)
       return reply.code(201).header('location', `/subscriptions/${endpoint.id}`).send(toSubscription(endpoint))
     },
   )
@@ -185,10 +177,8 @@ export function subscriptionRoutes(app: Server, { store, cache, guard, clock, id
     },
     async (request, reply) => {
       const endpoint = await find(request.params.id)
-      const wasThere = await store.deleteEndpoint(endpoint.appId, endpoint.id, clock.now())
-      cache.forget(endpoint.appId, endpoint.id)
+      const wasThere = await removeEndpoint(editing, await defaultApplication(), endpoint)
       if (!wasThere) throw new GatewayError('subscription_not_found')
-      cancelInBackground(endpoint)
       return reply.code(204).send(null)
     },
   )

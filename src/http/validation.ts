@@ -25,7 +25,7 @@ export function useValidation(app: FastifyInstance): void {
 
 function validate(request: FastifyRequest): void {
   const { schema, config } = request.routeOptions
-  if (schema === undefined) return
+  if (schema === undefined || config.ownValidation === true) return
   const issues: Issue[] = []
   for (const [part, loc] of PARTS) {
     const type = schema[part]

@@ -25,6 +25,31 @@ export function arrayElements(json: Uint8Array): Uint8Array[] {
   }
 }
 
+/**
+ * The value of a member of a JSON object, as a view of its bytes: the last one whose name is among `names`, as parsers
+ * choose it. Null when there is none. The text has to be a valid JSON object in UTF-8.
+ */
+export function memberOf(json: Uint8Array, names: readonly string[]): Uint8Array | null {
+  let found: Uint8Array | null = null
+  let at = skipSpace(json, 0) + 1
+  for (;;) {
+    const nameStart = skipSpace(json, at)
+    if (json[nameStart] !== QUOTE) return found
+    const nameEnd = endOfString(json, nameStart) + 1
+    const start = skipSpace(json, skipSpace(json, nameEnd) + 1)
+    const end = endOfValue(json, start)
+    if (names.includes(readString(json, nameStart, nameEnd))) found = json.subarray(start, end)
+    at = skipSpace(json, end)
+    if (json[at] !== COMMA) return found
+    at++
+  }
+}
+
+function readString(json: Uint8Array, start: number, end: number): string {
+  const text = Buffer.from(json.buffer, json.byteOffset + start, end - start).toString('utf8')
+  return text.includes('\\') ? (JSON.parse(text) as string) : text.slice(1, -1)
+}
+
 /** Where the value that begins at `start` ends (exclusive). */
 function endOfValue(json: Uint8Array, start: number): number {
   let depth = 0

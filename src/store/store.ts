@@ -12,35 +12,13 @@ import type { DeliveryInfo, DeliveryKey, DeliveryState } from '../domain/deliver
 import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
 import type { AppId, AttemptId, EndpointId, MessageId } from '../domain/ids.ts'
 import type { InboxMessage, InboxQuery, InboxStats } from '../domain/inbox.ts'
-import type { Message, MessageInfo } from '../domain/message.ts'
+import type { MessageInfo } from '../domain/message.ts'
+import type { Log } from './log.ts'
+import type { Acceptance, Accepted, Answers, Extras, Lease } from './once.ts'
+import type { Tasks } from './tasks.ts'
+import type { Applications, EventTypes, Keyset } from './tenants.ts'
 
-/** A node's temporary, exclusive right to a delivery. */
-export interface Lease {
-  owner: string
-  until: number
-}
-
-/** A message to be accepted with all that belongs to it, in one transaction. */
-export interface Acceptance {
-  message: Message
-  deliveries: {
-    endpointId: EndpointId
-    /** Leased to the accepting node by the insert itself, or null: due in the store at `dueAt`, for any node. */
-    lease: Lease | null
-    dueAt: number
-  }[]
-  /** Makes a repeat of the same key within the same scope return the first answer. */
-  idempotency: { scope: string; key: string; expiresAt: number } | null
-  /** The inbox message that this one announces; once its `messageId` is known, everything here is a duplicate. */
-  inbox: InboxMessage | null
-}
-
-/** `duplicate`: nothing was stored; `messageId` and `deliveries` are those of the first time. */
-export interface Accepted {
-  duplicate: boolean
-  messageId: MessageId
-  deliveries: number
-}
+export type { Acceptance, Accepted, Lease }
 
 /** A delivery that this node holds, with what it needs to be attempted. */
 export interface LeasedDelivery extends DeliveryKey {
@@ -82,6 +60,8 @@ export interface Settlement {
   /** `pending` counts as a scheduled try when there was an attempt. */
   to: { state: 'pending'; dueAt: number } | { state: Exclude<DeliveryState, 'pending' | 'leased'>; at: number }
   endpoint: EndpointEffect | null
+  /** Messages that tell of it, stored when the lease was held, or only when the endpoint was disabled by this. */
+  announce: readonly { when: 'held' | 'disabled'; acceptance: Acceptance }[]
 }
 
 export interface SettledAttempt {
@@ -137,6 +117,15 @@ export interface Queue {
   sweep(now: number, max: number): Promise<{ expired: number; repaired: number }>
   /** Adds a manual attempt of a delivery, due now; null when the message has no such delivery. */
   requestManualAttempt(key: Omit<DeliveryKey, 'run'>, now: number): Promise<{ run: number } | null>
+  /**
+   * A manual attempt of a delivery, or the delivery itself, due now, where the message was never meant for this endpoint.
+   * `unknown`: no such message; `expired`: its payload was removed.
+   */
+  resend(
+    key: Omit<DeliveryKey, 'run'>,
+    now: number,
+    extras?: Extras,
+  ): Promise<'added' | 'unknown' | 'expired' | 'replayed'>
   /** Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. */
   cancelWaiting(appId: AppId, endpointId: EndpointId, max: number): Promise<number>
   /** Waiting deliveries of the whole store, and when the oldest one that is due now became so. */
@@ -149,16 +138,25 @@ export interface EndpointPage {
 }
 
 export interface Endpoints {
-  createEndpoint(endpoint: Endpoint): Promise<void>
+  /** `uid_taken`: a live endpoint of the application has this uid. `unknown`: there is no such live application. */
+  createEndpoint(endpoint: Endpoint, extras?: Extras): Promise<'created' | 'uid_taken' | 'unknown' | 'replayed'>
   /**
    * Replaces the settings of a live endpoint, provided that it still is as it was at `unchangedSince` (its `updatedAt`
    * then): two changes at once must not undo each other. `failingSince` and `pausedUntil` are the store's own, and are
    * reset by a new URL and by enabling it again.
    */
-  updateEndpoint(endpoint: Endpoint, unchangedSince: number): Promise<'updated' | 'changed' | 'unknown'>
+  updateEndpoint(
+    endpoint: Endpoint,
+    unchangedSince: number,
+    extras?: Extras,
+  ): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken' | 'replayed'>
   /** False when unknown or already deleted. Its deliveries and attempts stay on record. */
-  deleteEndpoint(appId: AppId, id: EndpointId, now: number): Promise<boolean>
+  deleteEndpoint(appId: AppId, id: EndpointId, now: number, extras?: Extras): Promise<boolean>
   getEndpoint(appId: AppId, id: EndpointId): Promise<Endpoint | null>
+  /** By id or uid. */
+  findEndpoint(appId: AppId, idOrUid: string): Promise<Endpoint | null>
+  /** Those that deliver over HTTP, ordered by id. */
+  pageEndpoints(appId: AppId, page: Keyset): Promise<Endpoint[]>
   /** All live endpoints of an application, oldest first. */
   endpointsOf(appId: AppId): Promise<Endpoint[]>
   /** Those that deliver over HTTP, oldest first; others are the gateway's own. */
@@ -192,12 +190,13 @@ export interface Retention {
    * and the next one goes on from there: zero means that this one found none, and repeated steps come round to all.
    */
   pruneAttempts(before: number, max: number): Promise<number>
-  /** Removes payloads that expired before `now` and whose deliveries are all final; likewise idempotency records. */
+  /** Removes payloads that expired before `now` and whose deliveries are all final; likewise idempotency records and answers. */
   prunePayloads(now: number, max: number): Promise<number>
   pruneIdempotency(now: number, max: number): Promise<number>
 }
 
-export interface Store extends Queue, Endpoints, Messages, Inbox, Retention, AsyncDisposable {
+export interface Store
+  extends Queue, Endpoints, Messages, Inbox, Retention, Applications, EventTypes, Log, Answers, Tasks, AsyncDisposable {
   /** Null when the store answers and its schema is current, otherwise what is wrong. */
   problem(): Promise<string | null>
   /** A secret of the installation, made by `create` the first time it is asked for. */

@@ -1,34 +1,63 @@
+import type { Message } from '../../domain/message.ts'
 import type { Accepted, Acceptance } from '../store.ts'
+import { isReplay, keepAnswer } from './answers.ts'
 import type { Database } from './database.ts'
 import { insertInbox } from './inbox.ts'
+import { channelLabel, tagLabel } from './labels.ts'
 import { addToLane } from './lanes.ts'
 
-/** Stores each message with its deliveries and its idempotency record, unless it was stored before. */
+/** Stores each message with its deliveries, its idempotency record and its answer, unless it was stored before. */
 export function accept(db: Database, acceptances: readonly Acceptance[]): Accepted[] {
   return acceptances.map((acceptance) => acceptOne(db, acceptance))
 }
 
-function acceptOne(db: Database, { message, deliveries, idempotency, inbox }: Acceptance): Accepted {
-  const known =
-    (idempotency && firstAnswer(db, message.appId, idempotency)) ??
-    (message.eventId === null ? null : sameEvent(db, message.appId, message.eventId)) ??
-    (inbox && !insertInbox(db, inbox, message) ? sameInboxMessage(db, message.appId, inbox.messageId) : null)
+function acceptOne(db: Database, acceptance: Acceptance): Accepted {
+  const { message, deliveries, answer } = acceptance
+  if (answer !== null && isReplay(db, answer))
+    return { duplicate: true, replayed: true, messageId: message.id, deliveries: 0 }
+  const known = knownAs(db, acceptance)
   if (known !== null)
-    return { duplicate: true, messageId: known.msg_id as Accepted['messageId'], deliveries: known.deliveries }
+    return {
+      duplicate: true,
+      replayed: false,
+      messageId: known.msg_id as Accepted['messageId'],
+      deliveries: known.deliveries,
+    }
+  insertMessage(db, message)
+  insertDeliveries(db, acceptance)
+  if (acceptance.idempotency !== null) remember(db, acceptance, acceptance.idempotency)
+  if (answer !== null) keepAnswer(db, answer)
+  return { duplicate: false, replayed: false, messageId: message.id, deliveries: deliveries.length }
+}
 
+/** The message that this one repeats; null when it is new, and then its inbox message is stored. */
+const knownAs = (db: Database, { message, idempotency, inbox }: Acceptance): Known | null =>
+  (idempotency && firstAnswer(db, message.appId, idempotency)) ??
+  (message.eventId === null ? null : sameEvent(db, message.appId, message.eventId)) ??
+  (inbox && !insertInbox(db, inbox, message) ? sameInboxMessage(db, message.appId, inbox.messageId) : null)
+
+function insertMessage(db: Database, message: Message): void {
   db.run(
-    `INSERT INTO msg (app_id, id, event_id, event_type, channels, content_type, received_at, expires_at, payload)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at, payload, shown)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     message.appId,
     message.id,
     message.eventId,
     message.eventType,
     message.channels && JSON.stringify(message.channels),
+    message.tags && JSON.stringify(message.tags),
     message.contentType,
     message.receivedAt,
     message.expiresAt,
     message.payload,
+    message.shownPayload,
   )
+  if (message.channels === null && message.tags === null) return
+  for (const label of [...(message.channels ?? []).map(channelLabel), ...(message.tags ?? []).map(tagLabel)])
+    db.run('INSERT OR IGNORE INTO msg_label (app_id, label, msg_id) VALUES (?, ?, ?)', message.appId, label, message.id)
+}
+
+function insertDeliveries(db: Database, { message, deliveries }: Acceptance): void {
   for (const { endpointId, lease, dueAt } of deliveries) {
     db.run(
       'INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at, lease_owner) VALUES (?, ?, ?, 0, ?, ?, ?)',
@@ -41,19 +70,23 @@ function acceptOne(db: Database, { message, deliveries, idempotency, inbox }: Ac
     )
     if (lease === null) addToLane(db, { appId: message.appId, endpointId, retry: 0 }, dueAt)
   }
-  if (idempotency !== null)
-    db.run(
-      `INSERT INTO idempotency (app_id, scope, key, msg_id, deliveries, expires_at) VALUES (?, ?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET msg_id = excluded.msg_id, deliveries = excluded.deliveries, expires_at = excluded.expires_at`,
-      message.appId,
-      idempotency.scope,
-      idempotency.key,
-      message.id,
-      deliveries.length,
-      idempotency.expiresAt,
-    )
-  return { duplicate: false, messageId: message.id, deliveries: deliveries.length }
 }
+
+const remember = (
+  db: Database,
+  { message, deliveries }: Acceptance,
+  { scope, key, expiresAt }: NonNullable<Acceptance['idempotency']>,
+): number =>
+  db.run(
+    `INSERT INTO idempotency (app_id, scope, key, msg_id, deliveries, expires_at) VALUES (?, ?, ?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET msg_id = excluded.msg_id, deliveries = excluded.deliveries, expires_at = excluded.expires_at`,
+    message.appId,
+    scope,
+    key,
+    message.id,
+    deliveries.length,
+    expiresAt,
+  )
 
 interface Known {
   msg_id: string

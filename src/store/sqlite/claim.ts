@@ -1,6 +1,7 @@
 import type { ClaimRequest, Claimed, LeasedDelivery } from '../store.ts'
 import type { Database } from './database.ts'
 import { afterTaking, type LaneKey } from './lanes.ts'
+import { endWaiting } from './leases.ts'
 
 interface LaneRow {
   app_id: string
@@ -111,13 +112,7 @@ function lease(
 ): LeasedDelivery | null {
   if (due.payload === null) {
     // Its payload was taken away while it waited: there is nothing left that could be delivered.
-    db.run(
-      `UPDATE delivery SET state = 'cancelled', due_at = NULL WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = ?`,
-      lane.appId,
-      due.msg_id,
-      lane.endpointId,
-      due.run,
-    )
+    endWaiting(db, { app_id: lane.appId, msg_id: due.msg_id, endpoint_id: lane.endpointId, run: due.run })
     return null
   }
   db.run(

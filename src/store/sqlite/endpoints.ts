@@ -1,10 +1,15 @@
 import type { SQLInputValue } from 'node:sqlite'
 import type { Endpoint } from '../../domain/endpoint.ts'
+import type { Extras } from '../once.ts'
 import type { EndpointPage } from '../store.ts'
+import type { Keyset } from '../tenants.ts'
+import { isLiveApplication } from './applications.ts'
 import type { Database } from './database.ts'
+import { stretchOf } from './keyset.ts'
 import { wakeLanes } from './lanes.ts'
+import { once } from './once.ts'
 
-interface EndpointRow {
+export interface EndpointRow {
   app_id: string
   id: string
   uid: string | null
@@ -31,7 +36,7 @@ interface EndpointRow {
 const parse = <T>(json: string | null): T | null => (json === null ? null : (JSON.parse(json) as T))
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
 
-const fromRow = (row: EndpointRow): Endpoint => ({
+export const endpointFrom = (row: EndpointRow): Endpoint => ({
   appId: row.app_id as Endpoint['appId'],
   id: row.id as Endpoint['id'],
   uid: row.uid,
@@ -75,23 +80,45 @@ const settings = (endpoint: Endpoint): SQLInputValue[] => [
   endpoint.updatedAt,
 ]
 
-export function createEndpoint(db: Database, endpoint: Endpoint): void {
-  db.run(
-    `INSERT INTO endpoint (uid, driver, url, description, disabled, disabled_reason, event_types, channels, headers, metadata,
-       secrets, rate_limit, timeout_ms, retry_schedule_ms, version, updated_at, app_id, id, created_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ...settings(endpoint),
-    endpoint.appId,
-    endpoint.id,
-    endpoint.createdAt,
-  )
+const isUidTaken = (db: Database, { appId, id, uid }: Endpoint): boolean =>
+  uid !== null &&
+  db.get('SELECT 1 FROM endpoint WHERE app_id = ? AND uid = ? AND id <> ?', appId, uid, id) !== undefined
+
+export function createEndpoint(
+  db: Database,
+  endpoint: Endpoint,
+  extras?: Extras,
+): 'created' | 'uid_taken' | 'unknown' | 'replayed' {
+  return once(db, extras, 'created', () => {
+    if (!isLiveApplication(db, endpoint.appId)) return 'unknown'
+    if (isUidTaken(db, endpoint)) return 'uid_taken'
+    db.run(
+      `INSERT INTO endpoint (uid, driver, url, description, disabled, disabled_reason, event_types, channels, headers, metadata,
+         secrets, rate_limit, timeout_ms, retry_schedule_ms, version, updated_at, app_id, id, created_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      ...settings(endpoint),
+      endpoint.appId,
+      endpoint.id,
+      endpoint.createdAt,
+    )
+    return 'created'
+  })
 }
 
 export function updateEndpoint(
   db: Database,
   endpoint: Endpoint,
   unchangedSince: number,
-): 'updated' | 'changed' | 'unknown' {
+  extras?: Extras,
+): 'updated' | 'changed' | 'unknown' | 'uid_taken' | 'replayed' {
+  return once(db, extras, 'updated', () => replaceEndpoint(db, endpoint, unchangedSince))
+}
+
+function replaceEndpoint(
+  db: Database,
+  endpoint: Endpoint,
+  unchangedSince: number,
+): 'updated' | 'changed' | 'unknown' | 'uid_taken' {
   const of = [endpoint.appId, endpoint.id] as const
   const before = db.get<{ disabled: number; url: string; updated_at: number }>(
     'SELECT disabled, url, updated_at FROM endpoint WHERE app_id = ? AND id = ? AND deleted_at IS NULL',
@@ -99,6 +126,7 @@ export function updateEndpoint(
   )
   if (before === undefined) return 'unknown'
   if (before.updated_at !== unchangedSince) return 'changed'
+  if (isUidTaken(db, endpoint)) return 'uid_taken'
   db.run(
     `UPDATE endpoint SET uid = ?, driver = ?, url = ?, description = ?, disabled = ?, disabled_reason = ?, event_types = ?,
        channels = ?, headers = ?, metadata = ?, secrets = ?, rate_limit = ?, timeout_ms = ?, retry_schedule_ms = ?,
@@ -115,14 +143,23 @@ export function updateEndpoint(
   return 'updated'
 }
 
-export const deleteEndpoint = (db: Database, appId: string, id: string, now: number): boolean =>
-  db.run(
-    'UPDATE endpoint SET deleted_at = ?, updated_at = ?, uid = NULL WHERE app_id = ? AND id = ? AND deleted_at IS NULL',
-    now,
-    now,
-    appId,
-    id,
-  ) > 0
+export function deleteEndpoint(
+  db: Database,
+  { appId, id }: { appId: string; id: string },
+  now: number,
+  extras?: Extras,
+): boolean {
+  const result = once(db, extras, 'deleted', () => {
+    const deleted = db.run(
+      'UPDATE endpoint SET deleted_at = ?1, updated_at = ?1, uid = NULL WHERE app_id = ?2 AND id = ?3 AND deleted_at IS NULL',
+      now,
+      appId,
+      id,
+    )
+    return deleted > 0 ? 'deleted' : 'unknown'
+  })
+  return result === 'deleted'
+}
 
 export function getEndpoint(db: Database, appId: string, id: string): Endpoint | null {
   const row = db.get<EndpointRow>(
@@ -130,18 +167,41 @@ export function getEndpoint(db: Database, appId: string, id: string): Endpoint |
     appId,
     id,
   )
-  return row === undefined ? null : fromRow(row)
+  return row === undefined ? null : endpointFrom(row)
 }
 
+export function findEndpoint(db: Database, appId: string, idOrUid: string): Endpoint | null {
+  const byId = getEndpoint(db, appId, idOrUid)
+  if (byId !== null) return byId
+  const row = db.get<EndpointRow>('SELECT * FROM endpoint WHERE app_id = ? AND uid = ?', appId, idOrUid)
+  return row === undefined ? null : endpointFrom(row)
+}
+
+/** The index has live endpoints only: deleted ones stay for ever, and would be walked over. */
+const LIVE = 'endpoint INDEXED BY endpoint_live WHERE app_id = ? AND deleted_at IS NULL'
+
 export const endpointsOf = (db: Database, appId: string): Endpoint[] =>
-  db.all<EndpointRow>('SELECT * FROM endpoint WHERE app_id = ? AND deleted_at IS NULL ORDER BY id', appId).map(fromRow)
+  db.all<EndpointRow>(`SELECT * FROM ${LIVE} ORDER BY id`, appId).map(endpointFrom)
+
+export function pageEndpoints(db: Database, appId: string, page: Keyset): Endpoint[] {
+  const { above, below, direction, limit } = stretchOf(page)
+  return db
+    .all<EndpointRow>(
+      `SELECT * FROM ${LIVE} AND id > ? AND id < ? AND driver = 'http' ORDER BY id ${direction} LIMIT ?`,
+      appId,
+      above,
+      below,
+      limit,
+    )
+    .map(endpointFrom)
+}
 
 export function listEndpoints(
   db: Database,
   query: { appId: string; limit: number; offset: number; disabled: boolean | null },
 ): EndpointPage {
   const filter = query.disabled === null ? '' : `AND disabled = ${query.disabled ? 1 : 0}`
-  const of = `FROM endpoint WHERE app_id = ? AND deleted_at IS NULL AND driver = 'http' ${filter}`
+  const of = `FROM ${LIVE} AND driver = 'http' ${filter}`
   const rows = db.all<EndpointRow>(
     `SELECT * ${of} ORDER BY id LIMIT ? OFFSET ?`,
     query.appId,
@@ -149,5 +209,5 @@ export function listEndpoints(
     query.offset,
   )
   const total = db.get<{ n: number }>(`SELECT count(*) AS n ${of}`, query.appId)
-  return { data: rows.map(fromRow), total: total?.n ?? 0 }
+  return { data: rows.map(endpointFrom), total: total?.n ?? 0 }
 }

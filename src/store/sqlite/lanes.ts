@@ -32,13 +32,7 @@ export function addToLane(db: Database, lane: LaneKey, dueAt: number): void {
 
 /** Takes `taken` deliveries off the lane's count and sets when it is looked at again; an empty lane goes away. */
 export function afterTaking(db: Database, lane: LaneKey, taken: number, now: number): void {
-  const next = db.get<{ due_at: number }>(
-    `SELECT due_at FROM delivery WHERE state = 'pending' AND app_id = ? AND endpoint_id = ? AND retry = ?
-     ORDER BY due_at LIMIT 1`,
-    lane.appId,
-    lane.endpointId,
-    lane.retry,
-  )
+  const next = oldestOf(db, lane)
   if (next === undefined) {
     db.run(
       'DELETE FROM lane WHERE app_id = ? AND endpoint_id = ? AND retry = ?',
@@ -59,6 +53,29 @@ export function afterTaking(db: Database, lane: LaneKey, taken: number, now: num
     taken,
   )
 }
+
+/** Takes one delivery off the lane that nobody claimed. Unlike after a claim it is not the lane's turn, nor does a pause end. */
+export function removeFromLane(db: Database, lane: LaneKey): void {
+  const of = [lane.appId, lane.endpointId, lane.retry] as const
+  const next = oldestOf(db, lane)
+  if (next === undefined) db.run('DELETE FROM lane WHERE app_id = ? AND endpoint_id = ? AND retry = ?', ...of)
+  else
+    db.run(
+      `UPDATE lane SET wake_at = max(wake_at, ?4), oldest_due_at = ?4, size = max(size - 1, 1)
+       WHERE app_id = ?1 AND endpoint_id = ?2 AND retry = ?3`,
+      ...of,
+      next.due_at,
+    )
+}
+
+const oldestOf = (db: Database, lane: LaneKey) =>
+  db.get<{ due_at: number }>(
+    `SELECT due_at FROM delivery WHERE state = 'pending' AND app_id = ? AND endpoint_id = ? AND retry = ?
+     ORDER BY due_at LIMIT 1`,
+    lane.appId,
+    lane.endpointId,
+    lane.retry,
+  )
 
 /** Keeps an endpoint's lanes asleep until `until`. */
 export function pauseLanes(db: Database, appId: string, endpointId: string, until: number): void {

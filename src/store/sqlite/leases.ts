@@ -87,29 +87,17 @@ export function takeOverLeases(db: Database, now: number): void {
   while (expireLeases(db, now, 1_000) > 0);
 }
 
-/** Adds a manual attempt. One that waits already is not doubled. */
-export function requestManualAttempt(db: Database, key: Omit<DeliveryKey, 'run'>, now: number): { run: number } | null {
-  const of = [key.appId, key.msgId, key.endpointId] as const
-  const rows = db.all<{ run: number; state: string }>(
-    'SELECT run, state FROM delivery WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? ORDER BY run',
-    ...of,
-  )
-  const last = rows.at(-1)
-  if (last === undefined) return null
-  const waiting = rows.find((row) => row.run > 0 && row.state === 'pending')
-  if (waiting !== undefined) return { run: waiting.run }
-  const run = last.run + 1
-  db.run(
-    "INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at) VALUES (?, ?, ?, ?, 'pending', ?)",
-    ...of,
-    run,
-    now,
-  )
-  addToLane(db, { appId: key.appId, endpointId: key.endpointId, retry: 0 }, now)
-  return { run }
+/** Cancels a pending delivery; a manual attempt that waits simply goes away. Its lane is the caller's affair. */
+export function endWaiting(
+  db: Database,
+  row: { app_id: string; msg_id: string; endpoint_id: string; run: number },
+): void {
+  const key = [row.app_id, row.msg_id, row.endpoint_id, row.run] as const
+  if (row.run === 0) db.run(`UPDATE delivery SET state = 'cancelled', due_at = NULL WHERE ${KEY}`, ...key)
+  else db.run(`DELETE FROM delivery WHERE ${KEY}`, ...key)
 }
 
-/** Cancels what waits for an endpoint; a waiting manual attempt simply goes away. */
+/** Cancels what waits for an endpoint, a step of it. */
 export function cancelWaiting(db: Database, appId: string, endpointId: string, max: number): number {
   let cancelled = 0
   for (const retry of [0, 1] as const) {
@@ -120,11 +108,7 @@ export function cancelWaiting(db: Database, appId: string, endpointId: string, m
       retry,
       max - cancelled,
     )
-    for (const row of rows) {
-      const key = [appId, row.msg_id, endpointId, row.run] as const
-      if (row.run === 0) db.run(`UPDATE delivery SET state = 'cancelled', due_at = NULL WHERE ${KEY}`, ...key)
-      else db.run(`DELETE FROM delivery WHERE ${KEY}`, ...key)
-    }
+    for (const row of rows) endWaiting(db, { app_id: appId, endpoint_id: endpointId, ...row })
     if (rows.length > 0) afterTaking(db, { appId, endpointId, retry }, rows.length, 0)
     cancelled += rows.length
   }

@@ -35,12 +35,13 @@ CREATE TABLE application (
   deleted_at INTEGER,
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX application_id ON application (id);
 CREATE UNIQUE INDEX application_uid ON application (org_id, uid) WHERE uid IS NOT NULL;
+CREATE INDEX application_live ON application (org_id, id) WHERE deleted_at IS NULL;
 
 CREATE TABLE event_type (
   org_id TEXT NOT NULL,
   name TEXT NOT NULL,
-  id TEXT NOT NULL,
   description TEXT NOT NULL,
   schemas TEXT,
   archived INTEGER NOT NULL DEFAULT 0,
@@ -78,6 +79,7 @@ CREATE TABLE endpoint (
   PRIMARY KEY (app_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid) WHERE uid IS NOT NULL;
+CREATE INDEX endpoint_live ON endpoint (app_id, id) WHERE deleted_at IS NULL;
 
 CREATE TABLE msg (
   app_id TEXT NOT NULL,
@@ -85,14 +87,25 @@ CREATE TABLE msg (
   event_id TEXT,
   event_type TEXT NOT NULL,
   channels TEXT,
+  tags TEXT,
   content_type TEXT NOT NULL,
   received_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
   payload BLOB,
+  shown BLOB,
   PRIMARY KEY (app_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX msg_event_id ON msg (app_id, event_id) WHERE event_id IS NOT NULL;
+CREATE INDEX msg_event_type ON msg (app_id, event_type, id);
 CREATE INDEX msg_expiry ON msg (expires_at) WHERE payload IS NOT NULL;
+
+-- The channels ('c:' and the word) and tags ('t:' and the word) of messages, to find them by; most messages have none.
+CREATE TABLE msg_label (
+  app_id TEXT NOT NULL,
+  label TEXT NOT NULL,
+  msg_id TEXT NOT NULL,
+  PRIMARY KEY (app_id, label, msg_id)
+) STRICT, WITHOUT ROWID;
 
 -- due_at is when a pending delivery may be tried, and when a leased one's lease ends: nothing open is without it.
 CREATE TABLE delivery (
@@ -113,6 +126,9 @@ CREATE TABLE delivery (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_pending ON delivery (app_id, endpoint_id, retry, due_at) WHERE state = 'pending';
 CREATE INDEX delivery_leased ON delivery (due_at) WHERE state = 'leased';
+CREATE INDEX delivery_tried ON delivery (app_id, endpoint_id, state, msg_id, attempts) WHERE run = 0 AND attempts > 0;
+CREATE INDEX delivery_untried ON delivery (app_id, endpoint_id, msg_id, attempts)
+  WHERE run = 0 AND attempts = 0 AND state = 'cancelled';
 
 -- One row for each endpoint that has pending deliveries, first attempts and retries apart: whose turn is next.
 CREATE TABLE lane (
@@ -155,6 +171,35 @@ CREATE TABLE idempotency (
   PRIMARY KEY (app_id, scope, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX idempotency_expiry ON idempotency (expires_at);
+
+-- Answers to requests that may be repeated, as they were sent.
+CREATE TABLE answer (
+  org_id TEXT NOT NULL,
+  key TEXT NOT NULL,
+  status INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (org_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX answer_expiry ON answer (expires_at);
+
+-- position is the id from which on the task has not looked at any message yet.
+CREATE TABLE task (
+  org_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  endpoint_id TEXT NOT NULL,
+  since INTEGER NOT NULL,
+  until INTEGER NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('running', 'finished')),
+  position TEXT NOT NULL,
+  added INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  PRIMARY KEY (org_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX task_running ON task (created_at, id) WHERE status = 'running';
 
 -- The inbox. The first six columns are what its users were promised; the others serve order, search and tracing.
 CREATE TABLE messages (

@@ -2,15 +2,46 @@
  * What the threads can do. The main thread knows only the names and types of these: no SQL runs on the event loop.
  */
 import { accept } from './accept.ts'
+import { getAnswer, saveAnswer } from './answers.ts'
+import {
+  createApplication,
+  deleteApplication,
+  findApplication,
+  getApplication,
+  listApplications,
+  updateApplication,
+} from './applications.ts'
+import { attemptsOfEndpoint, attemptsOfMessage, expungeAttempt, getAttempt, listAttempts } from './attempts.ts'
 import { claim } from './claim.ts'
 import type { Database } from './database.ts'
-import { createEndpoint, deleteEndpoint, endpointsOf, getEndpoint, listEndpoints, updateEndpoint } from './endpoints.ts'
+import { countDeliveries, listAttemptedEndpoints } from './endpoint-log.ts'
+import {
+  createEndpoint,
+  deleteEndpoint,
+  endpointsOf,
+  findEndpoint,
+  getEndpoint,
+  listEndpoints,
+  pageEndpoints,
+  updateEndpoint,
+} from './endpoints.ts'
+import {
+  createEventType,
+  getEventType,
+  knownEventTypes,
+  listEventTypes,
+  removeEventType,
+  updateEventType,
+} from './event-types.ts'
 import { inboxStats, listInbox } from './inbox.ts'
-import { cancelWaiting, release, renew, requestManualAttempt, sweep } from './leases.ts'
-import { attemptsOfEndpoint, attemptsOfMessage, deliveriesOf, getMessage, getPayload } from './messages.ts'
+import { cancelWaiting, release, renew, sweep } from './leases.ts'
+import { listAttemptedMessages, listMessages } from './lists.ts'
+import { requestManualAttempt, resend } from './manual.ts'
+import { deliveriesOf, expungeMessage, findMessage, getMessage, getPayload, getShownPayload } from './messages.ts'
 import { SCHEMA_VERSION } from './migrations.ts'
 import { pruneAttempts, pruneIdempotency, prunePayloads } from './retention.ts'
 import { settle } from './settle.ts'
+import { createTask, getTask, listTasks, stepTask } from './tasks.ts'
 
 export const WRITES = {
   accept,
@@ -20,30 +51,68 @@ export const WRITES = {
   release,
   sweep,
   requestManualAttempt,
+  resend,
   cancelWaiting,
+  createApplication,
+  updateApplication,
+  deleteApplication,
+  createEventType,
+  updateEventType,
+  removeEventType,
   createEndpoint,
   updateEndpoint,
   deleteEndpoint,
+  expungeMessage,
+  expungeAttempt,
+  saveAnswer,
+  createTask,
+  stepTask,
   pruneAttempts,
   prunePayloads,
   pruneIdempotency,
   secret,
 }
 
-export const READS = {
+/** Found by a key, and something waits for it. */
+export const POINTS = {
+  findApplication,
+  getApplication,
+  getEventType,
+  knownEventTypes,
   getEndpoint,
+  findEndpoint,
   endpointsOf,
-  listEndpoints,
   getMessage,
+  findMessage,
   getPayload,
+  getShownPayload,
   deliveriesOf,
+  getAttempt,
+  getAnswer,
+  getTask,
+  problem,
+}
+
+/** Pages and counts. */
+export const LISTS = {
+  listApplications,
+  listEventTypes,
+  pageEndpoints,
+  listEndpoints,
+  listMessages,
+  listAttempts,
+  listAttemptedMessages,
+  listAttemptedEndpoints,
+  countDeliveries,
   attemptsOfMessage,
   attemptsOfEndpoint,
+  listTasks,
   listInbox,
   inboxStats,
   backlog,
-  problem,
 }
+
+export const READS = { ...POINTS, ...LISTS }
 
 /** The first caller's value is kept for good. */
 function secret(db: Database, name: string, fresh: string): string {

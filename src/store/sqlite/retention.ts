@@ -1,4 +1,5 @@
 import { startId } from '../../domain/ids.ts'
+import { pruneAnswers } from './answers.ts'
 import type { Database } from './database.ts'
 
 interface Stretch {
@@ -69,10 +70,11 @@ export function prunePayloads(db: Database, now: number, max: number): number {
   for (const row of rows)
     if (row.open === 1)
       db.run('UPDATE msg SET expires_at = ? WHERE app_id = ? AND id = ?', now + POSTPONE_MS, row.app_id, row.id)
-    else db.run('UPDATE msg SET payload = NULL WHERE app_id = ? AND id = ?', row.app_id, row.id)
+    else db.run('UPDATE msg SET payload = NULL, shown = NULL WHERE app_id = ? AND id = ?', row.app_id, row.id)
   return rows.length
 }
 
+/** Both kinds of first answers, of the messages and of the requests. */
 export function pruneIdempotency(db: Database, now: number, max: number): number {
   const rows = db.all<{ app_id: string; scope: string; key: string }>(
     'SELECT app_id, scope, key FROM idempotency WHERE expires_at <= ? ORDER BY expires_at LIMIT ?',
@@ -81,5 +83,5 @@ export function pruneIdempotency(db: Database, now: number, max: number): number
   )
   for (const row of rows)
     db.run('DELETE FROM idempotency WHERE app_id = ? AND scope = ? AND key = ?', row.app_id, row.scope, row.key)
-  return rows.length
+  return rows.length + (rows.length < max ? pruneAnswers(db, now, max - rows.length) : 0)
 }

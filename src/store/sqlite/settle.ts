@@ -1,6 +1,7 @@
 import type { AttemptOutcome } from '../../domain/attempt.ts'
 import type { DisabledReason } from '../../domain/endpoint.ts'
 import type { EndpointEffect, Settled, Settlement } from '../store.ts'
+import { accept } from './accept.ts'
 import type { Database } from './database.ts'
 import { addToLane, pauseLanes } from './lanes.ts'
 
@@ -12,6 +13,7 @@ export function settle(db: Database, settlement: Settlement): Settled {
   if (attempt !== null && !isRepeat) insertAttempt(db, settlement, settled)
   const effect = settlement.endpoint && affectEndpoint(db, settlement, settlement.endpoint)
   const { held, number, outcome } = settled
+  if (!isRepeat) announce(db, settlement, { held, disabled: (effect?.disabled ?? null) !== null })
   // Of a repeat nobody knows any more what it changed: caches had better forget.
   return {
     held,
@@ -20,6 +22,16 @@ export function settle(db: Database, settlement: Settlement): Settled {
     endpointChanged: isRepeat || (effect?.changed ?? false),
     disabled: effect?.disabled ?? null,
   }
+}
+
+/** A settlement that is repeated has told everything the first time. */
+function announce(db: Database, settlement: Settlement, is: Record<'held' | 'disabled', boolean>): void {
+  const due = settlement.announce.filter(({ when }) => is[when])
+  if (due.length > 0)
+    accept(
+      db,
+      due.map(({ acceptance }) => acceptance),
+    )
 }
 
 type Progress = Pick<Settled, 'held' | 'number' | 'outcome'>

@@ -1,7 +1,7 @@
 import { LIMITS } from '../../domain/limits.ts'
 import type { Store } from '../store.ts'
 import type { Database } from './database.ts'
-import type { READS, WRITES } from './operations.ts'
+import type { LISTS, POINTS, WRITES } from './operations.ts'
 import { type OnBatch, ThreadClient, type ThreadClientOptions } from './thread-client.ts'
 
 export interface SqliteOptions {
@@ -50,11 +50,14 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
 
   const write = <N extends keyof typeof WRITES>(name: N) =>
     ((...args: unknown[]) => writer.call([name, ...args])) as Remote<(typeof WRITES)[N]>
-  const read = <N extends keyof typeof READS>(thread: ThreadClient, name: N) =>
-    ((...args: unknown[]) => thread.call([name, ...args])) as Remote<(typeof READS)[N]>
-  const listInbox = read(lists, 'listInbox')
-  const searchInbox = read(searches, 'listInbox')
+  const point = <N extends keyof typeof POINTS>(name: N) =>
+    ((...args: unknown[]) => points.call([name, ...args])) as Remote<(typeof POINTS)[N]>
+  const list = <N extends keyof typeof LISTS>(name: N, thread = lists) =>
+    ((...args: unknown[]) => thread.call([name, ...args])) as Remote<(typeof LISTS)[N]>
+  const listInbox = list('listInbox')
+  const searchInbox = list('listInbox', searches)
   const writeSecret = write('secret')
+  const deleteEndpoint = write('deleteEndpoint')
 
   const owned = stack.move()
   return {
@@ -65,26 +68,59 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     release: write('release'),
     sweep: write('sweep'),
     requestManualAttempt: write('requestManualAttempt'),
+    resend: write('resend'),
     cancelWaiting: write('cancelWaiting'),
+    createApplication: write('createApplication'),
+    updateApplication: write('updateApplication'),
+    deleteApplication: write('deleteApplication'),
+    createEventType: write('createEventType'),
+    updateEventType: write('updateEventType'),
+    removeEventType: write('removeEventType'),
     createEndpoint: write('createEndpoint'),
     updateEndpoint: write('updateEndpoint'),
-    deleteEndpoint: write('deleteEndpoint'),
+    deleteEndpoint: (appId, id, now, extras) => deleteEndpoint({ appId, id }, now, extras),
+    expungeMessage: write('expungeMessage'),
+    expungeAttempt: write('expungeAttempt'),
+    saveAnswer: write('saveAnswer'),
+    createTask: write('createTask'),
+    stepTask: write('stepTask'),
     pruneAttempts: write('pruneAttempts'),
     prunePayloads: write('prunePayloads'),
     pruneIdempotency: write('pruneIdempotency'),
-    getEndpoint: read(points, 'getEndpoint'),
-    endpointsOf: read(points, 'endpointsOf'),
-    getMessage: read(points, 'getMessage'),
-    getPayload: read(points, 'getPayload'),
-    deliveriesOf: read(points, 'deliveriesOf'),
-    problem: read(points, 'problem'),
-    listEndpoints: read(lists, 'listEndpoints'),
-    listInbox: (query) => (query.q === null ? listInbox(query) : searchInbox(query)),
-    inboxStats: read(lists, 'inboxStats'),
-    attemptsOfMessage: read(lists, 'attemptsOfMessage'),
-    attemptsOfEndpoint: read(lists, 'attemptsOfEndpoint'),
-    backlog: read(lists, 'backlog'),
     secret: (name, create) => writeSecret(name, create()),
+
+    findApplication: point('findApplication'),
+    getApplication: point('getApplication'),
+    getEventType: point('getEventType'),
+    knownEventTypes: point('knownEventTypes'),
+    getEndpoint: point('getEndpoint'),
+    findEndpoint: point('findEndpoint'),
+    endpointsOf: point('endpointsOf'),
+    getMessage: point('getMessage'),
+    findMessage: point('findMessage'),
+    getPayload: point('getPayload'),
+    getShownPayload: point('getShownPayload'),
+    deliveriesOf: point('deliveriesOf'),
+    getAttempt: point('getAttempt'),
+    getAnswer: point('getAnswer'),
+    getTask: point('getTask'),
+    problem: point('problem'),
+
+    listApplications: list('listApplications'),
+    listEventTypes: list('listEventTypes'),
+    pageEndpoints: list('pageEndpoints'),
+    listEndpoints: list('listEndpoints'),
+    listMessages: list('listMessages'),
+    listAttempts: list('listAttempts'),
+    listAttemptedMessages: list('listAttemptedMessages'),
+    listAttemptedEndpoints: list('listAttemptedEndpoints'),
+    countDeliveries: list('countDeliveries'),
+    attemptsOfMessage: list('attemptsOfMessage'),
+    attemptsOfEndpoint: list('attemptsOfEndpoint'),
+    listTasks: list('listTasks'),
+    listInbox: (query) => (query.q === null ? listInbox(query) : searchInbox(query)),
+    inboxStats: list('inboxStats'),
+    backlog: list('backlog'),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

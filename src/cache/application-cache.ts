@@ -1,0 +1,49 @@
+import type { Application } from '../domain/application.ts'
+import type { AppId, OrgId } from '../domain/ids.ts'
+import { LIMITS } from '../domain/limits.ts'
+import type { Applications } from '../store/tenants.ts'
+import { type Freshness, LoadingCache } from './loading-cache.ts'
+
+/** Applications by what they are called. Forget them after every write. */
+export interface ApplicationCache {
+  /** By id or uid; null when the organization has no such live one. */
+  find(orgId: OrgId, idOrUid: string): Application | Promise<Application | null>
+  /** By id, whoever owns it. */
+  get(id: AppId): Application | Promise<Application | null>
+  /** The application if it is at hand. */
+  peek(id: AppId): Application | undefined
+  /** As it was and as it is: both may have a uid under which it is kept. */
+  forget(...applications: readonly Application[]): void
+}
+
+export function createApplicationCache(
+  store: Pick<Applications, 'findApplication' | 'getApplication'>,
+  freshness?: Freshness,
+): ApplicationCache {
+  // Neither ids nor uids hold a slash. What else a path may hold finds nothing, and that is not kept.
+  const byName = new LoadingCache<Application>(
+    LIMITS.cachedApplications,
+    (key) => {
+      const at = key.indexOf('/')
+      return store.findApplication(key.slice(0, at) as OrgId, key.slice(at + 1))
+    },
+    freshness,
+  )
+  const byId = new LoadingCache<Application>(
+    LIMITS.cachedApplications,
+    (id) => store.getApplication(id as AppId),
+    freshness,
+  )
+  return {
+    find: (orgId, idOrUid) => byName.get(`${orgId}/${idOrUid}`),
+    get: (id) => byId.get(id),
+    peek: (id) => byId.peek(id),
+    forget(...applications) {
+      for (const { orgId, id, uid } of applications) {
+        byId.forget(id)
+        byName.forget(`${orgId}/${id}`)
+        if (uid !== null) byName.forget(`${orgId}/${uid}`)
+      }
+    },
+  }
+}

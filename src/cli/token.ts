@@ -1,0 +1,22 @@
+import { readSigningSecret } from '../app.ts'
+import { ConfigError, readConfig } from '../config.ts'
+import { DEFAULT_ORG } from '../domain/application.ts'
+import { systemClock } from '../lib/clock.ts'
+import { createTokens } from '../lib/jwt.ts'
+
+const TEN_YEARS_MS = 3_650 * 86_400_000
+const ORGANIZATION = /^org_[a-zA-Z0-9_-]{1,128}$/
+
+/** Prints a token that speaks for an organization: any `org_…` is a tenant of its own, nothing has to be set up for it. */
+export async function printToken(organization: string = DEFAULT_ORG, environment: NodeJS.ProcessEnv): Promise<void> {
+  try {
+    if (!ORGANIZATION.test(organization))
+      throw new ConfigError(`"${organization}" is not an organization: org_ and letters or digits, such as org_acme`)
+    const { config, secrets } = readConfig(environment)
+    const tokens = createTokens(await readSigningSecret(config, secrets), systemClock)
+    process.stdout.write(`${await tokens.sign({ sub: organization }, systemClock.now() + TEN_YEARS_MS)}\n`)
+  } catch (error) {
+    for (const line of (error as Error).message.split('\n')) process.stderr.write(`hookferry: ${line}\n`)
+    process.exitCode = 1
+  }
+}

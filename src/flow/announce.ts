@@ -1,0 +1,51 @@
+/** What the gateway tells about itself, as messages that are stored together with what they tell of. */
+import type { ApplicationCache } from '../cache/application-cache.ts'
+import type { EndpointCache } from '../cache/endpoint-cache.ts'
+import type { OrgId } from '../domain/ids.ts'
+import type { Ids } from '../domain/ids.ts'
+import { MANAGEMENT_ORG, type OperationalEvent } from '../domain/operational.ts'
+import type { Acceptance } from '../store/store.ts'
+import { route } from './route.ts'
+
+export interface AnnounceContext {
+  cache: EndpointCache
+  applications: ApplicationCache
+  ids: Ids
+  messageRetentionMs: number
+}
+
+/** The messages that tell an organization of `events`; none when it does not listen, or is the management itself. */
+export async function announcements(
+  context: AnnounceContext,
+  orgId: OrgId,
+  events: readonly OperationalEvent[],
+  now: number,
+): Promise<Acceptance[]> {
+  if (events.length === 0 || orgId === MANAGEMENT_ORG) return []
+  const application = await context.applications.find(MANAGEMENT_ORG, orgId)
+  if (application === null) return []
+  const endpoints = await context.cache.ofApplication(application.id)
+  return events.map((event) => ({
+    message: {
+      appId: application.id,
+      id: context.ids.next('msg', now),
+      eventId: null,
+      eventType: event.type,
+      channels: null,
+      tags: null,
+      contentType: 'application/json',
+      receivedAt: now,
+      expiresAt: now + context.messageRetentionMs,
+      payload: Buffer.from(JSON.stringify(event)),
+      shownPayload: null,
+    },
+    deliveries: route(endpoints, { eventType: event.type, channels: null }).map((endpoint) => ({
+      endpointId: endpoint.id,
+      lease: null,
+      dueAt: Math.max(now, endpoint.pausedUntil ?? 0),
+    })),
+    idempotency: null,
+    inbox: null,
+    answer: null,
+  }))
+}

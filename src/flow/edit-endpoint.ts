@@ -1,0 +1,107 @@
+/** Creating, changing and deleting endpoints, whichever API asks for it: the write, who is told, and what is forgotten. */
+import type { ApplicationCache } from '../cache/application-cache.ts'
+import type { EndpointCache } from '../cache/endpoint-cache.ts'
+import type { Application } from '../domain/application.ts'
+import type { Endpoint } from '../domain/endpoint.ts'
+import { GatewayError } from '../domain/errors.ts'
+import type { AppId, EndpointId } from '../domain/ids.ts'
+import { endpointEvent } from '../domain/operational.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Answer } from '../store/once.ts'
+import type { Endpoints, Queue } from '../store/store.ts'
+import type { Handoff } from './accept.ts'
+import { announcements, type AnnounceContext } from './announce.ts'
+import { cancelWaiting } from './cancel-waiting.ts'
+import type { Observer } from './observe.ts'
+
+export interface EditContext extends AnnounceContext {
+  store: Pick<Endpoints, 'createEndpoint' | 'updateEndpoint' | 'deleteEndpoint' | 'getEndpoint'> & Queue
+  cache: EndpointCache
+  applications: ApplicationCache
+  handoff: Pick<Handoff, 'noteDue'>
+  clock: Clock
+  observer: Observer
+}
+
+/** An edit that meets another one reads again and repeats itself, this often. */
+const EDIT_TRIES = 5
+
+type Told = 'endpoint.created' | 'endpoint.updated' | 'endpoint.deleted'
+
+async function telling(context: EditContext, type: Told, application: Application, endpoint: Endpoint) {
+  const now = context.clock.now()
+  const event = endpointEvent(type, application, endpoint)
+  return { announce: await announcements(context, application.orgId, [event], now), now }
+}
+
+/** What is left to do once a write is durable. */
+function written(context: EditContext, endpoint: Pick<Endpoint, 'appId' | 'id'>, announced: number): void {
+  context.cache.forget(endpoint.appId, endpoint.id)
+  if (announced > 0) context.handoff.noteDue(context.clock.now())
+}
+
+/** `unknown`: the application was deleted meanwhile. */
+export async function createEndpoint(
+  context: EditContext,
+  application: Application,
+  endpoint: Endpoint,
+  answer: Answer | null = null,
+): Promise<'created' | 'uid_taken' | 'unknown' | 'replayed'> {
+  const { announce } = await telling(context, 'endpoint.created', application, endpoint)
+  const result = await context.store.createEndpoint(endpoint, { answer, announce })
+  if (result === 'created') written(context, endpoint, announce.length)
+  return result
+}
+
+/**
+ * Reads, changes and writes; starts over when somebody else wrote in between. `change` may throw a refusal. Returns the
+ * endpoint as it is afterwards; null when there is none. Throws `edit_conflict` when the others never stop.
+ */
+export async function editEndpoint(
+  context: EditContext,
+  application: Application,
+  id: EndpointId,
+  change: (before: Endpoint) => Partial<Endpoint>,
+  answer: Answer | null = null,
+): Promise<Endpoint | 'uid_taken' | 'replayed' | null> {
+  for (let tries = 0; tries < EDIT_TRIES; tries++) {
+    const before = await context.store.getEndpoint(application.id, id)
+    if (before === null) return null
+    const { announce, now } = await telling(context, 'endpoint.updated', application, before)
+    const after: Endpoint = { ...before, ...change(before), updatedAt: Math.max(now, before.updatedAt + 1) }
+    const result = await context.store.updateEndpoint(after, before.updatedAt, { answer, announce })
+    if (result === 'unknown') return null
+    if (result === 'changed') continue
+    if (result !== 'updated') return result
+    written(context, after, announce.length)
+    if (after.disabled) cancelInBackground(context, after.appId, after.id)
+    return context.store.getEndpoint(after.appId, after.id)
+  }
+  throw new GatewayError('edit_conflict')
+}
+
+/** False when it was deleted already. */
+export async function removeEndpoint(
+  context: EditContext,
+  application: Application,
+  endpoint: Endpoint,
+): Promise<boolean> {
+  const { announce, now } = await telling(context, 'endpoint.deleted', application, endpoint)
+  const wasThere = await context.store.deleteEndpoint(endpoint.appId, endpoint.id, now, { answer: null, announce })
+  context.cache.forget(endpoint.appId, endpoint.id)
+  if (!wasThere) return false
+  written(context, endpoint, announce.length)
+  cancelInBackground(context, endpoint.appId, endpoint.id)
+  return true
+}
+
+/** Should the process end in between, the rest is cancelled when it becomes due. */
+export function cancelInBackground(
+  { store, observer }: Pick<EditContext, 'store' | 'observer'>,
+  appId: AppId,
+  id: EndpointId,
+): void {
+  cancelWaiting(store, appId, id).catch((error: unknown) =>
+    observer.storeTrouble({ doing: 'cancel what waits for an endpoint', error }),
+  )
+}

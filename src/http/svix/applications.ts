@@ -1,0 +1,239 @@
+import { z } from 'zod'
+import { type Application, DEFAULT_APP } from '../../domain/application.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { Principal } from './principal.ts'
+import type { Server } from '../context.ts'
+import { Instant, instant } from '../schemas.ts'
+import {
+  defineOperation,
+  Empty,
+  findApplication,
+  noContent,
+  ok,
+  type SvixContext,
+  unlessReplayed,
+} from './operation.ts'
+import { pageOf, readPage } from './pages.ts'
+import { SvixError } from './problems.ts'
+import { flag, iterator, limit, order } from './query.ts'
+import { firstGiven, metadata, nonEmptyText, throttleRate, uid } from './schemas.ts'
+
+export const ApplicationIn = z.object({
+  name: nonEmptyText,
+  uid: uid('app').nullish(),
+  throttleRate: throttleRate.nullish(),
+  rateLimit: throttleRate.nullish().meta({ deprecated: true }),
+  metadata: metadata.nullish(),
+})
+
+const ApplicationPatch = z.object({
+  name: nonEmptyText.optional(),
+  uid: uid('app').nullish(),
+  throttleRate: throttleRate.nullish(),
+  rateLimit: throttleRate.nullish().meta({ deprecated: true }),
+  metadata: metadata.optional(),
+})
+
+const ApplicationOut = z.object({
+  id: z.string(),
+  uid: z.string().optional(),
+  name: z.string(),
+  rateLimit: z.number().optional().meta({ deprecated: true }),
+  throttleRate: z.number().nullable(),
+  metadata: z.record(z.string(), z.string()),
+  createdAt: Instant,
+  updatedAt: Instant,
+})
+
+const toApplicationOut = (application: Application): z.infer<typeof ApplicationOut> => ({
+  ...(application.uid === null ? {} : { uid: application.uid }),
+  name: application.name,
+  ...(application.throttleRate === null ? {} : { rateLimit: application.throttleRate }),
+  throttleRate: application.throttleRate,
+  id: application.id,
+  createdAt: instant(application.createdAt),
+  updatedAt: instant(application.updatedAt),
+  metadata: application.metadata,
+})
+
+/** What a whole application says about itself. */
+const settingsFrom = (given: z.output<typeof ApplicationIn>) => ({
+  name: given.name,
+  uid: given.uid ?? null,
+  throttleRate: firstGiven(given.throttleRate, given.rateLimit) ?? null,
+  metadata: given.metadata ?? {},
+})
+
+const TAKEN = 'An application with that id or uid already exists'
+const EDIT_TRIES = 5
+
+export function newApplication(
+  { ids, clock }: Pick<SvixContext, 'ids' | 'clock'>,
+  principal: Pick<Principal, 'orgId'>,
+  given: z.output<typeof ApplicationIn>,
+): Application {
+  const now = clock.now()
+  return {
+    ...settingsFrom(given),
+    orgId: principal.orgId,
+    id: ids.next('app', now),
+    createdAt: now,
+    updatedAt: now,
+  }
+}
+
+/** The application with this uid, made if there is none: two requests at once find the same one. */
+export async function findOrCreateApplication(
+  context: SvixContext,
+  principal: Principal,
+  given: z.output<typeof ApplicationIn>,
+): Promise<Application> {
+  const application = newApplication(context, principal, given)
+  if ((await context.store.createApplication(application)) === 'created') {
+    context.applications.forget(application)
+    return application
+  }
+  const existing = await context.store.findApplication(principal.orgId, given.uid ?? '')
+  if (existing === null) throw new SvixError('conflict')
+  return existing
+}
+
+export function applicationOperations(app: Server, context: SvixContext): void {
+  const { store, applications, clock } = context
+
+  /** Reads, changes and writes; starts over when somebody else wrote in between. */
+  async function edit(
+    { principal, idOrUid }: { principal: Principal; idOrUid: string },
+    change: (before: Application) => Partial<Application>,
+  ): Promise<Application | null> {
+    for (let tries = 0; tries < EDIT_TRIES; tries++) {
+      const before = await store.findApplication(principal.orgId, idOrUid)
+      if (before === null) return null
+      const after = { ...before, ...change(before), updatedAt: Math.max(clock.now(), before.updatedAt + 1) }
+      const result = await store.updateApplication(after, before.updatedAt)
+      if (result === 'unknown') return null
+      if (result === 'uid_taken') throw new SvixError('conflict', TAKEN)
+      if (result === 'changed') continue
+      applications.forget(before, after)
+      // Endpoints are paced by it.
+      for (const endpoint of await store.endpointsOf(after.id)) context.cache.forget(after.id, endpoint.id)
+      return after
+    }
+    throw new GatewayError('edit_conflict', {
+      detail: 'The application was changed by others at the same time. Try again.',
+    })
+  }
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: '/app',
+    id: 'v1.application.list',
+    summary: 'List applications',
+    access: 'organization',
+    query: z.object({ limit: limit(50), iterator: iterator('app'), order }),
+    answers: { 200: pageOf(ApplicationOut) },
+    async handle({ principal, query }) {
+      const page = await readPage(query, {
+        order: query.order ?? 'ascending',
+        keyOf: (application: Application) => application.id,
+        read: (keyset) => store.listApplications(principal.orgId, keyset),
+      })
+      return ok({ ...page, data: page.data.map(toApplicationOut) })
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'POST',
+    url: '/app',
+    id: 'v1.application.create',
+    summary: 'Create an application',
+    access: 'organization',
+    query: z.object({ get_if_exists: flag(false) }),
+    body: ApplicationIn,
+    answers: { 200: ApplicationOut, 201: ApplicationOut },
+    async handle({ principal, query, body, answer }) {
+      const application = newApplication(context, principal, body)
+      const out = toApplicationOut(application)
+      const extras = { answer: answer(201, out), announce: [] }
+      if (unlessReplayed(await store.createApplication(application, extras)) === 'created') {
+        applications.forget(application)
+        return { status: 201, body: out }
+      }
+      const existing = query.get_if_exists ? await store.findApplication(principal.orgId, body.uid ?? '') : null
+      if (existing === null) throw new SvixError('conflict', TAKEN)
+      return ok(toApplicationOut(existing))
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: '/app/:app_id',
+    id: 'v1.application.get',
+    summary: 'Read an application',
+    access: 'ViewBase',
+    answers: { 200: ApplicationOut },
+    handle: async (call) => ok(toApplicationOut(await findApplication(context, call))),
+  })
+
+  defineOperation(app, context, {
+    method: 'PUT',
+    url: '/app/:app_id',
+    id: 'v1.application.update',
+    summary: 'Replace an application, or create one where there is none',
+    access: 'organization',
+    body: ApplicationIn,
+    answers: { 200: ApplicationOut, 201: ApplicationOut },
+    async handle({ principal, params, body }) {
+      const edited = await edit({ principal, idOrUid: params['app_id']! }, () => settingsFrom(body))
+      if (edited !== null) return ok(toApplicationOut(edited))
+      const application = newApplication(context, principal, body)
+      if ((await store.createApplication(application)) !== 'created') throw new SvixError('conflict', TAKEN)
+      applications.forget(application)
+      return { status: 201, body: toApplicationOut(application) }
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'PATCH',
+    url: '/app/:app_id',
+    id: 'v1.application.patch',
+    summary: 'Change some members of an application',
+    access: 'organization',
+    body: ApplicationPatch,
+    answers: { 200: ApplicationOut },
+    async handle({ principal, params, body }) {
+      const rate = firstGiven(body.throttleRate, body.rateLimit)
+      const edited = await edit({ principal, idOrUid: params['app_id']! }, () => ({
+        ...(body.name === undefined ? {} : { name: body.name }),
+        ...(body.uid === undefined ? {} : { uid: body.uid }),
+        ...(rate === undefined ? {} : { throttleRate: rate }),
+        ...(body.metadata === undefined ? {} : { metadata: body.metadata }),
+      }))
+      if (edited === null) throw new SvixError('not_found')
+      return ok(toApplicationOut(edited))
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'DELETE',
+    url: '/app/:app_id',
+    id: 'v1.application.delete',
+    summary: 'Delete an application with its endpoints; what waits for them is cancelled',
+    access: 'organization',
+    answers: { 204: Empty },
+    async handle(call) {
+      const application = await findApplication(context, call)
+      if (application.id === DEFAULT_APP)
+        throw new SvixError('conflict', 'The default application is that of the plain routes and cannot be deleted.')
+      const endpoints = await store.endpointsOf(application.id)
+      const wasThere = await store.deleteApplication(call.principal.orgId, application.id, clock.now())
+      applications.forget(application)
+      for (const endpoint of endpoints) {
+        context.cache.forget(application.id, endpoint.id)
+        context.cancelInBackground(application.id, endpoint.id)
+      }
+      if (!wasThere) throw new SvixError('not_found')
+      return noContent
+    },
+  })
+}

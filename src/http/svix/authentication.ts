@@ -1,0 +1,84 @@
+/** Tokens for application portals: what one application's own people may see and do. */
+import { z } from 'zod'
+import { uidProblem } from '../../domain/uid.ts'
+import type { Server } from '../context.ts'
+import { ApplicationIn, findOrCreateApplication } from './applications.ts'
+import { defineOperation, ok, type SvixContext, unlessReplayed } from './operation.ts'
+import { CAPABILITIES, PORTAL_TOKEN_MS, READ_ONLY } from './principal.ts'
+import { invalidField, SvixError } from './problems.ts'
+import { setOf, wordOf } from './schemas.ts'
+
+const EXPIRY_S = { min: 3_600, max: 7 * 86_400 }
+
+const PortalAccessIn = z.object({
+  featureFlags: z.array(wordOf('a feature flag')).nullish(),
+  application: ApplicationIn.nullish(),
+  readOnly: z.boolean().nullish(),
+  capabilities: setOf(z.enum(CAPABILITIES), { max: CAPABILITIES.length }).nullish(),
+  expiry: z
+    .number()
+    .int()
+    .min(EXPIRY_S.min, `has to be at least ${EXPIRY_S.min} seconds`)
+    .max(EXPIRY_S.max, `has to be at most ${EXPIRY_S.max} seconds`)
+    .nullish(),
+  sessionId: z.string().nullish(),
+})
+
+export function authenticationOperations(app: Server, context: SvixContext): void {
+  const { applications, tokens, clock, store } = context
+  const paths = [
+    ['/auth/app-portal-access/:app_id', 'v1.authentication.app-portal-access'],
+    // Older clients ask here.
+    ['/auth/dashboard-access/:app_id', 'v1.authentication.dashboard-access'],
+  ] as const
+
+  for (const [url, id] of paths)
+    defineOperation(app, context, {
+      method: 'POST',
+      url,
+      id,
+      summary: 'Make a token for the portal of an application',
+      access: 'organization',
+      body: PortalAccessIn,
+      answers: { 200: z.object({ url: z.string(), token: z.string() }) },
+      async handle({ principal, params, body, origin, answer }) {
+        const idOrUid = params['app_id']!
+        const found = await applications.find(principal.orgId, idOrUid)
+        if (found === null && body.application == null) throw new SvixError('not_found')
+        if (found === null) checkUid(idOrUid, body.application?.uid)
+        const application = found ?? (await findOrCreateApplication(context, principal, body.application!))
+        const capabilities = body.readOnly === true ? READ_ONLY : body.capabilities
+        const token = await tokens.sign(
+          {
+            org: principal.orgId,
+            sub: application.id,
+            ...(body.featureFlags?.length ? { feature_flags: body.featureFlags } : {}),
+            ...(capabilities == null ? {} : { capabilities: [...capabilities] }),
+          },
+          clock.now() + (body.expiry == null ? PORTAL_TOKEN_MS : body.expiry * 1_000),
+        )
+        // There is no hosted portal; the page to try the API takes the token.
+        const out = { url: `${origin}/docs`, token }
+        const stored = answer(200, out)
+        if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
+        return ok(out)
+      },
+    })
+
+  app.post(
+    '/auth/logout',
+    { schema: { tags: ['svix: authentication'], summary: 'Not implemented: tokens end by themselves' } },
+    () => {
+      throw new SvixError('not_implemented')
+    },
+  )
+}
+
+function checkUid(idOrUid: string, uid: string | null | undefined): void {
+  const problem = uidProblem('app', idOrUid)
+  if (problem !== null) throw invalidField(['path', 'app_id_or_uid'], problem)
+  if (uid == null)
+    throw invalidField(['body', 'application', 'uid'], 'is needed to create it', 'application_uid_missing')
+  if (uid !== idOrUid)
+    throw invalidField(['body', 'application', 'uid'], 'is not that of the path', 'application_uid_mismatch')
+}

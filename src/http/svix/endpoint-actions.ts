@@ -1,0 +1,130 @@
+/** What can be done with an endpoint beside changing it: counting, examples, and delivering what it missed. */
+import { z } from 'zod'
+import { endpointOperationsTask } from './tasks.ts'
+import { accept } from '../../flow/accept.ts'
+import { wants } from '../../flow/route.ts'
+import type { Server } from '../context.ts'
+import { messageJson, shownPayload } from './messages.ts'
+import { defineOperation, findApplication, findEndpoint, ok, Replayed, type SvixContext } from './operation.ts'
+import { SvixError } from './problems.ts'
+import { instantParameter } from './query.ts'
+import { eventTypeName } from './schemas.ts'
+
+const DAY_MS = 86_400_000
+/** Clocks differ, and requests take a moment. */
+const LEEWAY_MS = 5 * 60_000
+const STATS_WINDOW_MS = 28 * DAY_MS
+
+const PING = 'svix.ping'
+
+export function endpointActionOperations(app: Server, context: SvixContext): void {
+  const { store, clock } = context
+  const path = '/app/:app_id/endpoint/:endpoint_id'
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: `${path}/stats`,
+    id: 'v1.endpoint.get-stats',
+    summary: 'Count the messages for an endpoint by what became of them',
+    access: 'ViewBase',
+    query: z.object({ since: instantParameter, until: instantParameter }),
+    answers: {
+      200: z.object({
+        success: z.number(),
+        pending: z.number(),
+        sending: z.number(),
+        fail: z.number(),
+        canceled: z.number(),
+      }),
+    },
+    async handle(call) {
+      const { id: appId } = await findApplication(context, call)
+      const { id: endpointId } = await findEndpoint(context, appId, call.params['endpoint_id'])
+      const now = clock.now()
+      const until = call.query.until ?? now
+      const since = call.query.since ?? until - STATS_WINDOW_MS
+      if (until > now + LEEWAY_MS) throw new SvixError('invalid_range', '`until` cannot be in the future')
+      if (since > until) throw new SvixError('invalid_range', '`since` cannot be after `until`')
+      if (until - since > STATS_WINDOW_MS + LEEWAY_MS)
+        throw new SvixError('invalid_range', '`since` cannot be more than 28 days before `until`')
+      // The moment itself belongs to the range that ends now.
+      return ok(await store.countDeliveries({ appId, endpointId, since, until: until + 1 }))
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'POST',
+    url: `${path}/send-example`,
+    id: 'v1.endpoint.send-example',
+    summary: 'Send the example of an event type to this endpoint alone',
+    access: 'organization',
+    body: z.object({ eventType: eventTypeName, exampleIndex: z.number().int().min(0).nullish() }),
+    answers: { 200: z.object({ id: z.string(), eventType: z.string(), payload: z.unknown(), timestamp: z.string() }) },
+    writeKnowsRepeats: true,
+    async handle(call) {
+      const application = await findApplication(context, call)
+      const endpoint = await findEndpoint(context, application.id, call.params['endpoint_id'])
+      const { eventType, exampleIndex } = call.body
+      const example =
+        eventType === PING ? { success: true } : await exampleOf(call.principal.orgId, eventType, exampleIndex ?? 0)
+      const payload = Buffer.from(JSON.stringify(example))
+      let out = ''
+      const receipt = await accept(
+        context.inbound,
+        {
+          appId: application.id,
+          eventType,
+          channels: null,
+          contentType: 'application/json',
+          eventId: null,
+          body: payload,
+          idempotency: null,
+          inbox: null,
+          // Whoever asks for an example wants to see it arrive, whatever the filters are. Only a disabled one gets nothing.
+          endpoints: wants({ ...endpoint, eventTypes: null, channels: null }, { eventType, channels: null })
+            ? [endpoint]
+            : [],
+          more: {
+            tags: null,
+            shownPayload: null,
+            retentionMs: null,
+            deliverAt: null,
+            answer(message) {
+              out = messageJson(message, shownPayload(false, payload))
+              return call.answer(200, out)
+            },
+          },
+        },
+        clock.now(),
+      )
+      if (receipt.replayed) throw new Replayed()
+      return ok(out)
+    },
+  })
+
+  async function exampleOf(orgId: `org_${string}`, name: string, index: number): Promise<unknown> {
+    const eventType = await store.getEventType(orgId, name)
+    if (eventType === null) throw new SvixError('not_found')
+    const schema = (eventType.schemas?.['1'] ?? Object.values(eventType.schemas ?? {})[0]) as
+      | { examples?: unknown }
+      | undefined
+    const examples = Array.isArray(schema?.examples) ? (schema.examples as unknown[]) : []
+    const example = examples[index]
+    if (typeof example !== 'object' || example === null)
+      throw new SvixError('invalid_scheme', 'The event type has no such example: give its schema version 1 `examples`.')
+    return example
+  }
+
+  endpointOperationsTask(app, context, {
+    kind: 'endpoint.recover',
+    url: `${path}/recover`,
+    id: 'v1.endpoint.recover',
+    summary: 'Try all messages again that failed at this endpoint since then',
+  })
+  endpointOperationsTask(app, context, {
+    kind: 'endpoint.replay',
+    url: `${path}/replay-missing`,
+    id: 'v1.endpoint.replay-missing',
+    summary: 'Deliver all messages since then that this endpoint would have wanted and was never sent',
+  })
+}

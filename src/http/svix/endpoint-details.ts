@@ -1,0 +1,159 @@
+/** What an endpoint does not show of itself: its own headers, and its secret. */
+import { z } from 'zod'
+import { SENSITIVE_HEADERS } from '../../domain/custom-headers.ts'
+import type { Endpoint } from '../../domain/endpoint.ts'
+import { editEndpoint } from '../../flow/edit-endpoint.ts'
+import type { Server } from '../context.ts'
+import { checkHeaders, headerValue } from '../schemas.ts'
+import type { EndpointPlace } from './endpoints.ts'
+import { newSecret, rotate, secretIn, shownSecret } from './endpoint-schemas.ts'
+import { defineOperation, Empty, findEndpoint, noContent, ok, Replayed, type SvixContext } from './operation.ts'
+import { SvixError } from './problems.ts'
+
+const GRACE_S = { fallback: 86_400, max: 604_800 }
+
+const HeadersIn = z.object({ headers: z.record(z.string(), headerValue).superRefine(checkHeaders) })
+
+const HeadersPatchIn = z.object({
+  headers: z.record(z.string(), headerValue.nullable()).superRefine(checkHeaders).default({}),
+  deleteHeaders: z.array(z.string()).nullish(),
+})
+
+const HeadersOut = z.object({ headers: z.record(z.string(), z.string()), sensitive: z.array(z.string()) })
+
+const RotateIn = z.object({
+  key: secretIn.nullish(),
+  gracePeriodSeconds: z
+    .number()
+    .int()
+    .min(0, 'has to be at least 0')
+    .max(GRACE_S.max, `has to be at most ${GRACE_S.max}`)
+    .nullish(),
+})
+
+/** Values of headers that authenticate are not shown again, only that they are there. */
+function toHeadersOut({ headers }: Endpoint): z.infer<typeof HeadersOut> {
+  const isSensitive = (name: string) => SENSITIVE_HEADERS.has(name.toLowerCase())
+  return {
+    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !isSensitive(name))),
+    sensitive: Object.keys(headers).filter(isSensitive),
+  }
+}
+
+/** A name replaces one that differs in case only: on the wire they are the same header. */
+function patchHeaders(
+  before: Readonly<Record<string, string>>,
+  patch: z.output<typeof HeadersPatchIn>,
+): Record<string, string> {
+  const touched = new Set(
+    [...Object.keys(patch.headers), ...(patch.deleteHeaders ?? [])].map((name) => name.toLowerCase()),
+  )
+  return {
+    ...Object.fromEntries(Object.entries(before).filter(([name]) => !touched.has(name.toLowerCase()))),
+    ...Object.fromEntries(
+      Object.entries(patch.headers).filter((entry): entry is [string, string] => entry[1] !== null),
+    ),
+  }
+}
+
+export function endpointDetailOperations(app: Server, context: SvixContext, place: EndpointPlace): void {
+  const { editing } = context
+  const { operations, access } = place
+  const path = `${place.path}/:endpoint_id`
+
+  type Located = Parameters<EndpointPlace['application']>[0]
+  async function locate(call: Located) {
+    const application = await place.application(call)
+    return { application, endpoint: await findEndpoint(context, application.id, call.params['endpoint_id']) }
+  }
+
+  async function setHeaders(call: Located, change: (before: Endpoint) => Record<string, string>): Promise<void> {
+    const { application, endpoint } = await locate(call)
+    const edited = await editEndpoint(editing, application, endpoint.id, (before) => ({ headers: change(before) }))
+    if (edited === null) throw new SvixError('not_found')
+  }
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: `${path}/headers`,
+    id: `${operations}.get-headers`,
+    summary: 'Read the headers that deliveries to it carry',
+    access: access('ViewBase'),
+    answers: { 200: HeadersOut },
+    handle: async (call) => ok(toHeadersOut((await locate(call)).endpoint)),
+  })
+
+  defineOperation(app, context, {
+    method: 'PUT',
+    url: `${path}/headers`,
+    id: `${operations}.update-headers`,
+    summary: 'Replace its headers',
+    access: access('ManageEndpoint'),
+    body: HeadersIn,
+    answers: { 204: Empty },
+    async handle(call) {
+      await setHeaders(call, () => call.body.headers)
+      return noContent
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'PATCH',
+    url: `${path}/headers`,
+    id: `${operations}.patch-headers`,
+    summary: 'Set some of its headers; `null` removes one',
+    access: access('ManageEndpoint'),
+    body: HeadersPatchIn,
+    answers: { 204: Empty },
+    async handle(call) {
+      await setHeaders(call, (before) => patchHeaders(before.headers, call.body))
+      return noContent
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: `${path}/secret`,
+    id: `${operations}.get-secret`,
+    summary: 'Read what its receiver verifies with',
+    access: access('ViewEndpointSecret'),
+    answers: { 200: z.object({ key: z.string() }) },
+    async handle(call) {
+      const { endpoint } = await locate(call)
+      const [current] = endpoint.secrets
+      if (current === undefined)
+        throw new SvixError('not_found', 'The endpoint has no secret: rotate it to give it one.')
+      return ok({ key: shownSecret(current.secret) })
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'POST',
+    url: `${path}/secret/rotate`,
+    id: `${operations}.rotate-secret`,
+    summary: 'Give it a new secret; the old one signs along for a while',
+    access: access('ManageEndpointSecret'),
+    body: RotateIn,
+    answers: { 204: Empty },
+    async handle(call) {
+      const { application, endpoint } = await locate(call)
+      const secret = call.body.key ?? newSecret()
+      const graceMs = (call.body.gracePeriodSeconds ?? GRACE_S.fallback) * 1_000
+      const edited = await editEndpoint(
+        editing,
+        application,
+        endpoint.id,
+        ({ secrets }) => {
+          const rotated = rotate(secrets, { secret, graceMs, now: context.clock.now() })
+          if (rotated === null)
+            throw new SvixError('limit_reached', 'Ten old secrets still sign: wait until one of them expires.')
+          return { secrets: rotated }
+        },
+        call.answer(204, null),
+      )
+      if (edited === 'replayed') throw new Replayed()
+      if (edited === null) throw new SvixError('not_found')
+      return noContent
+    },
+  })
+}

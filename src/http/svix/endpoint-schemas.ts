@@ -1,0 +1,198 @@
+/** An endpoint, as the Svix API writes it. */
+import { randomBytes } from 'node:crypto'
+import { z } from 'zod'
+import type { AddressGuard } from '../../destinations/guard.ts'
+import type { Endpoint, EndpointSecret } from '../../domain/endpoint.ts'
+import { generateSecret, parseSecret, secretProblem } from '../../domain/secret.ts'
+import { checkHeaders, headerValue, Instant, instant, targetUrl } from '../schemas.ts'
+import { channel, eventTypeName, firstGiven, metadata, plainText, setOf, throttleRate, uid } from './schemas.ts'
+
+const CHANNELS_MAX = 10
+const EVENT_TYPES_MAX = 1_000
+const SECRET_BYTES = { min: 24, max: 75 }
+
+const PREFIXED = /^wh(sec|sk|pk)_/
+
+/** `whsec_` and base64 of 24 to 75 bytes, with or without the prefix, or `whsk_` and an Ed25519 pair. */
+export const secretIn = z.string().transform((text, ctx) => {
+  const secret = PREFIXED.test(text) ? text : `whsec_${text}`
+  const problem = secretProblem(secret) ?? secretSizeProblem(secret)
+  if (problem === null) return secret
+  ctx.addIssue(problem)
+  return z.NEVER
+})
+
+function secretSizeProblem(secret: string): string | null {
+  const key = parseSecret(secret)
+  const bytes = key.kind === 'hmac' ? (key.key.symmetricKeySize ?? 0) : SECRET_BYTES.min
+  if (bytes >= SECRET_BYTES.min && bytes <= SECRET_BYTES.max) return null
+  return `After whsec_ a secret is base64 of ${SECRET_BYTES.min} to ${SECRET_BYTES.max} bytes.`
+}
+
+export const newSecret = (): string => generateSecret(randomBytes)
+
+/** What receivers need in order to verify: an HMAC secret, or the public half of an Ed25519 pair. */
+export function shownSecret(secret: string): string {
+  const key = parseSecret(secret)
+  if (key.kind === 'ed25519') return key.publicKey
+  // A plain text, from the plain routes, stands for its bytes; this says the same so that every SDK understands it.
+  return PREFIXED.test(secret) ? secret : `whsec_${Buffer.from(secret, 'utf8').toString('base64')}`
+}
+
+function members(guard: AddressGuard) {
+  const eventTypes = setOf(eventTypeName, { max: EVENT_TYPES_MAX }).nullish()
+  const rate = throttleRate.nullish()
+  return {
+    url: targetUrl(guard),
+    uid: uid('ep').nullish(),
+    eventTypes,
+    filterTypes: eventTypes.meta({ deprecated: true }),
+    channels: setOf(channel, { max: CHANNELS_MAX }).nullish(),
+    throttleRate: rate,
+    rateLimit: rate.meta({ deprecated: true }),
+  }
+}
+
+/** PUT: the whole endpoint but its secret. */
+export const endpointUpdate = (guard: AddressGuard) =>
+  z
+    .object({
+      ...members(guard),
+      description: plainText.default(''),
+      version: z.number().int().min(1).max(65_535).default(1).meta({ deprecated: true }),
+      disabled: z.boolean().default(false),
+      metadata: metadata.nullish(),
+    })
+    .superRefine(notBothNames)
+
+export const endpointIn = (guard: AddressGuard) =>
+  endpointUpdate(guard).safeExtend({
+    secret: secretIn.nullish(),
+    headers: z.record(z.string(), headerValue).superRefine(checkHeaders).nullish(),
+  })
+
+export const endpointPatch = (guard: AddressGuard) => {
+  const all = members(guard)
+  return z
+    .object({
+      ...all,
+      url: all.url.optional(),
+      description: plainText.optional(),
+      version: z.number().int().min(1).max(65_535).optional(),
+      disabled: z.boolean().optional(),
+      metadata: metadata.optional(),
+    })
+    .superRefine(notBothNames)
+}
+
+function notBothNames(given: { eventTypes?: unknown; filterTypes?: unknown }, ctx: z.RefinementCtx): void {
+  if (given.eventTypes !== undefined && given.filterTypes !== undefined)
+    ctx.addIssue({ code: 'custom', path: ['filterTypes'], message: 'is the same as eventTypes: give one of them' })
+}
+
+export type EndpointUpdate = z.output<ReturnType<typeof endpointUpdate>>
+export type EndpointIn = z.output<ReturnType<typeof endpointIn>>
+export type EndpointPatch = z.output<ReturnType<typeof endpointPatch>>
+
+const common = {
+  id: z.string(),
+  uid: z.string().nullable(),
+  url: z.string(),
+  description: z.string(),
+  version: z.number().meta({ deprecated: true }),
+  disabled: z.boolean(),
+  eventTypes: z.array(z.string()).nullable(),
+  filterTypes: z.array(z.string()).nullable().meta({ deprecated: true }),
+  channels: z.array(z.string()).nullable(),
+  throttleRate: z.number().nullable(),
+  rateLimit: z.number().nullable().meta({ deprecated: true }),
+  createdAt: Instant,
+  updatedAt: Instant,
+}
+
+/** Without `metadata`, which lists of what became of a message leave out. */
+export const EndpointCommon = z.object(common)
+export const EndpointOut = EndpointCommon.extend({ metadata: z.record(z.string(), z.string()) })
+
+export const toEndpointCommon = (endpoint: Endpoint): z.infer<typeof EndpointCommon> => ({
+  description: endpoint.description,
+  rateLimit: endpoint.rateLimit,
+  throttleRate: endpoint.rateLimit,
+  uid: endpoint.uid,
+  url: endpoint.url,
+  version: endpoint.version,
+  disabled: endpoint.disabled,
+  eventTypes: endpoint.eventTypes,
+  filterTypes: endpoint.eventTypes,
+  channels: endpoint.channels,
+  createdAt: instant(endpoint.createdAt),
+  updatedAt: instant(endpoint.updatedAt),
+  id: endpoint.id,
+})
+
+export const toEndpointOut = (endpoint: Endpoint): z.infer<typeof EndpointOut> => ({
+  ...toEndpointCommon(endpoint),
+  metadata: endpoint.metadata,
+})
+
+type Settings = Pick<
+  Endpoint,
+  | 'url'
+  | 'uid'
+  | 'description'
+  | 'version'
+  | 'disabled'
+  | 'disabledReason'
+  | 'eventTypes'
+  | 'channels'
+  | 'rateLimit'
+  | 'metadata'
+>
+
+const enabledness = (disabled: boolean, before: Endpoint | null): Pick<Endpoint, 'disabled' | 'disabledReason'> => ({
+  disabled,
+  disabledReason: disabled ? (before?.disabledReason ?? 'owner') : null,
+})
+
+/** The settings that a whole endpoint describes. */
+export const settingsFrom = (given: EndpointUpdate, before: Endpoint | null): Settings => ({
+  url: given.url,
+  uid: given.uid ?? null,
+  description: given.description,
+  version: given.version,
+  ...enabledness(given.disabled, before),
+  eventTypes: firstGiven(given.eventTypes, given.filterTypes) ?? null,
+  channels: given.channels ?? null,
+  rateLimit: firstGiven(given.throttleRate, given.rateLimit) ?? null,
+  metadata: given.metadata ?? {},
+})
+
+/** What is absent stays. */
+export function settingsPatched(given: EndpointPatch, before: Endpoint): Settings {
+  const eventTypes = firstGiven(given.eventTypes, given.filterTypes)
+  const rate = firstGiven(given.throttleRate, given.rateLimit)
+  return {
+    url: given.url ?? before.url,
+    uid: given.uid === undefined ? before.uid : given.uid,
+    description: given.description ?? before.description,
+    version: given.version ?? before.version,
+    ...enabledness(given.disabled ?? before.disabled, before),
+    eventTypes: eventTypes === undefined ? before.eventTypes : eventTypes,
+    channels: given.channels === undefined ? before.channels : given.channels,
+    rateLimit: rate === undefined ? before.rateLimit : rate,
+    metadata: given.metadata ?? before.metadata,
+  }
+}
+
+const OLD_SECRETS_MAX = 10
+
+/** The secrets after a rotation: the new one, and the old ones for as long as they still sign. Null: there are too many. */
+export function rotate(
+  secrets: readonly EndpointSecret[],
+  { secret, graceMs, now }: { secret: string; graceMs: number; now: number },
+): EndpointSecret[] | null {
+  const old = secrets
+    .map((one) => ({ ...one, expiresAt: one.expiresAt ?? now + graceMs }))
+    .filter((one) => one.expiresAt > now && one.secret !== secret)
+  return old.length > OLD_SECRETS_MAX ? null : [{ secret, expiresAt: null }, ...old]
+}

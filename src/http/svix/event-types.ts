@@ -1,0 +1,250 @@
+import { Ajv } from 'ajv'
+import { z } from 'zod'
+import { GatewayError } from '../../domain/errors.ts'
+import type { EventType } from '../../domain/event-type.ts'
+import type { Server } from '../context.ts'
+import { Instant, instant } from '../schemas.ts'
+import { defineOperation, Empty, noContent, ok, type SvixContext, unlessReplayed } from './operation.ts'
+import { pageOf, readPage } from './pages.ts'
+import type { Principal } from './principal.ts'
+import { SvixError } from './problems.ts'
+import { flag, iterator, limit, order } from './query.ts'
+import { eventTypeName, plainText, wordOf } from './schemas.ts'
+
+const featureFlag = wordOf('a feature flag')
+const schemas = z
+  .record(z.string(), z.record(z.string(), z.unknown()))
+  .superRefine((byVersion, ctx) => {
+    for (const [version, schema] of Object.entries(byVersion)) {
+      const problem = schemaProblem(schema)
+      if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, path: [version] })
+    }
+  })
+  .describe('JSON Schemas by version; `examples` of version 1 are what send-example sends')
+
+const ajv = new Ajv({ strict: false, logger: false })
+
+/** Held against its meta-schema and not compiled: it describes events for people, nothing is validated with it. */
+function schemaProblem(schema: Record<string, unknown>): string | null {
+  try {
+    return ajv.validateSchema(schema) === true ? null : `is not a JSON Schema: ${ajv.errorsText()}`
+  } catch (error) {
+    // Another draft than the one that is known here.
+    return `is not a JSON Schema: ${(error as Error).message}`
+  }
+}
+
+const settings = {
+  description: plainText,
+  archived: z.boolean().default(false),
+  deprecated: z.boolean().default(false),
+  schemas: schemas.nullish(),
+  featureFlag: featureFlag.nullish(),
+  featureFlags: z.array(featureFlag).nullish(),
+  groupName: wordOf('a group name').nullish(),
+}
+
+const EventTypeUpdate = z.object(settings)
+const EventTypeIn = EventTypeUpdate.extend({ name: eventTypeName })
+const EventTypePatch = z.object({
+  ...settings,
+  description: plainText.optional(),
+  archived: z.boolean().optional(),
+  deprecated: z.boolean().optional(),
+})
+
+const EventTypeOut = z.object({
+  name: z.string(),
+  description: z.string(),
+  archived: z.boolean(),
+  deprecated: z.boolean(),
+  schemas: z.record(z.string(), z.unknown()).nullable(),
+  featureFlag: z.string().nullable(),
+  featureFlags: z.array(z.string()),
+  groupName: z.string().nullable(),
+  createdAt: Instant,
+  updatedAt: Instant,
+})
+
+export const toEventTypeOut = (eventType: EventType, withContent: boolean): z.infer<typeof EventTypeOut> => ({
+  name: eventType.name,
+  description: eventType.description,
+  archived: eventType.archived,
+  deprecated: eventType.deprecated,
+  schemas: withContent ? eventType.schemas : null,
+  featureFlag: eventType.featureFlags[0] ?? null,
+  featureFlags: eventType.featureFlags,
+  groupName: eventType.groupName,
+  createdAt: instant(eventType.createdAt),
+  updatedAt: instant(eventType.updatedAt),
+})
+
+const flagsFrom = (given: { featureFlag?: string | null | undefined; featureFlags?: string[] | null | undefined }) => {
+  const flags = given.featureFlags !== undefined && given.featureFlags !== null ? given.featureFlags : []
+  return Array.from(new Set(given.featureFlag ? [given.featureFlag, ...flags] : flags))
+}
+
+const settingsFrom = (given: z.output<typeof EventTypeUpdate>) => ({
+  description: given.description,
+  archived: given.archived,
+  deprecated: given.deprecated,
+  schemas: given.schemas ?? null,
+  featureFlags: flagsFrom(given),
+  groupName: given.groupName ?? null,
+})
+
+const settingsPatched = (given: z.output<typeof EventTypePatch>): Partial<EventType> => ({
+  ...(given.description === undefined ? {} : { description: given.description }),
+  ...(given.archived === undefined ? {} : { archived: given.archived }),
+  ...(given.deprecated === undefined ? {} : { deprecated: given.deprecated }),
+  ...(given.schemas === undefined ? {} : { schemas: given.schemas }),
+  ...(given.groupName === undefined ? {} : { groupName: given.groupName }),
+  ...(given.featureFlag === undefined && given.featureFlags === undefined ? {} : { featureFlags: flagsFrom(given) }),
+})
+
+const EDIT_TRIES = 5
+
+export function eventTypeOperations(app: Server, context: SvixContext): void {
+  const { store, clock } = context
+
+  async function edit(
+    { orgId }: Principal,
+    name: string,
+    change: (before: EventType) => Partial<EventType>,
+  ): Promise<EventType | null> {
+    for (let tries = 0; tries < EDIT_TRIES; tries++) {
+      const before = await store.getEventType(orgId, name)
+      if (before === null) return null
+      const after = { ...before, ...change(before), updatedAt: Math.max(clock.now(), before.updatedAt + 1) }
+      const result = await store.updateEventType(after, before.updatedAt)
+      if (result === 'updated') return after
+      if (result === 'unknown') return null
+    }
+    throw new GatewayError('edit_conflict', {
+      detail: 'The event type was changed by others at the same time. Try again.',
+    })
+  }
+
+  const newEventType = ({ orgId }: Principal, name: string, given: z.output<typeof EventTypeUpdate>): EventType => {
+    const now = clock.now()
+    return { ...settingsFrom(given), orgId, name, createdAt: now, updatedAt: now }
+  }
+
+  /** Types with feature flags are for portal tokens that have one of them. */
+  const isVisible = (principal: Principal, { featureFlags }: EventType) =>
+    principal.appId === null || featureFlags.length === 0 || featureFlags.some((one) => principal.flags.includes(one))
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: '/event-type',
+    id: 'v1.event-type.list',
+    summary: 'List event types by name',
+    access: 'ViewBase',
+    query: z.object({
+      limit: limit(50),
+      iterator: iterator(null),
+      order,
+      include_archived: flag(false),
+      with_content: flag(false),
+    }),
+    answers: { 200: pageOf(EventTypeOut) },
+    async handle({ principal, query }) {
+      const flags = principal.appId === null ? null : principal.flags
+      const page = await readPage(query, {
+        order: query.order ?? 'ascending',
+        keyOf: (eventType: EventType) => eventType.name,
+        read: (keyset) =>
+          store.listEventTypes({ orgId: principal.orgId, includeArchived: query.include_archived, flags }, keyset),
+      })
+      return ok({ ...page, data: page.data.map((one) => toEventTypeOut(one, query.with_content)) })
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'POST',
+    url: '/event-type',
+    id: 'v1.event-type.create',
+    summary: 'Create an event type, or bring an archived one back',
+    access: 'organization',
+    body: EventTypeIn,
+    answers: { 201: EventTypeOut },
+    async handle({ principal, body, answer }) {
+      const eventType = newEventType(principal, body.name, body)
+      const out = toEventTypeOut(eventType, true)
+      const extras = { answer: answer(201, out), announce: [] }
+      if (unlessReplayed(await store.createEventType(eventType, extras)) === 'exists')
+        throw new SvixError('event_type_exists')
+      return { status: 201, body: out }
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: '/event-type/:event_type_name',
+    id: 'v1.event-type.get',
+    summary: 'Read an event type',
+    access: 'ViewBase',
+    answers: { 200: EventTypeOut },
+    async handle({ principal, params }) {
+      const eventType = await store.getEventType(principal.orgId, params['event_type_name']!)
+      if (eventType === null || !isVisible(principal, eventType)) throw new SvixError('not_found')
+      return ok(toEventTypeOut(eventType, true))
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'PUT',
+    url: '/event-type/:event_type_name',
+    id: 'v1.event-type.update',
+    summary: 'Replace an event type, or create it',
+    access: 'organization',
+    body: EventTypeUpdate,
+    answers: { 200: EventTypeOut, 201: EventTypeOut },
+    async handle({ principal, params, body }) {
+      const name = params['event_type_name']!
+      const edited = await edit(principal, name, () => settingsFrom(body))
+      if (edited !== null) return ok(toEventTypeOut(edited, true))
+      const named = eventTypeName.safeParse(name)
+      if (!named.success)
+        throw new GatewayError('validation', {
+          issues: [{ loc: ['path', 'event_type_name'], msg: named.error.issues[0]!.message, type: 'value_error' }],
+        })
+      const eventType = newEventType(principal, name, body)
+      if ((await store.createEventType(eventType)) !== 'created') throw new SvixError('conflict')
+      return { status: 201, body: toEventTypeOut(eventType, true) }
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'PATCH',
+    url: '/event-type/:event_type_name',
+    id: 'v1.event-type.patch',
+    summary: 'Change some members of an event type',
+    access: 'organization',
+    body: EventTypePatch,
+    answers: { 200: EventTypeOut },
+    async handle({ principal, params, body }) {
+      const edited = await edit(principal, params['event_type_name']!, () => settingsPatched(body))
+      if (edited === null) throw new SvixError('not_found')
+      return ok(toEventTypeOut(edited, true))
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'DELETE',
+    url: '/event-type/:event_type_name',
+    id: 'v1.event-type.delete',
+    summary: 'Archive an event type; with `expunge`, remove it',
+    access: 'organization',
+    query: z.object({ expunge: flag(false) }),
+    answers: { 204: Empty },
+    async handle({ principal, params, query }) {
+      const name = params['event_type_name']!
+      const wasThere = query.expunge
+        ? await store.removeEventType(principal.orgId, name)
+        : (await edit(principal, name, () => ({ archived: true }))) !== null
+      if (!wasThere) throw new SvixError('not_found')
+      return noContent
+    },
+  })
+}

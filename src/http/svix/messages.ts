@@ -1,0 +1,285 @@
+import { z } from 'zod'
+import type { Application } from '../../domain/application.ts'
+import type { MessageInfo } from '../../domain/message.ts'
+import { uidProblem } from '../../domain/uid.ts'
+import { accept, type NewEvent } from '../../flow/accept.ts'
+import { route } from '../../flow/route.ts'
+import { memberOf } from '../../lib/json-slices.ts'
+import type { Shown } from '../../store/log.ts'
+import type { Server } from '../context.ts'
+import { Instant, instant } from '../schemas.ts'
+import { ApplicationIn, findOrCreateApplication } from './applications.ts'
+import {
+  type Call,
+  defineOperation,
+  type Done,
+  Empty,
+  findApplication,
+  noContent,
+  ok,
+  Replayed,
+  type SvixContext,
+} from './operation.ts'
+import { pageOf, readPage } from './pages.ts'
+import { invalidField, SvixError } from './problems.ts'
+import { eventTypes, flag, idWindow, instantParameter, iterator, limit, word } from './query.ts'
+import { channel, eventTypeName, instantIn, setOf, uid, wordOf } from './schemas.ts'
+
+const DAY_MS = 86_400_000
+const HOUR_MS = 3_600_000
+const RETENTION_DAYS = { min: 5, max: 90 }
+const RETENTION_HOURS = { min: 1, max: 2_160 }
+const CHANNELS_MAX = 5
+const TAGS_MAX = 5
+/** The furthest that a message can be sent ahead of its delivery. */
+const DELIVER_AHEAD_MAX_MS = 30 * DAY_MS
+
+const payload = z.record(z.string(), z.unknown())
+
+export const MessageIn = z
+  .object({
+    eventType: eventTypeName,
+    payload: payload.optional(),
+    data: payload.optional().meta({ deprecated: true }),
+    eventId: uid('msg').nullish(),
+    channels: setOf(channel, { max: CHANNELS_MAX }).nullish(),
+    tags: setOf(wordOf('a tag', 128), { max: TAGS_MAX }).nullish(),
+    payloadRetentionPeriod: between(RETENTION_DAYS, 'days').nullish(),
+    payloadRetentionHours: between(RETENTION_HOURS, 'hours').nullish(),
+    deliverAt: instantIn.nullish(),
+    transformationsParams: z.looseObject({ rawPayload: z.string().nullish() }).nullish(),
+    application: ApplicationIn.nullish(),
+  })
+  .superRefine((given, ctx) => {
+    const missing = given.payload === undefined && given.data === undefined
+    if (missing) ctx.addIssue({ code: 'custom', path: ['payload'], message: 'missing field payload' })
+    if (given.payload !== undefined && given.data !== undefined)
+      ctx.addIssue({ code: 'custom', path: ['data'], message: 'is the same as payload: give one of them' })
+  })
+
+function between({ min, max }: { min: number; max: number }, what: string) {
+  const words = `has to be ${min} to ${max} ${what}`
+  return z.number().int().min(min, words).max(max, words)
+}
+
+export const messageCommon = {
+  id: z.string(),
+  eventId: z.string().nullable(),
+  eventType: z.string(),
+  payload: z.unknown(),
+  channels: z.array(z.string()).nullable(),
+  tags: z.array(z.string()).optional(),
+  timestamp: Instant,
+}
+const MessageOut = z.object(messageCommon)
+
+const EXPIRED = '{"expired":true}'
+
+/** What of a payload is shown: nothing when it was not asked for, a word about it when it is gone. */
+export const shownPayload = (withContent: boolean, bytes: Uint8Array | null): string =>
+  withContent ? (bytes === null ? EXPIRED : Buffer.from(bytes).toString('utf8')) : '{}'
+
+/** The message as JSON text. The payload goes in as it is: writing it anew would change numbers and spacing. */
+export function messageJson(
+  message: Omit<MessageInfo, 'payloadRemoved'>,
+  payloadJson: string,
+  more: Record<string, unknown> = {},
+): string {
+  const head = JSON.stringify({ eventId: message.eventId, eventType: message.eventType })
+  const tail = JSON.stringify({
+    channels: message.channels,
+    id: message.id,
+    timestamp: instant(message.receivedAt),
+    ...(message.tags === null ? {} : { tags: message.tags }),
+    ...more,
+  })
+  return `${head.slice(0, -1)},"payload":${payloadJson},${tail.slice(1)}`
+}
+
+/** A page whose rows are JSON texts already. */
+export function pageJson(page: {
+  data: string[]
+  iterator: string | null
+  prevIterator?: string
+  done: boolean
+}): string {
+  const { data, ...rest } = page
+  return `{"data":[${data.join(',')}],${JSON.stringify(rest).slice(1)}`
+}
+
+export const logQuery = {
+  limit: limit(50),
+  channel: word,
+  tag: word,
+  before: instantParameter,
+  after: instantParameter,
+  event_types: eventTypes,
+  with_content: flag(true),
+}
+
+type LogQuery = z.output<z.ZodObject<typeof logQuery>> & { iterator?: string | undefined }
+
+/** What the lists of messages and attempts have in common. */
+export function logFilter(prefix: 'msg' | 'atmpt', query: LogQuery, now: number) {
+  return {
+    ...idWindow(prefix, query, now),
+    eventTypes: query.event_types ?? null,
+    channel: query.channel ?? null,
+    tag: query.tag ?? null,
+  }
+}
+
+/** With only `after`, the oldest page is meant: what followed then. */
+export const startsAtTheEnd = (query: LogQuery): boolean => query.after !== undefined && query.before === undefined
+
+const PayloadQuery = z.object({ with_content: flag(true) })
+
+async function createMessage(
+  context: SvixContext,
+  call: Call<z.output<typeof PayloadQuery>, z.output<typeof MessageIn>>,
+): Promise<Done> {
+  const { body, query } = call
+  const application = await applicationFor(context, call)
+  const raw = body.transformationsParams?.rawPayload ?? null
+  const member = memberOf(call.bytes, ['payload', 'data'])!
+  const candidates = await context.cache.ofApplication(application.id)
+  const now = context.clock.now()
+  if (body.deliverAt != null && body.deliverAt > now + DELIVER_AHEAD_MAX_MS)
+    throw invalidField(['body', 'deliverAt'], 'is more than 30 days ahead')
+  const channels = body.channels ?? null
+  const event: NewEvent = {
+    appId: application.id,
+    eventType: body.eventType,
+    channels,
+    contentType: 'application/json',
+    eventId: body.eventId ?? null,
+    body: raw === null ? member : Buffer.from(raw),
+    idempotency: null,
+    inbox: null,
+    endpoints: route(candidates, { eventType: body.eventType, channels }),
+    more: {
+      tags: body.tags ?? null,
+      shownPayload: raw === null ? null : member,
+      retentionMs: retentionOf(body),
+      deliverAt: body.deliverAt ?? null,
+      answer: null,
+    },
+  }
+  let out = ''
+  event.more!.answer = (message) => {
+    out = messageJson(message, shownPayload(query.with_content, member))
+    return call.answer(202, out)
+  }
+  const receipt = await accept(context.inbound, event, now)
+  if (receipt.replayed) throw new Replayed()
+  if (receipt.duplicate) throw new SvixError('conflict', 'A message with this eventId already exists')
+  return { status: 202, body: out }
+}
+
+const retentionOf = (given: z.output<typeof MessageIn>): number | null =>
+  given.payloadRetentionHours != null
+    ? given.payloadRetentionHours * HOUR_MS
+    : given.payloadRetentionPeriod != null
+      ? given.payloadRetentionPeriod * DAY_MS
+      : null
+
+/** The application of the path; made on the fly where the message brings one along that has the path's uid. */
+async function applicationFor(
+  context: SvixContext,
+  { principal, params, body }: Call<unknown, z.output<typeof MessageIn>>,
+): Promise<Application> {
+  const idOrUid = params['app_id']!
+  const problem = idOrUid.startsWith('app_') ? null : uidProblem('app', idOrUid)
+  if (problem !== null) throw invalidField(['path', 'app_id_or_uid'], problem)
+  const found = await context.applications.find(principal.orgId, idOrUid)
+  if (found !== null) return found
+  if (body.application == null) throw new SvixError('not_found', 'Application not found')
+  if (body.application.uid == null)
+    throw invalidField(['body', 'application', 'uid'], 'is needed to create it', 'application_uid_missing')
+  if (body.application.uid !== idOrUid)
+    throw invalidField(['body', 'application', 'uid'], 'is not that of the path', 'application_uid_mismatch')
+  return findOrCreateApplication(context, principal, body.application)
+}
+
+export function messageOperations(app: Server, context: SvixContext): void {
+  const { store, clock } = context
+
+  defineOperation(app, context, {
+    method: 'POST',
+    url: '/app/:app_id/msg',
+    id: 'v1.message.create',
+    summary: 'Send a message to the endpoints of an application that want it',
+    access: 'organization',
+    query: PayloadQuery,
+    body: MessageIn,
+    answers: { 202: MessageOut },
+    writeKnowsRepeats: true,
+    handle: (call) => createMessage(context, call),
+  })
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: '/app/:app_id/msg',
+    id: 'v1.message.list',
+    summary: 'List messages, newest first',
+    access: 'ViewBase',
+    query: z.object({ ...logQuery, iterator: iterator('msg') }),
+    answers: { 200: pageOf(MessageOut) },
+    async handle(call) {
+      const { query } = call
+      const { id: appId } = await findApplication(context, call)
+      const filter = { appId, ...logFilter('msg', query, clock.now()) }
+      const page = await readPage(query, {
+        order: 'descending',
+        keyOf: (message: MessageInfo & Shown) => message.id,
+        read: (keyset) => store.listMessages(filter, keyset, query.with_content),
+        fromTheEnd: startsAtTheEnd(query),
+      })
+      const data = page.data.map((one) => messageJson(one, shownPayload(query.with_content, one.payload)))
+      return ok(pageJson({ ...page, data }))
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: '/app/:app_id/msg/:msg_id',
+    id: 'v1.message.get',
+    summary: 'Read a message',
+    access: 'ViewBase',
+    query: PayloadQuery,
+    answers: { 200: MessageOut },
+    async handle(call) {
+      const { id: appId } = await findApplication(context, call)
+      const message = await findMessage(context, appId, call.params['msg_id'])
+      const bytes = call.query.with_content ? await store.getShownPayload(appId, message.id) : null
+      return ok(messageJson(message, shownPayload(call.query.with_content, bytes)))
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'DELETE',
+    url: '/app/:app_id/msg/:msg_id/content',
+    id: 'v1.message.expunge-content',
+    summary: 'Take the payload of a message away; what waits for its delivery is cancelled',
+    access: 'organization',
+    answers: { 204: Empty },
+    async handle(call) {
+      const { id: appId } = await findApplication(context, call)
+      const { id } = await findMessage(context, appId, call.params['msg_id'], 'Message not found')
+      await store.expungeMessage(appId, id)
+      return noContent
+    },
+  })
+}
+
+/** The message that a path names, by its id or event id. */
+export async function findMessage(
+  { store }: Pick<SvixContext, 'store'>,
+  appId: Application['id'],
+  idOrEventId: string | undefined,
+  detail?: string,
+): Promise<MessageInfo> {
+  const message = await store.findMessage(appId, idOrEventId ?? '')
+  if (message === null) throw new SvixError('not_found', detail)
+  return message
+}

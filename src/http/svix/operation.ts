@@ -1,0 +1,230 @@
+/**
+ * One operation of the Svix API, in the order in which the original looks at a request: query, token, body, and then the
+ * handler. Repeats under an idempotency key get the first answer, which is stored in the transaction of the first write.
+ */
+import { createHash } from 'node:crypto'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
+import type { Application } from '../../domain/application.ts'
+import type { Endpoint } from '../../domain/endpoint.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import type { AppId, EndpointId } from '../../domain/ids.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import { parseJson } from '../../flow/receive.ts'
+import type { Tokens } from '../../lib/jwt.ts'
+import type { Answer } from '../../store/once.ts'
+import type { HttpContext, Server } from '../context.ts'
+import { bodyOf } from '../validation.ts'
+import { type Access, authenticate, type Principal } from './principal.ts'
+import { invalidField, SvixError, toSvixIssue } from './problems.ts'
+import { parseQuery } from './query.ts'
+
+export interface SvixContext extends HttpContext {
+  /** Cancels what waits for an endpoint, step by step; what goes wrong is told, and done when it is due. */
+  cancelInBackground: (appId: AppId, endpointId: EndpointId) => void
+  tokens: Tokens
+}
+
+/** What a handler works with. */
+export interface Call<Q, B> {
+  principal: Principal
+  params: Record<string, string>
+  query: Q
+  body: B
+  /** The body's bytes. */
+  bytes: Buffer
+  /** How the client reached the gateway, such as `http://localhost:8000`. */
+  origin: string
+  /** The answer to store for repeats; null when the request may not be repeated under a key. */
+  answer(status: number, body: unknown): Answer | null
+}
+
+/** A body that is text is JSON already. */
+export interface Done {
+  status: number
+  body: object | string | null
+}
+
+export const ok = (body: object | string): Done => ({ status: 200, body })
+export const noContent: Done = { status: 204, body: null }
+
+/** Thrown where a write turns out to have been made before under the same key. */
+export class Replayed extends Error {
+  override readonly name = 'Replayed'
+}
+
+/** Hands a write's result on, unless it says that somebody else has answered this request. */
+export function unlessReplayed<R extends string>(result: R): Exclude<R, 'replayed'> {
+  if (result === 'replayed') throw new Replayed()
+  return result as Exclude<R, 'replayed'>
+}
+
+export interface Operation<Q extends z.ZodType, B extends z.ZodType> {
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  /** Below `/api/v1`. */
+  url: string
+  id: string
+  summary: string
+  access: Exclude<Access, 'nobody'>
+  query?: Q
+  body?: B
+  /** The answers that are no refusals, by status; for the document. */
+  answers: Record<number, z.ZodType>
+  /** The write itself looks for an earlier answer, so that nobody has to ask before. */
+  writeKnowsRepeats?: boolean
+  handle: (call: Call<z.output<Q>, z.output<B>>) => Promise<Done>
+}
+
+export const SvixRefusal = z.object({ code: z.string(), detail: z.string() })
+export const SvixValidationRefusal = z.object({
+  detail: z.array(z.object({ loc: z.array(z.string()), msg: z.string(), type: z.string() })),
+})
+export const Empty = z.null()
+
+/** What the hooks leave for the handler. */
+interface Looked {
+  principal: Principal
+  query: unknown
+}
+const looked = new WeakMap<FastifyRequest, Looked>()
+
+export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B extends z.ZodType = z.ZodType<unknown>>(
+  app: Server,
+  context: SvixContext,
+  operation: Operation<Q, B>,
+): void {
+  const { method, url, access, query, body } = operation
+  app.route({
+    method,
+    url,
+    config: { ownValidation: true },
+    schema: {
+      tags: [`svix: ${operation.id.split('.').slice(1, -1).join('.') || 'other'}`],
+      operationId: operation.id,
+      summary: operation.summary,
+      security: [{ svix: [] }],
+      ...(query === undefined ? {} : { querystring: query }),
+      ...(body === undefined ? {} : { body }),
+      params: z.object(Object.fromEntries([...url.matchAll(/:(\w+)/g)].map(([, name]) => [name, z.string()]))),
+      response: {
+        ...operation.answers,
+        401: SvixRefusal,
+        403: SvixRefusal,
+        404: SvixRefusal,
+        409: SvixRefusal,
+        422: SvixValidationRefusal,
+      },
+    },
+    onRequest: async (request) => {
+      const parsed = query === undefined ? {} : parseQuery(query, request.query)
+      const principal = await authenticate(context.tokens, context.jwtSecret, request.headers.authorization, access)
+      looked.set(request, { principal, query: parsed })
+    },
+    // The answers are texts already, so there is nothing for the framework's types to compare.
+    handler: (request, reply) =>
+      carryOut(context, operation, request as FastifyRequest, reply as FastifyReply) as never,
+  })
+}
+
+async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
+  context: SvixContext,
+  operation: Operation<Q, B>,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const { principal, query } = looked.get(request)!
+  const key = operation.method === 'POST' ? repeatKey(request) : null
+  const bytes = bodyOf(request)
+  const now = context.clock.now()
+  const call: Call<z.output<Q>, z.output<B>> = {
+    principal,
+    params: request.params as Record<string, string>,
+    query: query as z.output<Q>,
+    body: (operation.body === undefined ? undefined : parseBody(operation.body, bytes)) as z.output<B>,
+    bytes,
+    origin: `${request.protocol}://${request.host}`,
+    answer: (status, body) =>
+      key === null
+        ? null
+        : {
+            orgId: principal.orgId,
+            key,
+            status,
+            body: toText(body),
+            at: now,
+            expiresAt: now + LIMITS.answerKeptMs,
+          },
+  }
+  const first =
+    key === null || operation.writeKnowsRepeats === true
+      ? null
+      : await context.store.getAnswer(principal.orgId, key, now)
+  if (first !== null) return send(reply, first)
+  try {
+    return send(reply, await operation.handle(call))
+  } catch (error) {
+    if (!(error instanceof Replayed) || key === null) throw error
+    const stored = await context.store.getAnswer(principal.orgId, key, now)
+    if (stored === null) throw new SvixError('conflict')
+    return send(reply, stored)
+  }
+}
+
+const toText = (body: unknown): string => (body === null ? '' : typeof body === 'string' ? body : JSON.stringify(body))
+
+function send(reply: FastifyReply, { status, body }: { status: number; body: unknown }): FastifyReply {
+  reply.code(status)
+  const text = toText(body)
+  if (text === '') return reply.send()
+  return reply.type('application/json; charset=utf-8').send(text)
+}
+
+/** Everything that makes two requests the same: who, under which key, to what. The body is not part of it. */
+function repeatKey({ headers, url }: FastifyRequest): string | null {
+  const key = headers['idempotency-key']
+  if (typeof key !== 'string' || key === '') return null
+  return createHash('sha256').update(`${headers.authorization}\0${key}\0${url}`).digest('base64url')
+}
+
+/** A body that is missing is an empty object: what is required is then missing in it. */
+export function parseBody<B extends z.ZodType>(schema: B, bytes: Buffer): z.output<B> {
+  const given = bytes.length === 0 ? {} : readJson(bytes)
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
+  throw new GatewayError('validation', {
+    issues: parsed.error.issues.map((issue) => toSvixIssue(issue, 'body', given)),
+  })
+}
+
+function readJson(bytes: Buffer): unknown {
+  try {
+    return parseJson(bytes)
+  } catch (error) {
+    const issue = error instanceof GatewayError ? error.issues?.[0] : undefined
+    if (issue === undefined) throw error
+    throw invalidField(issue.loc, issue.msg, 'value_error.jsondecode')
+  }
+}
+
+/** The application that a path names. A portal token knows no other than its own. */
+export async function findApplication(
+  { applications }: Pick<SvixContext, 'applications'>,
+  { principal, params }: { principal: Principal; params: Record<string, string> },
+  detail?: string,
+): Promise<Application> {
+  const application = await applications.find(principal.orgId, params['app_id'] ?? '')
+  if (application === null || (principal.appId !== null && principal.appId !== application.id))
+    throw new SvixError('not_found', detail)
+  return application
+}
+
+/** The endpoint that a path names. The gateway's own destinations are no endpoints of the API. */
+export async function findEndpoint(
+  { store }: Pick<SvixContext, 'store'>,
+  appId: AppId,
+  idOrUid: string | undefined,
+): Promise<Endpoint> {
+  const endpoint = await store.findEndpoint(appId, idOrUid ?? '')
+  if (endpoint === null || endpoint.driver !== 'http') throw new SvixError('not_found')
+  return endpoint
+}

@@ -1,0 +1,29 @@
+/**
+ * Where an organization is told about its own endpoints and failing messages: endpoints of an application in the management
+ * organization, made with the first of them.
+ */
+import type { Application } from '../../domain/application.ts'
+import { MANAGEMENT_ORG } from '../../domain/operational.ts'
+import type { Server } from '../context.ts'
+import { findOrCreateApplication } from './applications.ts'
+import { endpointDetailOperations } from './endpoint-details.ts'
+import { endpointOperations, type EndpointPlace } from './endpoints.ts'
+import type { SvixContext } from './operation.ts'
+import type { Principal } from './principal.ts'
+
+export function operationalWebhookOperations(app: Server, context: SvixContext): void {
+  async function managementApplication({ principal }: { principal: Principal }): Promise<Application> {
+    const found = await context.applications.find(MANAGEMENT_ORG, principal.orgId)
+    if (found !== null) return found
+    const management: Principal = { ...principal, orgId: MANAGEMENT_ORG }
+    return findOrCreateApplication(context, management, { name: principal.orgId, uid: principal.orgId })
+  }
+  const place: EndpointPlace = {
+    path: '/operational-webhook/endpoint',
+    operations: 'v1.operational-webhook.endpoint',
+    access: () => 'organization',
+    application: managementApplication,
+  }
+  endpointOperations(app, context, place)
+  endpointDetailOperations(app, context, place)
+}

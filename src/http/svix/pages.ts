@@ -1,0 +1,66 @@
+/** Pages of the API: iterators are ids, a leading `-` asks for the page before one. */
+import { z } from 'zod'
+import type { Keyset } from '../../store/tenants.ts'
+
+type Order = Keyset['order']
+
+export interface PageQuery {
+  limit: number
+  iterator?: string | undefined
+}
+
+export interface Page<T> {
+  data: T[]
+  iterator: string | null
+  prevIterator?: string
+  done: boolean
+}
+
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({
+    data: z.array(item),
+    iterator: z.string().nullable(),
+    prevIterator: z.string().optional(),
+    done: z.boolean(),
+  })
+
+const opposite = (order: Order): Order => (order === 'ascending' ? 'descending' : 'ascending')
+
+/**
+ * Reads one page, shown in `order`. `read` gets one row more than the page has, to know whether there is another one; backwards
+ * it is asked in the other order, and `done` then means that nothing comes before the page. `fromTheEnd`: without an iterator
+ * the last page is read, as if it were asked for backwards.
+ */
+export async function readPage<T>(
+  { limit, iterator }: PageQuery,
+  {
+    order,
+    keyOf,
+    read,
+    fromTheEnd = false,
+  }: {
+    order: Order
+    keyOf: (row: T) => string
+    read: (page: Keyset) => Promise<T[]>
+    fromTheEnd?: boolean
+  },
+): Promise<Page<T>> {
+  const given = iterator === '' ? undefined : iterator
+  const isBackwards = given === undefined ? fromTheEnd : given.startsWith('-')
+  const rows = await read({
+    limit: limit + 1,
+    after: given?.replace(/^-/, '') ?? null,
+    order: isBackwards ? opposite(order) : order,
+  })
+  const done = rows.length <= limit
+  const data = rows.slice(0, limit)
+  if (isBackwards) data.reverse()
+  const first = data[0]
+  const last = data.at(-1)
+  return {
+    data,
+    iterator: last === undefined ? null : keyOf(last),
+    ...(first === undefined ? {} : { prevIterator: `-${keyOf(first)}` }),
+    done,
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Query parameters. One that cannot be read (`limit=many`) is a 400, one that was read and is not allowed (`limit=1000`)
+ * is a 422: the API tells the two apart.
+ */
+import { z } from 'zod'
+import { idTime, isId, startId } from '../../domain/ids.ts'
+import { type Issue, GatewayError } from '../../domain/errors.ts'
+import { WORD } from '../../domain/uid.ts'
+import { SvixError, toSvixIssue } from './problems.ts'
+
+const LIMIT_MAX = 250
+
+/** Marks what could not even be read. */
+function unreadable(ctx: z.RefinementCtx, message: string): never {
+  ctx.addIssue({ code: 'custom', message, params: { unreadable: true } })
+  return z.NEVER
+}
+
+export const limit = (fallback: number) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((text, ctx) => {
+      if (!/^\d{1,15}$/.test(text)) return unreadable(ctx, 'limit is not a whole number')
+      if (Number(text) <= LIMIT_MAX) return Number(text)
+      ctx.addIssue(`Given limit must not exceed ${LIMIT_MAX}`)
+      return z.NEVER
+    })
+    .meta({ type: 'integer', minimum: 0, maximum: LIMIT_MAX, default: fallback })
+
+/** An id, or `-` and an id: the page before it. */
+export const iterator = (prefix: string | null) =>
+  z
+    .string()
+    .optional()
+    .superRefine((text, ctx) => {
+      if (text === undefined || text === '') return
+      const id = text.replace(/^-/, '')
+      // Names of event types are iterators, too; any text will do for them.
+      if (prefix === null || isId(prefix, id)) return
+      ctx.addIssue(
+        id.startsWith(`${prefix}_`) ? 'Invalid id. It is malformed' : 'Invalid id. Expected different prefix',
+      )
+    })
+
+export const order = z
+  .string()
+  .optional()
+  .transform((text, ctx) => {
+    if (text === undefined || text === 'ascending' || text === 'descending') return text
+    return unreadable(ctx, 'order is neither ascending nor descending')
+  })
+  .meta({ enum: ['ascending', 'descending'] })
+
+export const flag = (fallback: boolean) =>
+  z
+    .string()
+    .default(String(fallback))
+    .transform((text, ctx) => {
+      if (text === 'true' || text === 'false') return text === 'true'
+      return unreadable(ctx, 'has to be true or false')
+    })
+    .meta({ type: 'boolean', default: fallback })
+
+const oneOf = (what: string, values: readonly number[]) =>
+  z
+    .string()
+    .optional()
+    .transform((text, ctx) => {
+      if (text === undefined) return undefined
+      const value = values.find((one) => String(one) === text)
+      return value ?? unreadable(ctx, `${what} is none of ${values.join(', ')}`)
+    })
+    .meta({ type: 'integer', enum: [...values] })
+
+export const statusParameter = oneOf('status', [0, 1, 2, 3, 4])
+export const statusCodeClass = oneOf('status_code_class', [0, 100, 200, 300, 400, 500])
+
+/** RFC 3339, or the form `2024-01-01 12:00:00.123456 UTC` that some clients write; ms since the epoch. */
+export function parseInstant(text: string): number | null {
+  const match = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)? ?([Zz]|UTC|[+-]\d\d:\d\d)$/.exec(
+    // In a query a plus sign is often sent as it is, and arrives as a space.
+    text.replace(/ (\d\d:\d\d)$/, '+$1'),
+  )
+  if (match === null) return null
+  const [, date, time, fraction = '', zone = ''] = match
+  const ms = Date.parse(`${date}T${time}${fraction.slice(0, 4)}${/^(z|utc)$/i.test(zone) ? 'Z' : zone}`)
+  return Number.isNaN(ms) ? null : ms
+}
+
+export const instantParameter = z
+  .string()
+  .optional()
+  .transform((text, ctx) => {
+    if (text === undefined) return undefined
+    return parseInstant(text) ?? unreadable(ctx, 'is not an RFC 3339 date and time such as 2026-01-15T10:00:00Z')
+  })
+  .meta({ format: 'date-time' })
+
+const isWord = (text: string) => text.length <= 256 && WORD.test(text)
+
+export const word = z
+  .string()
+  .optional()
+  .superRefine((text, ctx) => {
+    if (text !== undefined && !isWord(text)) ctx.addIssue('is made of letters, digits, "-", "_" and "." only')
+  })
+
+/** `event_types=a,b`, repeated, or as `event_types[]` and `event_types[0]`; arrives here as a list. */
+export const eventTypes = z
+  .array(z.string())
+  .optional()
+  .superRefine((names, ctx) => {
+    if (names !== undefined && !names.every(isWord)) ctx.addIssue('has a name that no event type can have')
+  })
+
+const LISTS = new Set(['event_types'])
+
+/** The parameters as one value each. A list may be written in all the ways that clients write lists. */
+function gather(raw: Record<string, unknown>): Record<string, unknown> {
+  const gathered: Record<string, unknown> = {}
+  for (const [key, value] of Object.entries(raw)) {
+    const name = key.replace(/\[\d*\]$/, '')
+    const texts = [value].flat().map(String)
+    if (LISTS.has(name)) {
+      const before = gathered[name] as string[] | undefined
+      gathered[name] = [...(before ?? []), ...texts.flatMap((text) => text.split(',')).filter((text) => text !== '')]
+    } else if (texts.length > 1) throw new SvixError('generic_error', `The query names ${name} more than once.`)
+    else gathered[name] = texts[0]
+  }
+  return gathered
+}
+
+export function parseQuery<S extends z.ZodType>(schema: S, raw: unknown): z.output<S> {
+  const given = gather(raw as Record<string, unknown>)
+  const parsed = schema.safeParse(given)
+  if (parsed.success) return parsed.data
+  const issues = parsed.error.issues
+  const lost = issues.find((issue) => issue.code === 'custom' && issue.params?.['unreadable'] === true)
+  if (lost !== undefined)
+    throw new SvixError('generic_error', `Failed to read the query: ${lost.path.join('.')}: ${lost.message}`)
+  throw new GatewayError('validation', { issues: issues.map((issue): Issue => toSvixIssue(issue, 'query', given)) })
+}
+
+/** The window of the API's time-limited lists. */
+const WINDOW_MS = 90 * 86_400_000
+const AHEAD_MS = 3_600_000
+
+/**
+ * The stretch of ids that a time-limited list looks at, both ends exclusive: ninety days around what was asked for, and never
+ * more than an hour ahead of `now`.
+ */
+export function idWindow(
+  prefix: string,
+  {
+    before,
+    after,
+    iterator: at,
+  }: { before?: number | undefined; after?: number | undefined; iterator?: string | undefined },
+  now: number,
+): { from: string; until: string } {
+  const cursor = at === undefined || at === '' ? null : idTime(at.replace(/^-/, '') as `${string}_${string}`)
+  const latest = now + AHEAD_MS
+  const until = Math.min(
+    latest,
+    before ?? Infinity,
+    after === undefined ? Infinity : after + WINDOW_MS,
+    cursor === null ? Infinity : cursor + WINDOW_MS,
+  )
+  const from = Math.max(
+    after ?? 0,
+    before === undefined ? 0 : before - WINDOW_MS,
+    cursor === null ? ((before ?? after) === undefined ? now - WINDOW_MS : 0) : cursor - WINDOW_MS,
+  )
+  return { from: startId(prefix, from), until: startId(prefix, until) }
+}

@@ -1,0 +1,55 @@
+/**
+ * The Svix API under `/api/v1`, so that the official Svix SDKs are the gateway's SDKs. What it shares with the original and where
+ * it keeps promises that the original does not: `docs/svix-api.md`.
+ */
+import cors from '@fastify/cors'
+import { cancelInBackground } from '../../flow/edit-endpoint.ts'
+import { createTokens } from '../../lib/jwt.ts'
+import type { HttpContext, Server } from '../context.ts'
+import { applicationOperations } from './applications.ts'
+import { attemptOperations } from './attempts.ts'
+import { authenticationOperations } from './authentication.ts'
+import { endpointActionOperations } from './endpoint-actions.ts'
+import { endpointDetailOperations } from './endpoint-details.ts'
+import { endpointOperations, ofApplications } from './endpoints.ts'
+import { eventTypeOperations } from './event-types.ts'
+import { healthOperations } from './health.ts'
+import { messageOperations } from './messages.ts'
+import type { SvixContext } from './operation.ts'
+import { operationalWebhookOperations } from './operational-webhooks.ts'
+import { useSvixErrors } from './problems.ts'
+import { taskOperations } from './tasks.ts'
+
+export const SVIX_PREFIX = '/api/v1'
+
+export async function svixApi(app: Server, http: HttpContext): Promise<void> {
+  const context: SvixContext = {
+    ...http,
+    tokens: createTokens(http.jwtSecret, http.clock),
+    cancelInBackground: (appId, endpointId) => cancelInBackground(http.editing, appId, endpointId),
+  }
+  // Portals are pages of other hosts, and they have their own tokens: no cookie is involved.
+  await app.register(cors, { origin: '*', methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], maxAge: 600 })
+  useSvixErrors(app, context.observer)
+  const place = ofApplications(context)
+
+  applicationOperations(app, context)
+  endpointOperations(app, context, place)
+  endpointDetailOperations(app, context, place)
+  endpointActionOperations(app, context)
+  eventTypeOperations(app, context)
+  messageOperations(app, context)
+  attemptOperations(app, context)
+  taskOperations(app, context)
+  authenticationOperations(app, context)
+  operationalWebhookOperations(app, context)
+  healthOperations(app, context)
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
+    const { paths = {}, ...document } = app.swagger()
+    const ofThis = Object.fromEntries(Object.entries(paths).filter(([path]) => path.startsWith(SVIX_PREFIX)))
+    // Clients compare the type as a whole, so that no charset may be added to it: bytes are sent as they are.
+    return reply
+      .header('content-type', 'application/json')
+      .send(Buffer.from(JSON.stringify({ ...document, paths: ofThis })))
+  })
+}

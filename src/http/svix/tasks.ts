@@ -1,0 +1,137 @@
+/** Work in the background, and what became of it. */
+import { z } from 'zod'
+import type { TaskId } from '../../domain/ids.ts'
+import type { TaskInfo, TaskKind } from '../../domain/task.ts'
+import type { Server } from '../context.ts'
+import { Instant, instant } from '../schemas.ts'
+import { defineOperation, findApplication, findEndpoint, ok, type SvixContext, unlessReplayed } from './operation.ts'
+import { pageOf, readPage } from './pages.ts'
+import { invalidField, SvixError } from './problems.ts'
+import { iterator, limit, order } from './query.ts'
+import { instantIn } from './schemas.ts'
+
+const DAY_MS = 86_400_000
+const WINDOW_MS = 14 * DAY_MS
+/** Clocks differ, and requests take a moment. */
+const LEEWAY_MS = 5 * 60_000
+
+const kinds = ['endpoint.recover', 'endpoint.replay'] as const
+const statuses = ['running', 'finished'] as const
+
+const TaskCommon = z.object({
+  id: z.string(),
+  status: z.enum([...statuses, 'failed']),
+  task: z.enum(kinds),
+  updatedAt: Instant,
+})
+const TaskOut = TaskCommon.extend({ data: z.record(z.string(), z.unknown()) })
+
+const toTaskCommon = (task: TaskInfo): z.infer<typeof TaskCommon> => ({
+  id: task.id,
+  status: task.status,
+  task: task.kind,
+  updatedAt: instant(task.updatedAt),
+})
+
+const toTaskOut = (task: TaskInfo): z.infer<typeof TaskOut> => ({
+  ...toTaskCommon(task),
+  data: {
+    appId: task.appId,
+    endpointId: task.endpointId,
+    since: instant(task.since),
+    until: instant(task.until),
+    messages: task.added,
+  },
+})
+
+/** An operation that starts a task for an endpoint and a stretch of time. */
+export function endpointOperationsTask(
+  app: Server,
+  context: SvixContext,
+  { kind, url, id, summary }: { kind: TaskKind; url: string; id: string; summary: string },
+): void {
+  const { store, clock, ids } = context
+  defineOperation(app, context, {
+    method: 'POST',
+    url,
+    id,
+    summary,
+    access: 'CreateAttempts',
+    body: z.object({ since: instantIn, until: instantIn.nullish() }),
+    answers: { 202: TaskCommon },
+    async handle(call) {
+      const application = await findApplication(context, call)
+      const endpoint = await findEndpoint(context, application.id, call.params['endpoint_id'])
+      const now = clock.now()
+      const { since } = call.body
+      // What is accepted later is not lost yet, and the task has to come to an end.
+      const until = Math.min(call.body.until ?? now, now)
+      if (since < until - WINDOW_MS - LEEWAY_MS)
+        throw invalidField(['body', 'since'], 'Cannot recover more than 14 days of messages')
+      if (since > until) throw invalidField(['body', 'since'], 'is after `until`')
+      const task: TaskInfo = {
+        orgId: call.principal.orgId,
+        id: ids.next('qtask', now),
+        kind,
+        appId: application.id,
+        endpointId: endpoint.id,
+        since,
+        until: until + 1,
+        status: 'running',
+        added: 0,
+        createdAt: now,
+        updatedAt: now,
+      }
+      const out = toTaskCommon(task)
+      unlessReplayed(await store.createTask(task, { answer: call.answer(202, out), announce: [] }))
+      context.taskStarted()
+      return { status: 202, body: out }
+    },
+  })
+}
+
+export function taskOperations(app: Server, context: SvixContext): void {
+  const { store } = context
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: '/background-task',
+    id: 'v1.background-task.list',
+    summary: 'List background tasks, newest first',
+    access: 'organization',
+    query: z.object({
+      limit: limit(50),
+      iterator: iterator('qtask'),
+      order,
+      status: z.enum([...statuses, 'failed']).optional(),
+      task: z.string().optional(),
+    }),
+    answers: { 200: pageOf(TaskOut) },
+    async handle({ principal, query }) {
+      const kind = kinds.find((one) => one === query.task) ?? null
+      const isNone = query.status === 'failed' || (query.task !== undefined && kind === null)
+      const status = query.status === 'failed' ? null : (query.status ?? null)
+      const page = await readPage(query, {
+        order: query.order ?? 'descending',
+        keyOf: (task: TaskInfo) => task.id,
+        read: (keyset) =>
+          isNone ? Promise.resolve([]) : store.listTasks({ orgId: principal.orgId, status, kind }, keyset),
+      })
+      return ok({ ...page, data: page.data.map(toTaskOut) })
+    },
+  })
+
+  defineOperation(app, context, {
+    method: 'GET',
+    url: '/background-task/:task_id',
+    id: 'v1.background-task.get',
+    summary: 'Read a background task',
+    access: 'organization',
+    answers: { 200: TaskOut },
+    async handle({ principal, params }) {
+      const task = await store.getTask(principal.orgId, params['task_id'] as TaskId)
+      if (task === null) throw new SvixError('not_found')
+      return ok(toTaskOut(task))
+    },
+  })
+}

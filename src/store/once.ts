@@ -1,0 +1,65 @@
+/** What is stored once, and what a write may bring along, so that it is done in the same transaction or not at all. */
+import type { EndpointId, MessageId, OrgId } from '../domain/ids.ts'
+import type { InboxMessage } from '../domain/inbox.ts'
+import type { Message } from '../domain/message.ts'
+
+/**
+ * The answer to a request that may be repeated under the same idempotency key. `key` is a digest of everything that makes
+ * two requests the same.
+ */
+export interface Answer {
+  orgId: OrgId
+  key: string
+  status: number
+  /** The body as it was sent; empty when there was none. */
+  body: string
+  /** When the request came: an answer that expired by then is as good as none. */
+  at: number
+  expiresAt: number
+}
+
+/** A node's temporary, exclusive right to a delivery. */
+export interface Lease {
+  owner: string
+  until: number
+}
+
+/** A message to be accepted with all that belongs to it, in one transaction. */
+export interface Acceptance {
+  message: Message
+  deliveries: {
+    endpointId: EndpointId
+    /** Leased to the accepting node by the insert itself, or null: due in the store at `dueAt`, for any node. */
+    lease: Lease | null
+    dueAt: number
+  }[]
+  /** Makes a repeat of the same key within the same scope return the first answer. */
+  idempotency: { scope: string; key: string; expiresAt: number } | null
+  /** The inbox message that this one announces; once its `messageId` is known, everything here is a duplicate. */
+  inbox: InboxMessage | null
+  /** Stored with the message. When its key is there already, the message is a duplicate of what was answered so. */
+  answer: Answer | null
+}
+
+/** `duplicate`: nothing was stored; `messageId` and `deliveries` are those of the first time. */
+export interface Accepted {
+  duplicate: boolean
+  /** The request was answered before under the same key; `messageId` is the new one's and means nothing. */
+  replayed: boolean
+  messageId: MessageId
+  deliveries: number
+}
+
+export interface Extras {
+  /** Stored when the write is done. When its key is there already, nothing is written: the result is `replayed`. */
+  answer: Answer | null
+  /** Messages that tell of the write, stored when it is done. None of their deliveries is leased. */
+  announce: readonly Acceptance[]
+}
+
+export interface Answers {
+  /** The first answer; null when there is none or it expired before `now`. */
+  getAnswer(orgId: OrgId, key: string, now: number): Promise<Pick<Answer, 'status' | 'body'> | null>
+  /** For a request that writes nothing else. */
+  saveAnswer(answer: Answer): Promise<'saved' | 'replayed'>
+}

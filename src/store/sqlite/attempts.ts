@@ -1,0 +1,137 @@
+/** The delivery log. */
+import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
+import { type AttemptFilter, EXPUNGED } from '../log.ts'
+import type { Keyset } from '../tenants.ts'
+import type { Database } from './database.ts'
+import { merge, stretchOf } from './keyset.ts'
+import { type Condition, labelsOf, messageHas } from './labels.ts'
+
+interface AttemptRow {
+  app_id: string
+  endpoint_id: string
+  id: string
+  msg_id: string
+  number: number
+  manual: number
+  outcome: AttemptOutcome
+  at: number
+  url: string
+  status_code: number | null
+  error: string | null
+  duration_ms: number
+  response: string | null
+}
+
+const attemptFrom = (row: AttemptRow): Attempt => ({
+  appId: row.app_id as Attempt['appId'],
+  id: row.id as Attempt['id'],
+  msgId: row.msg_id as Attempt['msgId'],
+  endpointId: row.endpoint_id as Attempt['endpointId'],
+  url: row.url,
+  at: row.at,
+  number: row.number,
+  trigger: row.manual === 1 ? 'manual' : 'scheduled',
+  outcome: row.outcome,
+  statusCode: row.status_code,
+  error: row.error,
+  durationMs: row.duration_ms,
+  response: row.response,
+})
+
+const OF_MESSAGE = 'FROM attempt a INDEXED BY attempt_msg WHERE a.app_id = ? AND a.msg_id = ?'
+const OF_ENDPOINT = 'FROM attempt a WHERE a.app_id = ? AND a.endpoint_id = ?'
+
+export const attemptsOfMessage = (db: Database, query: { appId: string; msgId: string; limit: number }): Attempt[] =>
+  db
+    .all<AttemptRow>(`SELECT a.* ${OF_MESSAGE} ORDER BY a.id DESC LIMIT ?`, query.appId, query.msgId, query.limit)
+    .map(attemptFrom)
+
+export function attemptsOfEndpoint(
+  db: Database,
+  query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null },
+): Attempt[] {
+  const { source, filter } = withOutcome(query.outcome)
+  return db
+    .all<AttemptRow>(
+      `SELECT * FROM ${source} WHERE app_id = ? AND endpoint_id = ? ${filter} ORDER BY id DESC LIMIT ?`,
+      query.appId,
+      query.endpointId,
+      query.limit,
+    )
+    .map(attemptFrom)
+}
+
+/** Failures are few among many successes and have an index; the condition it was made with has to be said again to be used. */
+function withOutcome(outcome: AttemptOutcome | null): { source: string; filter: string } {
+  if (outcome === null) return { source: 'attempt', filter: '' }
+  if (outcome === 'success') return { source: 'attempt', filter: "AND outcome = 'success'" }
+  return { source: 'attempt INDEXED BY attempt_failed', filter: `AND outcome = '${outcome}' AND outcome <> 'success'` }
+}
+
+/**
+ * Walks the attempts of the message, or those of the endpoint: of the latter's failures when only they are asked for.
+ * What else is asked for is looked at row by row, so that a page of something rare costs what lies between `from` and
+ * `until`, of the one endpoint.
+ */
+export function listAttempts(db: Database, filter: AttemptFilter, page: Keyset): Attempt[] {
+  if (filter.eventTypes?.length === 0) return []
+  const stretch = stretchOf(page, filter)
+  const conditions = conditionsOf(filter)
+  const walk = (of: string, ...values: readonly (string | null)[]) =>
+    db.all<AttemptRow>(
+      `SELECT a.* ${of} AND a.id > ? AND a.id < ? ${conditions.sql} ORDER BY a.id ${stretch.direction} LIMIT ?`,
+      ...values,
+      stretch.above,
+      stretch.below,
+      ...conditions.values,
+      stretch.limit,
+    )
+  return db.snapshot(() => {
+    const rows = walks(filter).flatMap(([of, ...values]) => walk(of, ...values))
+    const byId = new Map(rows.map((row) => [row.id, row]))
+    return merge([rows], stretch).map((id) => attemptFrom(byId.get(id)!))
+  })
+}
+
+const FAILURES: readonly AttemptOutcome[] = ['failed_attempt', 'failure']
+/** The condition that the index was made with has to be said again for it to be used. */
+const OF_FAILURES = `FROM attempt a INDEXED BY attempt_failed
+  WHERE a.outcome <> 'success' AND a.app_id = ? AND a.endpoint_id = ? AND a.outcome = ?`
+
+/** The indexes to walk, with their values. */
+function walks({ appId, endpointId, msgId, succeeded }: AttemptFilter): [of: string, ...values: (string | null)[]][] {
+  if (msgId !== null && endpointId !== null) return [[`${OF_MESSAGE} AND a.endpoint_id = ?`, appId, msgId, endpointId]]
+  if (msgId !== null) return [[OF_MESSAGE, appId, msgId]]
+  if (succeeded === false) return FAILURES.map((outcome) => [OF_FAILURES, appId, endpointId, outcome])
+  return [[OF_ENDPOINT, appId, endpointId]]
+}
+
+function conditionsOf({ succeeded, statusCodes, eventTypes, ...filter }: AttemptFilter): Condition {
+  const ofMessage = messageHas('a', labelsOf(filter), eventTypes)
+  return {
+    sql: [
+      succeeded === null ? '' : `AND a.outcome ${succeeded ? '=' : '<>'} 'success'`,
+      statusCodes === null ? '' : 'AND coalesce(a.status_code, 0) >= ? AND coalesce(a.status_code, 0) < ?',
+      ofMessage.sql,
+    ].join(' '),
+    values: [...(statusCodes === null ? [] : [statusCodes.from, statusCodes.below]), ...ofMessage.values],
+  }
+}
+
+export function getAttempt(db: Database, appId: string, msgId: string, id: string): Attempt | null {
+  const row = db.get<AttemptRow>(`SELECT a.* ${OF_MESSAGE} AND a.id = ?`, appId, msgId, id)
+  return row === undefined ? null : attemptFrom(row)
+}
+
+export function expungeAttempt(db: Database, appId: string, msgId: string, id: string): boolean {
+  const attempt = getAttempt(db, appId, msgId, id)
+  if (attempt === null) return false
+  db.run(
+    'UPDATE attempt SET response = ? WHERE app_id = ? AND endpoint_id = ? AND id = ?',
+    EXPUNGED,
+    appId,
+    attempt.endpointId,
+    id,
+  )
+  return true
+}

@@ -1,0 +1,30 @@
+/** The words that messages are found by, and the conditions that lists put on the message of a row. */
+import type { SQLInputValue } from 'node:sqlite'
+import type { MessageFilter } from '../log.ts'
+
+export const channelLabel = (channel: string): string => `c:${channel}`
+export const tagLabel = (tag: string): string => `t:${tag}`
+
+/** The labels that a filter asks for. A tag is usually the rarer one of the two, so it comes first. */
+export const labelsOf = ({ channel, tag }: Pick<MessageFilter, 'channel' | 'tag'>): string[] => [
+  ...(tag === null ? [] : [tagLabel(tag)]),
+  ...(channel === null ? [] : [channelLabel(channel)]),
+]
+
+/** A part of a statement with the values of its placeholders. */
+export interface Condition {
+  sql: string
+  values: SQLInputValue[]
+}
+
+/** Has all of these labels and one of these event types, each found by its key. `row` has `app_id` and `msg_id`. */
+export function messageHas(row: string, labels: readonly string[], eventTypes: readonly string[] | null): Condition {
+  // Compared with 1 so that they stay what they are: as EXISTS, SQLite may begin with them, and sort what it finds.
+  const hasLabel = `AND (SELECT 1 FROM msg_label x WHERE x.app_id = ${row}.app_id AND x.label = ? AND x.msg_id = ${row}.msg_id) = 1`
+  const isOfType = `AND (SELECT 1 FROM msg x WHERE x.app_id = ${row}.app_id AND x.id = ${row}.msg_id
+    AND x.event_type IN (SELECT value FROM json_each(?))) = 1`
+  return {
+    sql: [...labels.map(() => hasLabel), ...(eventTypes === null ? [] : [isOfType])].join(' '),
+    values: [...labels, ...(eventTypes === null ? [] : [JSON.stringify(eventTypes)])],
+  }
+}

@@ -1,0 +1,55 @@
+/** What somebody asks for beside the schedule. */
+import type { DeliveryKey } from '../../domain/delivery.ts'
+import type { Extras } from '../once.ts'
+import type { Database } from './database.ts'
+import { getEndpoint } from './endpoints.ts'
+import { addToLane } from './lanes.ts'
+import { once } from './once.ts'
+
+/** A row of the queue that is due now. */
+export function insertDue(db: Database, key: DeliveryKey, now: number): void {
+  db.run(
+    "INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at) VALUES (?, ?, ?, ?, 'pending', ?)",
+    key.appId,
+    key.msgId,
+    key.endpointId,
+    key.run,
+    now,
+  )
+  addToLane(db, { appId: key.appId, endpointId: key.endpointId, retry: 0 }, now)
+}
+
+/** Adds a manual attempt. One that waits already is not doubled. */
+export function requestManualAttempt(db: Database, key: Omit<DeliveryKey, 'run'>, now: number): { run: number } | null {
+  const of = [key.appId, key.msgId, key.endpointId] as const
+  const rows = db.all<{ run: number; state: string }>(
+    'SELECT run, state FROM delivery WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? ORDER BY run',
+    ...of,
+  )
+  const last = rows.at(-1)
+  if (last === undefined) return null
+  const waiting = rows.find((row) => row.run > 0 && row.state === 'pending')
+  if (waiting !== undefined) return { run: waiting.run }
+  const run = last.run + 1
+  insertDue(db, { ...key, run }, now)
+  return { run }
+}
+
+export function resend(
+  db: Database,
+  key: Omit<DeliveryKey, 'run'>,
+  now: number,
+  extras?: Extras,
+): 'added' | 'unknown' | 'expired' | 'replayed' {
+  return once(db, extras, 'added', () => {
+    const message = db.get<{ removed: number }>(
+      'SELECT payload IS NULL AS removed FROM msg WHERE app_id = ? AND id = ?',
+      key.appId,
+      key.msgId,
+    )
+    if (message === undefined || getEndpoint(db, key.appId, key.endpointId) === null) return 'unknown'
+    if (message.removed === 1) return 'expired'
+    if (requestManualAttempt(db, key, now) === null) insertDue(db, { ...key, run: 0 }, now)
+    return 'added'
+  })
+}

@@ -1,0 +1,20 @@
+import type { Extras } from '../once.ts'
+import { accept } from './accept.ts'
+import { isReplay, keepAnswer } from './answers.ts'
+import type { Database } from './database.ts'
+
+/** Does a write unless its request was answered before; when it was `done`, its answer and what tells of it are stored. */
+export function once<R extends string>(
+  db: Database,
+  extras: Extras | undefined,
+  done: NoInfer<R>,
+  write: () => R,
+): R | 'replayed' {
+  if (extras?.answer && isReplay(db, extras.answer)) return 'replayed'
+  const result = write()
+  if (result === done && extras !== undefined) {
+    if (extras.answer !== null) keepAnswer(db, extras.answer)
+    accept(db, extras.announce)
+  }
+  return result
+}

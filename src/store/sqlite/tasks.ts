@@ -1,0 +1,188 @@
+import { type Endpoint, wants } from '../../domain/endpoint.ts'
+import { type MessageId, startId } from '../../domain/ids.ts'
+import type { TaskInfo } from '../../domain/task.ts'
+import type { Extras } from '../once.ts'
+import type { TaskStep } from '../tasks.ts'
+import type { Keyset } from '../tenants.ts'
+import type { Database } from './database.ts'
+import { getEndpoint } from './endpoints.ts'
+import { merge, stretchOf } from './keyset.ts'
+import { insertDue, requestManualAttempt } from './manual.ts'
+import { once } from './once.ts'
+
+interface TaskRow {
+  org_id: string
+  id: string
+  kind: TaskInfo['kind']
+  app_id: string
+  endpoint_id: string
+  since: number
+  until: number
+  status: TaskInfo['status']
+  position: string
+  added: number
+  created_at: number
+  updated_at: number
+}
+
+const fromRow = (row: TaskRow): TaskInfo => ({
+  orgId: row.org_id as TaskInfo['orgId'],
+  id: row.id as TaskInfo['id'],
+  kind: row.kind,
+  appId: row.app_id as TaskInfo['appId'],
+  endpointId: row.endpoint_id as TaskInfo['endpointId'],
+  since: row.since,
+  until: row.until,
+  status: row.status,
+  added: row.added,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+})
+
+export function createTask(db: Database, task: TaskInfo, extras?: Extras): 'created' | 'replayed' {
+  return once(db, extras, 'created', () => {
+    db.run(
+      `INSERT INTO task (org_id, id, kind, app_id, endpoint_id, since, until, status, position, added, created_at, updated_at)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      task.orgId,
+      task.id,
+      task.kind,
+      task.appId,
+      task.endpointId,
+      task.since,
+      task.until,
+      task.status,
+      startId('msg', task.since),
+      task.added,
+      task.createdAt,
+      task.updatedAt,
+    )
+    return 'created'
+  })
+}
+
+export function getTask(db: Database, orgId: string, id: string): TaskInfo | null {
+  const row = db.get<TaskRow>('SELECT * FROM task WHERE org_id = ? AND id = ?', orgId, id)
+  return row === undefined ? null : fromRow(row)
+}
+
+/** Walks the organization's tasks from where the page begins: somebody asked for each of them, so they are few. */
+export function listTasks(
+  db: Database,
+  { orgId, status, kind }: { orgId: string; status: string | null; kind: string | null },
+  page: Keyset,
+): TaskInfo[] {
+  const { above, below, direction, limit } = stretchOf(page)
+  return db
+    .all<TaskRow>(
+      `SELECT * FROM task WHERE org_id = ?1 AND id > ?2 AND id < ?3 AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR kind = ?5)
+       ORDER BY id ${direction} LIMIT ?6`,
+      orgId,
+      above,
+      below,
+      status,
+      kind,
+      limit,
+    )
+    .map(fromRow)
+}
+
+export function stepTask(db: Database, now: number, max: number): TaskStep {
+  const task = db.get<TaskRow>(
+    "SELECT * FROM task INDEXED BY task_running WHERE status = 'running' ORDER BY created_at, id LIMIT 1",
+  )
+  if (task === undefined) return { task: null, added: 0 }
+  const { added, next } = walk(db, task, now, max)
+  const row = db.get<TaskRow>(
+    `UPDATE task SET position = coalesce(?1, position), status = CASE WHEN ?1 IS NULL THEN 'finished' ELSE status END,
+       added = added + ?2, updated_at = ?3
+     WHERE org_id = ?4 AND id = ?5 RETURNING *`,
+    next,
+    added,
+    now,
+    task.org_id,
+    task.id,
+  )!
+  return { task: fromRow(row), added }
+}
+
+/** Looks at the next messages; `next` is where to go on, null at the end. */
+function walk(db: Database, task: TaskRow, now: number, max: number): { added: number; next: string | null } {
+  const { appId, endpointId } = fromRow(task)
+  // An application takes its endpoints along when it is deleted.
+  const endpoint = getEndpoint(db, appId, endpointId)
+  if (endpoint === null || endpoint.disabled) return { added: 0, next: null }
+  // One more than it looks at, which is where the next step begins.
+  const found =
+    task.kind === 'endpoint.recover' ? endedWithoutSuccess(db, task, max + 1) : missed(db, task, endpoint, max + 1)
+  const keys = found
+    .slice(0, max)
+    .filter((one) => one.isWanted)
+    .map(({ id }) => ({ appId, endpointId, msgId: id as MessageId }))
+  for (const key of keys)
+    if (task.kind === 'endpoint.recover') requestManualAttempt(db, key, now)
+    else insertDue(db, { ...key, run: 0 }, now)
+  return { added: keys.length, next: found[max]?.id ?? null }
+}
+
+/** A message of the window, and whether it is to be made due. */
+interface Found {
+  id: string
+  isWanted: boolean
+}
+
+const restOf = (task: TaskRow) => [task.position, startId('msg', task.until)] as const
+
+/** Deliveries that ended without success are in three indexes; the first of all of them are looked at. */
+const ENDED = [
+  "delivery_tried WHERE state = 'failed' AND attempts > 0",
+  "delivery_tried WHERE state = 'cancelled' AND attempts > 0",
+  "delivery_untried WHERE state = 'cancelled' AND attempts = 0",
+]
+
+function endedWithoutSuccess(db: Database, task: TaskRow, limit: number): Found[] {
+  const of = [task.app_id, task.endpoint_id] as const
+  const parts = ENDED.map((source) =>
+    db.all<{ id: string }>(
+      `SELECT msg_id AS id FROM delivery INDEXED BY ${source} AND run = 0 AND app_id = ? AND endpoint_id = ?
+         AND msg_id >= ? AND msg_id < ? ORDER BY msg_id LIMIT ?`,
+      ...of,
+      ...restOf(task),
+      limit,
+    ),
+  )
+  // Nor where a manual attempt waits already.
+  const isWanted = (id: string) =>
+    db.get(
+      `SELECT 1 FROM msg m WHERE m.app_id = ?1 AND m.id = ?3 AND m.payload IS NOT NULL AND NOT EXISTS (
+         SELECT 1 FROM delivery d
+         WHERE d.app_id = ?1 AND d.msg_id = ?3 AND d.endpoint_id = ?2 AND d.run > 0 AND d.state = 'pending')`,
+      ...of,
+      id,
+    ) !== undefined
+  return merge(parts, { direction: 'ASC', limit }).map((id) => ({ id, isWanted: isWanted(id) }))
+}
+
+interface MissedRow {
+  id: string
+  event_type: string
+  channels: string | null
+  is_missed: number
+}
+
+/** The messages of the application; those that never had a delivery to this endpoint may be wanted. */
+function missed(db: Database, task: TaskRow, endpoint: Endpoint, limit: number): Found[] {
+  const rows = db.all<MissedRow>(
+    `SELECT m.id, m.event_type, m.channels, m.payload IS NOT NULL AND NOT EXISTS (
+         SELECT 1 FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.endpoint_id = ?) AS is_missed
+     FROM msg m WHERE m.app_id = ? AND m.id >= ? AND m.id < ? ORDER BY m.id LIMIT ?`,
+    task.endpoint_id,
+    task.app_id,
+    ...restOf(task),
+    limit,
+  )
+  return rows.map((row) => {
+    const channels = row.channels === null ? null : (JSON.parse(row.channels) as string[])
+    return { id: row.id, isWanted: row.is_missed === 1 && wants(endpoint, { eventType: row.event_type, channels }) }
+  })
+}

@@ -1,0 +1,27 @@
+/** Work that takes longer than a request and survives a restart: it is done in steps, each of them one transaction. */
+import type { OrgId, TaskId } from '../domain/ids.ts'
+import type { TaskInfo } from '../domain/task.ts'
+import type { Extras } from './once.ts'
+import type { Keyset } from './tenants.ts'
+
+export interface TaskStep {
+  /** The task that was worked on; null when none is running. */
+  task: TaskInfo | null
+  /** Deliveries that this step made due. */
+  added: number
+}
+
+export interface Tasks {
+  createTask(task: TaskInfo, extras?: Extras): Promise<'created' | 'replayed'>
+  getTask(orgId: OrgId, id: TaskId): Promise<TaskInfo | null>
+  /** Ordered by id. */
+  listTasks(
+    query: { orgId: OrgId; status: TaskInfo['status'] | null; kind: TaskInfo['kind'] | null },
+    page: Keyset,
+  ): Promise<TaskInfo[]>
+  /**
+   * Does the next step of one running task, looking at up to `max` messages: what it did and how far it came are written
+   * together, so that a task which is interrupted goes on where it was, and does nothing twice.
+   */
+  stepTask(now: number, max: number): Promise<TaskStep>
+}
