@@ -1,7 +1,10 @@
 // What the scenarios ask of the gateway's management API.
 
 import { z } from 'zod'
-import type { Gateway } from './processes.ts'
+import { DEFAULT_APP, DEFAULT_ORG } from '../src/domain/application.ts'
+import { createTokens } from '../src/lib/jwt.ts'
+import type { KindName } from './event.ts'
+import { type Gateway, JWT_SECRET } from './processes.ts'
 
 export const SECRET = 'benchmark-secret'
 
@@ -21,6 +24,27 @@ export async function subscribe(gateway: Gateway, targetUrl: string): Promise<st
   })
   const created = await expectStatus(response, 201)
   return Created.parse(await created.json()).id
+}
+
+/** An API that events can come through. */
+export type Door = 'plain' | 'svix'
+
+/** Where and how a generator sends events that go to the subscription. */
+export async function openDoor(
+  door: Door,
+  gateway: Gateway,
+  subscription: string,
+): Promise<{ path: string; kind: KindName; token?: string }> {
+  if (door === 'plain') return { path: `/ingest/${subscription}`, kind: 'order' }
+  const path = `/api/v1/app/${DEFAULT_APP}/msg`
+  const token = await createTokens(JWT_SECRET, Date).sign({ sub: DEFAULT_ORG }, Date.now() + 86_400_000)
+  await expectStatus(
+    await fetch(`http://127.0.0.1:${gateway.port}/api/v1/app/${DEFAULT_APP}`, {
+      headers: { authorization: `Bearer ${token}` },
+    }),
+    200,
+  )
+  return { path, kind: 'svix', token }
 }
 
 /** The gateway's own count of attempts that succeeded. */

@@ -37,16 +37,21 @@ const messageBody = Buffer.from(
   }),
 )
 
+const SVIX_HEAD = '{"eventType":"order.created","payload":'
+/** The order as the payload of a message of the Svix API. */
+const svixBody = Buffer.concat([Buffer.from(SVIX_HEAD), eventBody, Buffer.from('}')])
+
 /** A kind of webhook: what it looks like, and how it is signed. */
 export interface Kind {
   body: Buffer
   /** Where the sequence number stands in the body. */
   seqAt: number
   headers: string[]
+  /** The header that is different in each request: a signature, or where there is none, a key of the same length. */
   signatureHeader: string
 }
 
-export type KindName = 'order' | 'message'
+export type KindName = 'order' | 'message' | 'svix'
 
 export const KINDS: Readonly<Record<KindName, Kind>> = {
   order: {
@@ -56,6 +61,13 @@ export const KINDS: Readonly<Record<KindName, Kind>> = {
     signatureHeader: 'X-Hub-Signature-256: sha256=',
   },
   message: { body: messageBody, seqAt: '{"message_id":"'.length, headers: [], signatureHeader: 'X-Signature: ' },
+  // As the official SDKs send it: a fresh idempotency key with each message.
+  svix: {
+    body: svixBody,
+    seqAt: SVIX_HEAD.length + '{"seq":"'.length,
+    headers: [],
+    signatureHeader: 'Idempotency-Key: auto_',
+  },
 }
 
 function writeSeq(seq: number, into: Buffer, first: number): void {
@@ -91,12 +103,17 @@ export interface RequestTemplate {
   patch(seq: number): Buffer
 }
 
-export function requestTemplate(to: { port: number; path: string }, signatures: Buffer, kind: Kind): RequestTemplate {
+export function requestTemplate(
+  to: { port: number; path: string; token?: string },
+  signatures: Buffer,
+  kind: Kind,
+): RequestTemplate {
   const signed = [
     `POST ${to.path} HTTP/1.1`,
     `Host: 127.0.0.1:${to.port}`,
     'Content-Type: application/json',
     ...kind.headers,
+    ...(to.token === undefined ? [] : [`Authorization: Bearer ${to.token}`]),
     `Content-Length: ${kind.body.length}`,
     kind.signatureHeader,
   ].join('\r\n')

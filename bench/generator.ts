@@ -24,6 +24,8 @@ export interface Target {
   /** How many events there are to send, in all runs together: they are signed beforehand. */
   capacity: number
   kind?: KindName
+  /** Of the Svix API. */
+  token?: string
   /** Every so many-th event is the one before it once more, as a sender repeats itself. */
   repeatEvery?: number
 }

@@ -13,7 +13,7 @@ export const REPEAT_EVERY = 4
 /** Starts the gateway on a file of its own, with `rows` messages in it. */
 export async function openInbox(settings: Settings, databaseName: string, rows: number): Promise<Gateway> {
   const databaseFile = join(settings.folder, databaseName)
-  const start = () => startGateway({ ...settings, databaseFile, webhookSecret: SECRET })
+  const start = () => startGateway({ ...settings, databaseUrl: `sqlite:${databaseFile}`, webhookSecret: SECRET })
   const gateway = await start()
   if (rows === 0) return gateway
   await gateway[Symbol.asyncDispose]()

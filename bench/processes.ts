@@ -9,6 +9,9 @@ import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, type Handlers, listen } from './peer.ts'
 
+/** Signs the tokens that the benchmark uses. */
+export const JWT_SECRET = 'benchmark-jwt-secret'
+
 const ANSWER_DEADLINE_MS = 300_000
 const START_DEADLINE_MS = 20_000
 const STOP_DEADLINE_MS = 15_000
@@ -96,7 +99,7 @@ async function freePort(): Promise<number> {
 }
 
 export interface GatewayOptions {
-  databaseFile: string
+  databaseUrl: string
   /** Where its log goes. It logs in every case: what logging costs is part of what is measured. */
   logFile: string
   /** Node.js options, such as `--cpu-prof`. */
@@ -114,12 +117,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     env: {
       PATH: process.env['PATH'],
       NODE_ENV: 'production',
-      DATABASE_URL: `sqlite:${options.databaseFile}`,
+      DATABASE_URL: options.databaseUrl,
       PORT: String(port),
       HOST: '127.0.0.1',
       ALLOWED_SUBNETS: '127.0.0.0/8',
       LOG_LEVEL: 'INFO',
       WEBHOOK_SECRET: options.webhookSecret ?? '',
+      JWT_SECRET,
     },
   })
   const pid = track(child)

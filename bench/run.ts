@@ -1,4 +1,4 @@
-// npm run bench [-- scenario … --seconds 10 --connections 64 --rows 1000000 --log FILE --profile FOLDER]
+// npm run bench [-- scenario … --seconds 10 --connections 64 --rows 1000000 --database postgres --log FILE --profile FOLDER]
 
 import { rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
@@ -8,7 +8,8 @@ import { parseArgs } from 'node:util'
 import { probeDisk } from './disk.ts'
 import { stopAll } from './processes.ts'
 import { line, percentiles } from './report.ts'
-import { delivery } from './scenarios/delivery.ts'
+import { openDatabase } from './database.ts'
+import { delivery, svix } from './scenarios/delivery.ts'
 import { idle } from './scenarios/idle.ts'
 import { inbox } from './scenarios/inbox.ts'
 import { inboxReads } from './scenarios/inbox-reads.ts'
@@ -19,6 +20,7 @@ import type { Settings } from './session.ts'
 /** Each prints its figures and says whether every accepted event arrived. */
 const SCENARIOS: Record<string, (settings: Settings) => Promise<boolean>> = {
   delivery,
+  svix,
   idle,
   listing,
   inbox,
@@ -34,6 +36,7 @@ const { values, positionals } = parseArgs({
     rows: { type: 'string', default: '1000000' },
     log: { type: 'string', default: '/dev/null' },
     profile: { type: 'string' },
+    database: { type: 'string', default: 'sqlite' },
   },
 })
 
@@ -44,11 +47,13 @@ function positive(name: string, text: string): number {
 }
 
 async function main(folder: string): Promise<boolean> {
+  await using database = await openDatabase(values.database)
   const settings: Settings = {
     seconds: positive('seconds', values.seconds),
     connections: positive('connections', values.connections),
     rows: positive('rows', values.rows),
     folder,
+    database,
     logFile: values.log,
     nodeOptions: values.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${values.profile}`],
   }

@@ -1,7 +1,8 @@
 // One gateway with a receiver behind it and a generator in front of it: what every scenario needs.
 
 import { join } from 'node:path'
-import { subscribe, SECRET } from './api.ts'
+import { openDoor, SECRET, subscribe, type Door } from './api.ts'
+import type { Database } from './database.ts'
 import type { GeneratorHandlers, Pace, Run } from './generator.ts'
 import { type Gateway, othersCpuMs, type Peer, startGateway, startPeer, within } from './processes.ts'
 import type { ReceiverHandlers } from './receiver.ts'
@@ -16,6 +17,8 @@ export interface Settings {
   folder: string
   logFile: string
   nodeOptions: readonly string[]
+  /** The engine that the gateway is measured on. */
+  database: Database
 }
 
 export interface Times {
@@ -43,6 +46,8 @@ export interface SessionOptions {
   /** How many events will be sent at most. */
   capacity: number
   databaseName: string
+  /** Which API the events come through; the plain one unless told otherwise. */
+  door?: Door
   /** Writes into the tables of the gateway while it is stopped. */
   prepare?: (store: { databaseFile: string; subscription: string; targetUrl: string }) => Promise<void>
 }
@@ -53,7 +58,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
   const receiver = stack.use(startPeer<ReceiverHandlers>('receiver'))
   const targetUrl = `http://127.0.0.1:${await receiver.ask('listen', { capacity })}/hook`
   const databaseFile = join(settings.folder, options.databaseName)
-  const start = () => startGateway({ ...settings, databaseFile })
+  const databaseUrl = await settings.database.url(databaseFile)
+  const start = () => startGateway({ ...settings, databaseUrl })
   let gateway = stack.use(await start())
   const subscription = await subscribe(gateway, targetUrl)
   if (options.prepare) {
@@ -62,8 +68,8 @@ export async function openSession(options: SessionOptions): Promise<Session> {
     gateway = stack.use(await start())
   }
   const generator = stack.use(startPeer<GeneratorHandlers>('generator'))
-  const path = `/ingest/${subscription}`
-  await generator.ask('connect', { port: gateway.port, path, secret: SECRET, connections, capacity })
+  const door = await openDoor(options.door ?? 'plain', gateway, subscription)
+  await generator.ask('connect', { port: gateway.port, ...door, secret: SECRET, connections, capacity })
   let acceptedBefore = 0
   let othersCores = 0
   const owned = stack.move()

@@ -2,26 +2,37 @@
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import { collectDefaultMetrics, Registry } from 'prom-client'
+import { createApplicationCache } from './cache/application-cache.ts'
 import { createEndpointCache } from './cache/endpoint-cache.ts'
+import { amongOthers } from './cache/freshness.ts'
 import type { Config, Secrets } from './config.ts'
 import { createAddressGuard } from './destinations/guard.ts'
 import { createHttpDriver } from './destinations/http.ts'
 import { createSvixDriver } from './destinations/svix.ts'
+import { DEFAULT_APP } from './domain/application.ts'
+import { SVIX_ENDPOINT } from './domain/endpoint.ts'
 import { createIds } from './domain/ids.ts'
 import { LIMITS } from './domain/limits.ts'
+import type { Handoff } from './flow/accept.ts'
 import { carryOut, type InboundContext, type OutboundContext } from './flow/flow.ts'
 import { prepareSvixEndpoint } from './flow/svix-endpoint.ts'
-import { createObserver, observeGauges } from './flow/observe.ts'
+import { createObserver, observeGauges, type Observer } from './flow/observe.ts'
+import { createRedisObserver, observeCache, type RedisObserver } from './flow/observe-nodes.ts'
 import type { HttpContext, Server } from './http/context.ts'
 import { VERSION } from './http/openapi.ts'
 import { buildServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
-import type { Logger } from './lib/log.ts'
+import { createLog, type Logger } from './lib/log.ts'
+import type { SharedParts } from './redis/redis.ts'
 import { Dispatcher } from './services/dispatcher.ts'
+import { storeOnly, withDoorbell } from './services/doorbell.ts'
 import { createPruner } from './services/pruner.ts'
-import { every, runServices } from './services/service.ts'
+import { every, runServices, type Service } from './services/service.ts'
 import { createSweeper } from './services/sweeper.ts'
+import { createTaskRunner } from './services/tasks.ts'
+import { readSecret } from './store/sqlite/read-secret.ts'
 import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
+import type { Store } from './store/store.ts'
 
 export interface App extends AsyncDisposable {
   server: Server
@@ -52,14 +63,29 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   collectDefaultMetrics({ register: registry })
   const ids = createIds({ now: () => clock.now(), randomBytes })
 
-  const store = stack.use(
-    await openSqliteStore({
-      path: config.databasePath,
-      onBatch: (size) => observer.committed(size),
-      onDeath: onFatal,
-    }),
-  )
-  const cache = createEndpointCache(store)
+  // Work that another node made due; there is nobody to tell of it yet.
+  let wake = (_dueAt: number): void => {}
+  const store = stack.use(await openStore(config, secrets, { observer, onFatal, onDue: (dueAt) => wake(dueAt) }))
+  const isAlone = config.database.engine === 'sqlite'
+  const redis =
+    isAlone || secrets.redisUrl === null
+      ? null
+      : stack.use(
+          await shareThrough(secrets.redisUrl, {
+            store,
+            owner,
+            clock,
+            random,
+            observer: createRedisObserver(log, registry),
+          }),
+        )
+  const cache = createEndpointCache(store, {
+    shared: redis?.endpoints ?? null,
+    ...(!isAlone && { freshness: amongOthers(clock, redis?.bus ?? null) }),
+  })
+  redis?.bus.listen({ onChange: (appId, id) => cache.forgetHere(appId, id), onDue: (dueAt) => wake(dueAt) })
+  const applications = createApplicationCache(store, isAlone ? undefined : amongOthers(clock, null))
+  observeCache(registry, () => cache.counts)
   const guard = createAddressGuard({ allowedSubnets: config.allowedSubnets, httpsOnly: config.httpsOnly })
   const http = stack.use(
     createHttpDriver({
@@ -75,7 +101,10 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     config.svix === null || secrets.svixToken === null
       ? null
       : stack.use(createSvixDriver({ ...config.svix, token: secrets.svixToken, clock }))
-  if (config.svix !== null) await prepareSvixEndpoint(store, config.svix, clock)
+  if (config.svix !== null) {
+    await prepareSvixEndpoint(store, config.svix, clock)
+    cache.forget(DEFAULT_APP, SVIX_ENDPOINT)
+  }
 
   const outbound: OutboundContext = {
     drivers: { http, svix },
@@ -83,6 +112,8 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     deliveryTimeoutMs: config.deliveryTimeoutMs,
     queue: store,
     cache,
+    applications,
+    messageRetentionMs: config.messageRetentionMs,
     ids,
     observer,
     random,
@@ -90,19 +121,25 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     retryScheduleMs: config.retryScheduleMs,
     endpointDisableAfterMs: config.endpointDisableAfterMs,
   }
-  const dispatcher = new Dispatcher({
-    queue: store,
-    cache,
-    clock,
-    owner,
-    concurrency: config.dispatchConcurrency,
-    endpointConcurrency: config.endpointConcurrency,
-    carryOut: (delivery, succeeded) => carryOut(outbound, delivery, succeeded),
-    onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
-  })
+  const dispatcher =
+    config.role === 'api'
+      ? null
+      : new Dispatcher({
+          queue: store,
+          cache,
+          clock,
+          owner,
+          concurrency: config.dispatchConcurrency,
+          endpointConcurrency: config.endpointConcurrency,
+          carryOut: (delivery, succeeded) => carryOut(outbound, delivery, succeeded),
+          onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
+          sharedRate: redis?.limiter ?? null,
+          onLeftBehind: (dueAt) => redis?.bell.ring(dueAt),
+        })
+  wake = (dueAt) => dispatcher?.noteDue(dueAt)
   const inbound: InboundContext = {
     queue: store,
-    handoff: dispatcher,
+    handoff: handoffOf(owner, dispatcher, redis),
     ids,
     observer,
     cache,
@@ -110,19 +147,24 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     messageRetentionMs: config.messageRetentionMs,
   }
   observeGauges(registry, {
-    inFlight: () => dispatcher.inFlight,
-    inMemory: () => dispatcher.inMemory,
+    inFlight: () => dispatcher?.inFlight ?? 0,
+    inMemory: () => dispatcher?.inMemory ?? 0,
     backlog: () => store.backlog(clock.now()).catch(() => null),
     now: () => clock.now(),
   })
 
+  const tasks = createTaskRunner({ tasks: store, clock, onAdded: (now) => inbound.handoff.noteDue(now) })
   let isStopping = false
   const context: HttpContext = {
     config,
     secrets,
+    jwtSecret: secrets.jwtSecret ?? (await store.secret(...JWT_SECRET)),
     store,
     cache,
+    applications,
     inbound,
+    editing: { ...outbound, store, handoff: inbound.handoff },
+    taskStarted: () => tasks.wake(),
     guard,
     clock,
     ids,
@@ -132,14 +174,12 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   }
   // Closing goes the other way round: no more requests, then no more attempts, then the drivers, then the store.
   let drainBy = 0
-  stack.defer(() => dispatcher.drain(drainBy))
+  stack.defer(() => dispatcher?.drain(drainBy))
   stack.use(
     runServices(
       [
-        dispatcher,
-        every('leases', clock, LIMITS.leaseRenewBeforeMs / 3, () => dispatcher.renewLeases()),
-        createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
-        createPruner({ retention: store, clock, attemptRetentionMs: config.attemptRetentionMs }),
+        ...(redis === null ? [] : [redis.service]),
+        ...(dispatcher === null ? [] : [tasks, ...workOf(dispatcher, { config, store, clock, observer })]),
       ],
       clock,
       (service, error) => observer.serviceFailed({ service, error }),
@@ -163,3 +203,58 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     },
   }
 }
+
+/** The key of the tokens of the Svix API, where `JWT_SECRET` does not set it: made once, kept in the store. */
+const JWT_SECRET = ['jwt', () => randomBytes(32).toString('hex')] as const
+
+/** The key that tokens are signed with, also while a gateway runs on the same store. */
+export async function readSigningSecret(config: Config, secrets: Secrets): Promise<string> {
+  if (secrets.jwtSecret !== null) return secrets.jwtSecret
+  const known = config.database.engine === 'sqlite' ? readSecret(config.database.path, JWT_SECRET[0]) : null
+  if (known !== null) return known
+  const quiet = createObserver(createLog('SILENT').log, new Registry())
+  await using store = await openStore(config, secrets, { observer: quiet, onFatal: () => {}, onDue: () => {} })
+  return await store.secret(...JWT_SECRET)
+}
+
+interface StoreEvents {
+  observer: Observer
+  onFatal: (error: Error) => void
+  /** Another node put something into the store that is due at this time. */
+  onDue: (dueAt: number) => void
+}
+
+function openStore({ database }: Config, _secrets: Secrets, { observer, onFatal }: StoreEvents): Promise<Store> {
+  if (database.engine === 'postgres') throw new Error('not yet')
+  return openSqliteStore({ path: database.path, onBatch: (size) => observer.committed(size), onDeath: onFatal })
+}
+
+/** All nodes of a store find each other in Redis by its name, which is made once and for ever, whatever their URLs are. */
+async function shareThrough(
+  url: string,
+  options: { store: Store; owner: string; clock: Clock; random: () => number; observer: RedisObserver },
+): Promise<SharedParts> {
+  const { store, owner, ...rest } = options
+  // Whoever has no Redis need not wait for its client to be loaded.
+  const { openRedis } = await import('./redis/redis.ts')
+  const installation = await store.secret('installation', () => randomBytes(8).toString('hex'))
+  const token = () => randomBytes(12).toString('base64url')
+  return openRedis({ ...rest, url, installation, node: owner, version: VERSION, token })
+}
+
+/** Where accepting leaves the deliveries: with this node if it has room, and with others that may be waiting. */
+function handoffOf(owner: string, dispatcher: Dispatcher | null, redis: SharedParts | null): Handoff {
+  if (dispatcher === null) return storeOnly(owner, redis?.bell ?? null)
+  return redis === null ? dispatcher : withDoorbell(dispatcher, redis.bell)
+}
+
+/** Of a node that attempts deliveries. Several nodes may sweep and prune: each step takes what the others left. */
+const workOf = (
+  dispatcher: Dispatcher,
+  { config, store, clock, observer }: { config: Config; store: Store; clock: Clock; observer: Observer },
+): Service[] => [
+  dispatcher,
+  every('leases', clock, LIMITS.leaseRenewBeforeMs / 3, () => dispatcher.renewLeases()),
+  createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
+  createPruner({ retention: store, clock, attemptRetentionMs: config.attemptRetentionMs }),
+]

@@ -5,6 +5,7 @@ import { NAMED_SCHEDULES } from './domain/retry-schedule.ts'
 import { svixAppProblem } from './domain/svix-id.ts'
 import { cidrProblem } from './destinations/guard.ts'
 import { parseDuration } from './lib/duration.ts'
+import { type DatabaseUrl, parseDatabaseUrl, redisName } from './lib/service-url.ts'
 import { parseSize } from './lib/size.ts'
 
 const duration = (fallback: string, max = '3650d') =>
@@ -78,16 +79,32 @@ const Environment = z.object({
     .string()
     .default('sqlite:./data/hookferry.db')
     .transform((text, ctx) => {
-      const path = sqlitePath(text)
-      if (path !== null) return path
-      // Not repeated here: the URL of another database may hold its password.
-      ctx.addIssue('has to be sqlite:///absolute/path.db or sqlite:./relative/path.db')
+      const database = parseDatabaseUrl(text)
+      if (database !== null) return { text, database }
+      // Not repeated here: it may hold a password.
+      ctx.addIssue(
+        'has to be sqlite:///absolute/path.db, sqlite:./relative/path.db or postgres://user:password@host:5432/database',
+      )
       return z.NEVER
     }),
+  REDIS_URL: z
+    .string()
+    .default('')
+    .superRefine((text, ctx) => {
+      if (text !== '' && redisName(text) === null)
+        ctx.addIssue('has to be redis://user:password@host:6379, or rediss:// for TLS')
+    }),
+  ROLE: oneOf('all', ['all', 'api', 'worker'] as const),
   WEBHOOK_SECRET: z.string().default(''),
   API_KEY: list.superRefine((keys, ctx) => {
     if (keys.some((key) => key.length < 8)) ctx.addIssue('has a key of fewer than 8 characters')
   }),
+  JWT_SECRET: z
+    .string()
+    .default('')
+    .superRefine((text, ctx) => {
+      if (text !== '' && text.length < 16) ctx.addIssue('has fewer than 16 characters')
+    }),
   HOST: z.string().optional(),
   PORT: integer(8_000, 0, 65_535),
   LOG_LEVEL: oneOf('INFO', [
@@ -148,17 +165,25 @@ const Environment = z.object({
   SIGNATURE_HEADERS: oneOf('both', ['both', 'webhook', 'svix'] as const),
 })
 
-/** What one variable demands of another. */
+/** What one variable demands of another. Also when something else is wrong: all problems are reported at once. */
 const Settings = Environment.refine((env) => env.SVIX_TOKEN === '' || env.SVIX_APP_ID !== '', {
   path: ['SVIX_APP_ID'],
   error: 'is needed with SVIX_TOKEN: an application id or uid, or a JSON pointer into the event such as /project',
-  // Also when something else is wrong: all problems are reported at once.
+  when: () => true,
+}).refine((env) => !['api', 'worker'].includes(env.ROLE) || env.DATABASE_URL?.database?.engine !== 'sqlite', {
+  path: ['ROLE'],
+  error: 'api and worker are nodes that share a PostgreSQL; with SQLite one process owns the file, so it has to be all',
   when: () => true,
 })
 
 /** Everything that can be set, as typed facts. Durations are milliseconds, sizes bytes. */
 export interface Config {
-  databasePath: string
+  /** Where it keeps its data. The URL itself is among the secrets. */
+  database: DatabaseUrl
+  /** The address of the Redis beside it; null without one. */
+  redis: string | null
+  /** `api` answers requests and attempts nothing, `worker` attempts and answers probes only. */
+  role: 'all' | 'api' | 'worker'
   host: string
   port: number
   logLevel: string
@@ -191,6 +216,10 @@ export interface Secrets {
   /** Null when `WEBHOOK_SECRET` is not set: the inbox is not ready then. */
   webhookSecret: string | null
   svixToken: string | null
+  /** Signs the tokens of the Svix API; null: the store has one. */
+  jwtSecret: string | null
+  databaseUrl: string
+  redisUrl: string | null
 }
 
 /** What is wrong with the environment, a line for each variable. */
@@ -208,7 +237,9 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
   const env = parsed.data
   return {
     config: {
-      databasePath: env.DATABASE_URL,
+      database: env.DATABASE_URL.database,
+      redis: redisName(env.REDIS_URL),
+      role: env.ROLE,
       host: env.HOST || (env.API_KEY.length > 0 ? '0.0.0.0' : '127.0.0.1'),
       port: env.PORT,
       logLevel: env.LOG_LEVEL,
@@ -232,14 +263,13 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
               retryScheduleMs: env.SVIX_RETRY_SCHEDULE,
             },
     },
-    secrets: { apiKeys: env.API_KEY, webhookSecret: env.WEBHOOK_SECRET || null, svixToken: env.SVIX_TOKEN || null },
+    secrets: {
+      apiKeys: env.API_KEY,
+      webhookSecret: env.WEBHOOK_SECRET || null,
+      svixToken: env.SVIX_TOKEN || null,
+      jwtSecret: env.JWT_SECRET || null,
+      databaseUrl: env.DATABASE_URL.text,
+      redisUrl: env.REDIS_URL || null,
+    },
   }
-}
-
-/** `sqlite:///data/app.db` is absolute, `sqlite:./x.db` and `sqlite:x.db` are relative; null when it is neither. */
-function sqlitePath(url: string): string | null {
-  const match = /^sqlite:(?:\/\/(?=\/))?(.+)$/.exec(url)
-  const path = match?.[1]
-  // A colon would begin one of SQLite's own names, such as `:memory:`, which each thread would see for itself.
-  return path === undefined || /^(\/\/|:)|\/$/.test(path) ? null : path
 }

@@ -48,26 +48,31 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cache: ['domain', 'lib', 'store'],
   flow: ['domain', 'lib', 'sources', 'destinations', 'store', 'cache'],
   services: ['domain', 'lib', 'destinations', 'store', 'cache', 'flow'],
+  redis: ['domain', 'lib', 'cache', 'services'],
   'config.ts': ['domain', 'lib', 'destinations'],
   http: ['domain', 'lib', 'destinations', 'store', 'cache', 'flow', 'config.ts'],
-  'app.ts': ['domain', 'lib', 'destinations', 'store', 'cache', 'flow', 'services', 'http', 'config.ts'],
+  'app.ts': ['domain', 'lib', 'destinations', 'store', 'cache', 'flow', 'services', 'redis', 'http', 'config.ts'],
   cli: ['domain', 'lib', 'config.ts', 'app.ts'],
   'main.ts': ['cli'],
 }
 
 /** What the others see of the parts that have several implementations. */
 const PORTS: Readonly<Record<string, readonly string[]>> = {
-  store: ['store/store.ts'],
+  store: ['store/store.ts', 'store/tenants.ts', 'store/log.ts', 'store/once.ts', 'store/tasks.ts'],
   destinations: ['destinations/driver.ts', 'destinations/guard.ts'],
 }
 
 /** Beside Node's own pure parts, each of these is the affair of one or two parts. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  ajv: ['http'],
   fastify: ['http'],
+  '@fastify/cors': ['http'],
   '@fastify/swagger': ['http'],
   '@fastify/swagger-ui': ['http'],
   'fastify-type-provider-zod': ['http'],
-  'lru-cache': ['cache'],
+  ioredis: ['redis'],
+  jose: ['lib'],
+  'lru-cache': ['cache', 'lib'],
   pino: ['lib'],
   'prom-client': ['flow', 'http', 'app.ts'],
   svix: ['destinations'],

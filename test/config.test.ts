@@ -19,7 +19,9 @@ const hours = (count: number) => count * 3_600_000
 test('an empty environment has the documented defaults', () => {
   expect(readConfig({})).toEqual({
     config: {
-      databasePath: './data/hookferry.db',
+      database: { engine: 'sqlite', path: './data/hookferry.db' },
+      redis: null,
+      role: 'all',
       host: '127.0.0.1',
       port: 8_000,
       logLevel: 'INFO',
@@ -36,15 +38,34 @@ test('an empty environment has the documented defaults', () => {
       signatureHeaders: 'both',
       svix: null,
     },
-    secrets: { apiKeys: [], webhookSecret: null, svixToken: null },
+    secrets: {
+      apiKeys: [],
+      webhookSecret: null,
+      svixToken: null,
+      jwtSecret: null,
+      databaseUrl: 'sqlite:./data/hookferry.db',
+      redisUrl: null,
+    },
   })
 })
 
 const valid: [variable: string, text: string, member: keyof Config, value: unknown][] = [
-  ['DATABASE_URL', 'sqlite:///data/app.db', 'databasePath', '/data/app.db'],
-  ['DATABASE_URL', 'sqlite:/data/app.db', 'databasePath', '/data/app.db'],
-  ['DATABASE_URL', 'sqlite:./a/b.db', 'databasePath', './a/b.db'],
-  ['DATABASE_URL', 'sqlite:b.db', 'databasePath', 'b.db'],
+  ['DATABASE_URL', 'sqlite:///data/app.db', 'database', { engine: 'sqlite', path: '/data/app.db' }],
+  ['DATABASE_URL', 'sqlite:/data/app.db', 'database', { engine: 'sqlite', path: '/data/app.db' }],
+  ['DATABASE_URL', 'sqlite:./a/b.db', 'database', { engine: 'sqlite', path: './a/b.db' }],
+  ['DATABASE_URL', 'sqlite:b.db', 'database', { engine: 'sqlite', path: 'b.db' }],
+  [
+    'DATABASE_URL',
+    'postgres://u:p@db.example:6432/x?a=b',
+    'database',
+    { engine: 'postgres', name: 'db.example:6432/x' },
+  ],
+  ['DATABASE_URL', 'postgresql://db/x', 'database', { engine: 'postgres', name: 'db:5432/x' }],
+  ['DATABASE_URL', 'postgres:///x?host=/run/pg', 'database', { engine: 'postgres', name: '/run/pg:5432/x' }],
+  ['REDIS_URL', '', 'redis', null],
+  ['REDIS_URL', 'redis://u:p@cache.example/3', 'redis', 'cache.example:6379'],
+  ['REDIS_URL', 'rediss://cache.example:7000', 'redis', 'cache.example:7000'],
+  ['ROLE', 'ALL', 'role', 'all'],
   ['HOST', '::', 'host', '::'],
   ['HOST', '', 'host', '127.0.0.1'],
   ['PORT', '0', 'port', 0],
@@ -93,7 +114,13 @@ const invalid: Record<string, string[]> = {
     'sqlite::memory:',
     'sqlite:./data/',
     'mysql://x/y',
+    'postgres:db',
+    'postgres://db',
+    'postgres://db/',
+    'postgres://user:p#ss@db/x y',
   ],
+  REDIS_URL: ['localhost', 'http://localhost', 'redis:localhost', 'redis://', 'redis://a b'],
+  ROLE: ['', 'both', 'api', 'worker'],
   API_KEY: ['short', 'long-enough-key,short'],
   PORT: ['', 'http', '-1', '65536', '80.5', ' 80', '1e3'],
   LOG_LEVEL: ['', 'loud'],
@@ -131,11 +158,12 @@ test('all problems are reported at once, one line for each', () => {
 test('a refusal repeats no secret', () => {
   const found = problems({
     API_KEY: 'hidden1,hidden2',
-    DATABASE_URL: 'postgres://user:hidden@host/db',
+    DATABASE_URL: 'postgres://user:hidden@host',
+    REDIS_URL: 'http://user:hidden@host',
     SVIX_TOKEN: 'hidden',
     WEBHOOK_SECRET: 'hidden',
   })
-  expect(found).toHaveLength(3)
+  expect(found).toHaveLength(4)
   expect(found.join()).not.toContain('hidden')
 })
 
@@ -146,20 +174,25 @@ describe('secrets', () => {
       WEBHOOK_SECRET: ' as it is ',
       SVIX_TOKEN: 'testsk_x',
       SVIX_APP_ID: 'app',
+      DATABASE_URL: 'postgres://user:hidden-1@host/db',
+      REDIS_URL: 'redis://user:hidden-2@host',
     }
     const { config, secrets } = readConfig(environment)
     expect(secrets).toEqual({
       apiKeys: ['first-key', 'second-key'],
       webhookSecret: ' as it is ',
       svixToken: 'testsk_x',
+      databaseUrl: 'postgres://user:hidden-1@host/db',
+      redisUrl: 'redis://user:hidden-2@host',
+      jwtSecret: null,
     })
-    for (const secret of ['first-key', 'second-key', 'as it is', 'testsk_x'])
+    for (const secret of ['first-key', 'second-key', 'as it is', 'testsk_x', 'hidden'])
       expect(JSON.stringify(config)).not.toContain(secret)
   })
 
   test('that are empty are unset', () => {
-    const { secrets } = readConfig({ API_KEY: ' , ', WEBHOOK_SECRET: '', SVIX_TOKEN: '' })
-    expect(secrets).toEqual({ apiKeys: [], webhookSecret: null, svixToken: null })
+    const { secrets } = readConfig({ API_KEY: ' , ', WEBHOOK_SECRET: '', SVIX_TOKEN: '', REDIS_URL: '' })
+    expect(secrets).toMatchObject({ apiKeys: [], webhookSecret: null, svixToken: null, redisUrl: null })
   })
 })
 
@@ -183,4 +216,12 @@ test('the Svix destination is described by its own variables', () => {
 
 test('variables of others are ignored', () => {
   expect(readConfig({ PATH: '/bin', PORTS: 'x', port: 'x' })).toEqual(readConfig({}))
+})
+
+test('nodes have roles where they share a database', () => {
+  const shared = { DATABASE_URL: 'postgres://db/x' }
+  for (const role of ['all', 'api', 'worker']) expect(readConfig({ ...shared, ROLE: role }).config.role).toBe(role)
+  expect(problems({ ROLE: 'worker' })).toEqual([expect.stringMatching(/^ROLE: .*SQLite/)])
+  expect(problems({ ROLE: 'worker', DATABASE_URL: 'x', PORT: 'x' }).map(variableOf)).toEqual(['DATABASE_URL', 'PORT'])
+  expect(problems({ REDIS_URL: 'redis://cache' })).toEqual([])
 })

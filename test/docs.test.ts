@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { ERRORS } from '../src/domain/errors.ts'
+import { SVIX_ERRORS } from '../src/http/svix/problems.ts'
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
 
@@ -27,6 +28,18 @@ describe('docs/errors.md', () => {
       const words = expect.stringMatching(/.{5}/)
       expect([code, ...cells]).toEqual([code, String(status), words, words])
     }
+  })
+})
+
+describe('docs/svix-api.md', () => {
+  const codes = [...read('../docs/svix-api.md').matchAll(/^\| `([a-z_ ]+)` \| (\d{3}) \|(.*)\|$/gm)]
+
+  test('lists every code of the Svix API once, with its status', () => {
+    expect(codes.map(([, code, status]) => [code, Number(status)]).sort()).toEqual(
+      Object.entries(SVIX_ERRORS)
+        .map(([code, { status }]) => [code, status])
+        .sort(),
+    )
   })
 })
 

@@ -2,7 +2,7 @@
 // those two differ much, the machine was busy with something else.
 
 import { setTimeout as sleep } from 'node:timers/promises'
-import { successfulAttempts } from '../api.ts'
+import { type Door, successfulAttempts } from '../api.ts'
 import { cpuMs, peakRssMb, within } from '../processes.ts'
 import { heading, latency, line, ms, note, percentiles, rate } from '../report.ts'
 import { joinTimes, openSession, type Outcome, type Session, type Settings } from '../session.ts'
@@ -26,11 +26,16 @@ interface Measured {
   disturbance: string | undefined
 }
 
-export async function delivery(settings: Settings): Promise<boolean> {
-  heading(`delivery: ${settings.connections} connections, ${settings.seconds} s, SQLite with synchronous=FULL`)
+export const delivery = (settings: Settings): Promise<boolean> => measure(settings, 'delivery', 'plain')
+
+/** The same through the Svix API, every message with an idempotency key, as the official SDKs send them. */
+export const svix = (settings: Settings): Promise<boolean> => measure(settings, 'svix', 'svix')
+
+async function measure(settings: Settings, name: string, door: Door): Promise<boolean> {
+  heading(`${name}: ${settings.connections} connections, ${settings.seconds} s, ${settings.database.name}`)
   const before = await measureCeiling(settings)
   reportCeiling('ceiling, before', before)
-  const measured = await measureGateway(settings)
+  const measured = await measureGateway(settings, `${name}.db`, door)
   const after = await measureCeiling(settings)
   reportCeiling('ceiling, after', after)
   const noise = Math.abs(before.perSecond - after.perSecond) / Math.max(before.perSecond, after.perSecond)
@@ -38,10 +43,10 @@ export async function delivery(settings: Settings): Promise<boolean> {
   return reportGateway(measured, (before.perSecond + after.perSecond) / 2)
 }
 
-async function measureGateway(settings: Settings): Promise<Measured> {
+async function measureGateway(settings: Settings, databaseName: string, door: Door): Promise<Measured> {
   const capacity = (WARM_UP_SECONDS + settings.seconds) * PER_SECOND_MAX
   const { connections } = settings
-  await using session = await openSession({ settings, connections, capacity, databaseName: 'delivery.db' })
+  await using session = await openSession({ settings, connections, capacity, databaseName, door })
   const warmUp = await session.run({ seconds: WARM_UP_SECONDS })
   await sleep(SETTLE_MS)
   const cpuBefore = cpuOf(session)

@@ -2,7 +2,8 @@ import type { Endpoint } from '../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Endpoints } from '../store/store.ts'
-import { LoadingCache } from './loading-cache.ts'
+import { type Freshness, LoadingCache } from './loading-cache.ts'
+import type { SharedEndpoints } from './shared-endpoints.ts'
 
 /** Endpoints by id and by application, as they are in the store. Forget them after every write. */
 export interface EndpointCache {
@@ -12,19 +13,67 @@ export interface EndpointCache {
   peek(appId: AppId, id: EndpointId): Endpoint | undefined
   /** All live endpoints of an application. */
   ofApplication(appId: AppId): readonly Endpoint[] | Promise<readonly Endpoint[]>
+  /** This node changed it: here it is forgotten at once, and the others are told. */
   forget(appId: AppId, id: EndpointId): void
+  /** Another node changed it and has told the shared cache. */
+  forgetHere(appId: AppId, id: EndpointId): void
+  /** Another node changed it, and who knows whether it could tell the shared cache. */
+  forgetRemote(appId: AppId, id: EndpointId): void
+  readonly counts: CacheCounts
 }
 
-export function createEndpointCache(store: Pick<Endpoints, 'getEndpoint' | 'endpointsOf'>): EndpointCache {
+/** How often something was found in this node's memory, and in the cache that all nodes share. */
+export interface CacheCounts {
+  memory: { hits: number; misses: number }
+  shared: { hits: number; misses: number }
+}
+
+export interface EndpointCacheOptions {
+  /** By default what is kept is good until it is forgotten: no other process writes. */
+  freshness?: Freshness
+  shared?: SharedEndpoints | null
+}
+
+export function createEndpointCache(
+  store: Pick<Endpoints, 'getEndpoint' | 'endpointsOf'>,
+  { freshness, shared = null }: EndpointCacheOptions = {},
+): EndpointCache {
+  const sharedCounts = { hits: 0, misses: 0 }
+
+  /** From the shared cache, else from the store; then the shared cache gets it if nothing was changed meanwhile. */
+  async function load<T extends object>(appId: AppId, name: string, read: () => Promise<T | null>): Promise<T | null> {
+    const found = shared === null ? null : await shared.find(appId, name)
+    if (found !== null && 'kept' in found) {
+      sharedCounts.hits++
+      return found.kept as T
+    }
+    if (found !== null) sharedCounts.misses++
+    const value = await read()
+    if (value !== null && found !== null) shared?.keep(appId, name, found, value)
+    return value
+  }
+
   // Ids hold no slash, so that a key can be taken apart again.
   const keyOf = (appId: AppId, id: EndpointId) => `${appId}/${id}`
-  const endpoints = new LoadingCache<Endpoint>(LIMITS.cachedEndpoints, (key) => {
-    const [appId, id] = key.split('/') as [AppId, EndpointId]
-    return store.getEndpoint(appId, id)
-  })
-  const applications = new LoadingCache<readonly Endpoint[]>(LIMITS.cachedApplications, (appId) =>
-    store.endpointsOf(appId as AppId),
+  const endpoints = new LoadingCache<Endpoint>(
+    LIMITS.cachedEndpoints,
+    (key) => {
+      const [appId, id] = key.split('/') as [AppId, EndpointId]
+      return load(appId, `endpoint/${id}`, () => store.getEndpoint(appId, id))
+    },
+    freshness,
   )
+  const applications = new LoadingCache<readonly Endpoint[]>(
+    LIMITS.cachedApplications,
+    (appId) => load(appId as AppId, 'list', () => store.endpointsOf(appId as AppId)),
+    freshness,
+  )
+
+  function forgetHere(appId: AppId, id: EndpointId): void {
+    endpoints.forget(keyOf(appId, id))
+    applications.forget(appId)
+  }
+
   return {
     get: (appId, id) => endpoints.get(keyOf(appId, id)),
     peek: (appId, id) => endpoints.peek(keyOf(appId, id)),
@@ -33,8 +82,17 @@ export function createEndpointCache(store: Pick<Endpoints, 'getEndpoint' | 'endp
       return found instanceof Promise ? found.then((list) => list ?? []) : found
     },
     forget(appId, id) {
-      endpoints.forget(keyOf(appId, id))
-      applications.forget(appId)
+      forgetHere(appId, id)
+      shared?.forget(appId, id, { announce: true })
+    },
+    forgetHere,
+    forgetRemote(appId, id) {
+      forgetHere(appId, id)
+      shared?.forget(appId, id, { announce: false })
+    },
+    get counts() {
+      const hits = endpoints.hits + applications.hits
+      return { memory: { hits, misses: endpoints.misses + applications.misses }, shared: { ...sharedCounts } }
     },
   }
 }

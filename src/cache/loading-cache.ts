@@ -1,27 +1,53 @@
 import { LRUCache } from 'lru-cache'
 
+/** Whether what was loaded from the store at some time may still be used. */
+export interface Freshness {
+  now(): number
+  isFresh(loadedAt: number): boolean
+}
+
+/** Nobody else writes: what is kept is good until it is forgotten. */
+const UNTIL_FORGOTTEN: Freshness = { now: () => 0, isFresh: () => true }
+
+interface Kept<V> {
+  value: V
+  loadedAt: number
+}
+
 /**
  * A bounded cache that loads what it lacks, once for all who ask meanwhile. What was forgotten while it was being loaded
  * is handed to those who asked, but not kept: it may be older than the change that made it forgotten.
  */
 export class LoadingCache<V extends object> {
-  readonly #kept: LRUCache<string, V>
+  readonly #kept: LRUCache<string, Kept<V>>
   readonly #loading = new Map<string, Promise<V | null>>()
   readonly #load: (key: string) => Promise<V | null>
+  readonly #freshness: Freshness
+  /** How often `get` found something, and how often it did not. */
+  hits = 0
+  misses = 0
 
-  constructor(max: number, load: (key: string) => Promise<V | null>) {
+  constructor(max: number, load: (key: string) => Promise<V | null>, freshness: Freshness = UNTIL_FORGOTTEN) {
     this.#kept = new LRUCache({ max })
     this.#load = load
+    this.#freshness = freshness
   }
 
   /** What is kept for `key`, without loading. */
   peek(key: string): V | undefined {
-    return this.#kept.get(key)
+    const kept = this.#kept.get(key)
+    return kept !== undefined && this.#freshness.isFresh(kept.loadedAt) ? kept.value : undefined
   }
 
   /** Null when there is no such thing; that is not kept. */
   get(key: string): V | Promise<V | null> {
-    return this.#kept.get(key) ?? this.#loading.get(key) ?? this.#start(key)
+    const kept = this.peek(key)
+    if (kept !== undefined) {
+      this.hits++
+      return kept
+    }
+    this.misses++
+    return this.#loading.get(key) ?? this.#start(key)
   }
 
   forget(key: string): void {
@@ -30,11 +56,13 @@ export class LoadingCache<V extends object> {
   }
 
   #start(key: string): Promise<V | null> {
+    // The age counts from before the load, for the store may have been read at any time since.
+    const loadedAt = this.#freshness.now()
     const loading = this.#load(key).then(
       (value) => {
         if (this.#loading.get(key) === loading) {
           this.#loading.delete(key)
-          if (value !== null) this.#kept.set(key, value)
+          if (value !== null) this.#kept.set(key, { value, loadedAt })
         }
         return value
       },

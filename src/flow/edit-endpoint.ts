@@ -28,11 +28,8 @@ const EDIT_TRIES = 5
 
 type Told = 'endpoint.created' | 'endpoint.updated' | 'endpoint.deleted'
 
-async function telling(context: EditContext, type: Told, application: Application, endpoint: Endpoint) {
-  const now = context.clock.now()
-  const event = endpointEvent(type, application, endpoint)
-  return { announce: await announcements(context, application.orgId, [event], now), now }
-}
+const telling = (context: EditContext, type: Told, application: Application, endpoint: Endpoint, now: number) =>
+  announcements(context, application.orgId, [endpointEvent(type, application, endpoint)], now)
 
 /** What is left to do once a write is durable. */
 function written(context: EditContext, endpoint: Pick<Endpoint, 'appId' | 'id'>, announced: number): void {
@@ -47,7 +44,7 @@ export async function createEndpoint(
   endpoint: Endpoint,
   answer: Answer | null = null,
 ): Promise<'created' | 'uid_taken' | 'unknown' | 'replayed'> {
-  const { announce } = await telling(context, 'endpoint.created', application, endpoint)
+  const announce = await telling(context, 'endpoint.created', application, endpoint, context.clock.now())
   const result = await context.store.createEndpoint(endpoint, { answer, announce })
   if (result === 'created') written(context, endpoint, announce.length)
   return result
@@ -55,20 +52,22 @@ export async function createEndpoint(
 
 /**
  * Reads, changes and writes; starts over when somebody else wrote in between. `change` may throw a refusal. Returns the
- * endpoint as it is afterwards; null when there is none. Throws `edit_conflict` when the others never stop.
+ * endpoint as it is afterwards; null when there is none. Throws `edit_conflict` when the others never stop. `isTold` says
+ * whether the endpoint's owner is told of it.
  */
 export async function editEndpoint(
   context: EditContext,
   application: Application,
   id: EndpointId,
   change: (before: Endpoint) => Partial<Endpoint>,
-  answer: Answer | null = null,
+  { answer = null, isTold = true }: { answer?: Answer | null; isTold?: boolean } = {},
 ): Promise<Endpoint | 'uid_taken' | 'replayed' | null> {
   for (let tries = 0; tries < EDIT_TRIES; tries++) {
     const before = await context.store.getEndpoint(application.id, id)
     if (before === null) return null
-    const { announce, now } = await telling(context, 'endpoint.updated', application, before)
+    const now = context.clock.now()
     const after: Endpoint = { ...before, ...change(before), updatedAt: Math.max(now, before.updatedAt + 1) }
+    const announce = isTold ? await telling(context, 'endpoint.updated', application, after, now) : []
     const result = await context.store.updateEndpoint(after, before.updatedAt, { answer, announce })
     if (result === 'unknown') return null
     if (result === 'changed') continue
@@ -86,7 +85,8 @@ export async function removeEndpoint(
   application: Application,
   endpoint: Endpoint,
 ): Promise<boolean> {
-  const { announce, now } = await telling(context, 'endpoint.deleted', application, endpoint)
+  const now = context.clock.now()
+  const announce = await telling(context, 'endpoint.deleted', application, endpoint, now)
   const wasThere = await context.store.deleteEndpoint(endpoint.appId, endpoint.id, now, { answer: null, announce })
   context.cache.forget(endpoint.appId, endpoint.id)
   if (!wasThere) return false

@@ -7,6 +7,7 @@
  */
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import { DEFAULT_APP } from '../domain/application.ts'
+import { wants } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -16,7 +17,7 @@ import { accept, type AcceptContext, type Receipt } from './accept.ts'
 import { deliver, type DeliverContext } from './deliver.ts'
 import { type RawRequest, receive } from './receive.ts'
 import { cancel, record, type Recorded, type RecordContext } from './record.ts'
-import { route, wants } from './route.ts'
+import { route } from './route.ts'
 import { verify } from './verify.ts'
 
 export interface InboundContext extends AcceptContext {

@@ -18,10 +18,12 @@ import type { Handoff } from '../flow/accept.ts'
 import type { Recorded } from '../flow/record.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { LeasedDelivery, Queue } from '../store/store.ts'
+import { Alarm } from './alarm.ts'
 import { Lane, laneCapacity, type Rank } from './lane.ts'
 import { keyAndTries, keyText, Memory } from './memory.ts'
-import { Paces } from './pace.ts'
+import { Pacing } from './pacing.ts'
 import { pause, type Service } from './service.ts'
+import type { SharedRate } from './shared-rate.ts'
 import { Turns } from './turns.ts'
 
 export interface DispatcherOptions {
@@ -35,6 +37,10 @@ export interface DispatcherOptions {
   /** Makes one attempt and records it; `succeeded` is called when the destination has it, before that is on record. */
   carryOut: (delivery: LeasedDelivery, succeeded: () => void) => Promise<Recorded>
   onTrouble: (doing: string, error: unknown) => void
+  /** Where other nodes attempt deliveries, too: keeps to rate limits together with them. */
+  sharedRate?: SharedRate | null
+  /** This node ends and has put back what is due at this time. */
+  onLeftBehind?: (dueAt: number) => void
 }
 
 /** After a claim that brought nothing although something was due: somebody else was faster, or it is locked. */
@@ -50,13 +56,12 @@ export class Dispatcher implements Handoff, Service {
   readonly #lanes = new Map<EndpointId, Lane>()
   readonly #turns: Turns
   readonly #memory: Memory
-  readonly #paces = new Paces()
+  readonly #pacing: Pacing
+  readonly #alarm = new Alarm()
   /** Endpoints with more in the store than there was room for here. */
   readonly #skipped = new Set<EndpointId>()
   #pumpScheduled = false
   #stopping = false
-  #nextDueAt: number | null = 0
-  #wake: (() => void) | null = null
   #drained: (() => void) | null = null
 
   constructor(options: DispatcherOptions) {
@@ -64,6 +69,7 @@ export class Dispatcher implements Handoff, Service {
     this.owner = options.owner
     this.#turns = new Turns(options.concurrency)
     this.#memory = new Memory(options.concurrency)
+    this.#pacing = new Pacing(options.clock, options.sharedRate ?? null)
   }
 
   get inFlight(): number {
@@ -110,9 +116,7 @@ export class Dispatcher implements Handoff, Service {
   }
 
   noteDue(at: number): void {
-    if (this.#nextDueAt !== null && this.#nextDueAt <= at) return
-    this.#nextDueAt = at
-    this.#wake?.()
+    this.#alarm.note(at)
   }
 
   // ---- lanes taking turns ---------------------------------------------------------------------------------------
@@ -169,10 +173,10 @@ export class Dispatcher implements Handoff, Service {
       // A lane that was away does not know how its last attempt went; its endpoint's record does.
       lane.isSuspect ??= settings.failingSince !== null
       if (lane.isSuspect && rank !== 'suspect') return
-      const rate = this.#paces.rateOf(settings, now)
-      const waitMs = lane.pacer.waitMs(rate, now)
-      if (waitMs > 0) return this.#sleep(lane, waitMs)
-      lane.pacer.take(rate, now)
+      const waitMs = this.#pacing.admit(lane, settings, now)
+      if (waitMs === null) return this.#sleepUntilGiven(lane, settings.rateLimit!)
+      // Not for long at once: meanwhile the limit may be lifted.
+      if (waitMs > 0) return this.#sleep(lane, Math.min(waitMs, LIMITS.rateSleepMaxMs))
     }
     const delivery = lane.shift()
     if (delivery !== undefined) void this.#attempt(lane, delivery, rank)
@@ -192,6 +196,17 @@ export class Dispatcher implements Handoff, Service {
       },
       (error: unknown) => {
         this.#options.onTrouble('read an endpoint', error)
+        this.#sleep(lane, UNREADABLE_PAUSE_MS)
+      },
+    )
+  }
+
+  #sleepUntilGiven(lane: Lane, rateLimit: number): void {
+    lane.isAsleep = true
+    this.#pacing.ask(lane, rateLimit).then(
+      () => this.#awake(lane),
+      (error: unknown) => {
+        this.#options.onTrouble('keep to a shared rate', error)
         this.#sleep(lane, UNREADABLE_PAUSE_MS)
       },
     )
@@ -229,8 +244,7 @@ export class Dispatcher implements Handoff, Service {
     if (recorded !== null) {
       lane.isSuspect = recorded.gotNoAnswer
       if (recorded.dueAgainAt !== null) this.noteDue(recorded.dueAgainAt)
-      if (recorded.pausedUntil !== null)
-        this.#paces.slowDown(lane.endpointId, this.#options.clock.now(), recorded.pausedUntil)
+      if (recorded.pausedUntil !== null) this.#pacing.slowDown(lane.endpointId, recorded.pausedUntil)
     }
     freeSlot()
     this.#place(lane)
@@ -264,6 +278,7 @@ export class Dispatcher implements Handoff, Service {
     try {
       await this.#options.queue.release(deliveries.map(keyAndTries), this.owner, dueAt)
       this.noteDue(dueAt)
+      if (this.#stopping) this.#options.onLeftBehind?.(dueAt)
     } catch (error) {
       this.#options.onTrouble('put deliveries back', error)
     }
@@ -274,16 +289,16 @@ export class Dispatcher implements Handoff, Service {
   /** Claims what is due, as soon as it is due and there is room. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
-    const wakeUp = () => this.#wake?.()
+    const wakeUp = () => this.#alarm.wake()
     signal.addEventListener('abort', wakeUp)
     try {
       let claimedAt = clock.now()
       while (!signal.aborted) {
         const now = clock.now()
         // The poll is the truth; the due time only makes it earlier.
-        const claimAt = Math.min(this.#nextDueAt ?? Infinity, claimedAt + LIMITS.claimPollMs)
+        const claimAt = Math.min(this.#alarm.dueAt ?? Infinity, claimedAt + LIMITS.claimPollMs)
         const hasRoom = !this.#stopping && this.#memory.claimRoom().deliveries > 0
-        if (claimAt > now) await this.#sleepUntilWoken(Math.min(claimAt - now, LIMITS.claimPollMs))
+        if (claimAt > now) await this.#alarm.sleep(clock, Math.min(claimAt - now, LIMITS.claimPollMs))
         else if (!hasRoom) await pause(clock, SMALL_CLAIM_PAUSE_MS, signal)
         else {
           claimedAt = now
@@ -294,17 +309,6 @@ export class Dispatcher implements Handoff, Service {
     } finally {
       signal.removeEventListener('abort', wakeUp)
     }
-  }
-
-  async #sleepUntilWoken(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = this.#options.clock.after(ms, resolve)
-      this.#wake = () => {
-        timer.cancel()
-        resolve()
-      }
-    })
-    this.#wake = null
   }
 
   /** What a claim may fill a lane up to. */
@@ -325,7 +329,7 @@ export class Dispatcher implements Handoff, Service {
       if (lane.size >= this.#claimCapacity(this.#rateLimitOf(lane), room) || lane.bytes >= room.laneBytes)
         this.#skipped.add(lane.endpointId)
     // Until the answer is here, anything noted as due is news.
-    this.#nextDueAt = null
+    this.#alarm.clear()
     const { deliveries, nextDueAt } = await queue.claim({
       lease: { owner: this.owner, until: now + LIMITS.leaseMs },
       now,
@@ -353,7 +357,7 @@ export class Dispatcher implements Handoff, Service {
   /** Prolongs the leases that are about to end. What was lost and has not started is dropped: it is another node's. */
   async renewLeases(): Promise<void> {
     const now = this.#options.clock.now()
-    this.#paces.forgetOver(now)
+    this.#pacing.forgetOver(now)
     const ending = this.#memory.deliveries().filter((one) => one.leaseUntil - now < LIMITS.leaseRenewBeforeMs)
     const until = now + LIMITS.leaseMs
     for (let i = 0; i < ending.length; i += LIMITS.claimMax) {
@@ -381,7 +385,7 @@ export class Dispatcher implements Handoff, Service {
   /** Starts nothing any more, puts back what waits, and lets what is in flight finish, until `deadline` (ms, `performance.now`). */
   async drain(deadline: number): Promise<void> {
     this.#stopping = true
-    this.#wake?.()
+    this.#alarm.wake()
     const { clock } = this.#options
     await this.#giveBack([...this.#lanes.values()], clock.now())
     if (this.#memory.size === 0) return

@@ -5,6 +5,7 @@ import { LIMITS } from '../domain/limits.ts'
 import { Fifo } from '../lib/fifo.ts'
 import type { LeasedDelivery } from '../store/store.ts'
 import { Pacer } from './rate.ts'
+import { SharedPacer } from './shared-rate.ts'
 
 /** One endpoint's deliveries in this node's memory. It exists only while there are some. */
 export class Lane {
@@ -13,6 +14,7 @@ export class Lane {
   readonly firsts = new Fifo<LeasedDelivery>()
   readonly retries = new Fifo<LeasedDelivery>()
   readonly pacer = new Pacer()
+  readonly sharedPacer = new SharedPacer()
   /** Attempts under way. */
   inFlight = 0
   /** Attempts under way, or over and about to be recorded. */

@@ -20,7 +20,7 @@ export interface Tasks {
     page: Keyset,
   ): Promise<TaskInfo[]>
   /**
-   * Does the next step of one running task, looking at up to `max` messages: what it did and how far it came are written
+   * Does the next step of the running task that waited longest, looking at up to `max` messages: what it did and how far it came are written
    * together, so that a task which is interrupted goes on where it was, and does nothing twice.
    */
   stepTask(now: number, max: number): Promise<TaskStep>

@@ -1,10 +1,11 @@
 /** What the suites are built from. Each builder makes something valid; a test names only what it is about. */
 import { randomBytes } from 'node:crypto'
-import { DEFAULT_APP } from '../../src/domain/application.ts'
+import { type Application, DEFAULT_APP, DEFAULT_ORG } from '../../src/domain/application.ts'
 import type { DeliveryInfo, DeliveryKey } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
-import { type AppId, createIds, type EndpointId, type Id } from '../../src/domain/ids.ts'
+import { type AppId, createIds, type EndpointId, type Id, type OrgId } from '../../src/domain/ids.ts'
 import type { Message } from '../../src/domain/message.ts'
+import type { Answer, Extras } from '../../src/store/once.ts'
 import type {
   Acceptance,
   ClaimRequest,
@@ -41,6 +42,28 @@ export const newId = <K extends string>(prefix: K, at = T0): Id<K> => ids.next(p
 
 export const leaseOf = (owner: string, until = T0 + MINUTE): Lease => ({ owner, until })
 
+export const ORG: OrgId = DEFAULT_ORG
+export const OTHER_ORG: OrgId = 'org_00000000000000000000another'
+
+export function application(given: Partial<Application> = {}): Application {
+  return {
+    orgId: ORG,
+    id: newId('app', given.createdAt),
+    uid: null,
+    name: 'Customer',
+    throttleRate: null,
+    metadata: {},
+    createdAt: T0,
+    updatedAt: given.createdAt ?? T0,
+    ...given,
+  }
+}
+
+/** Sees to it that there is such an application; endpoints cannot be without. */
+export async function haveApplication(store: Store, id: AppId): Promise<void> {
+  if ((await store.getApplication(id)) === null) await store.createApplication(application({ id }))
+}
+
 export function endpoint(given: Partial<Endpoint> = {}): Endpoint {
   return {
     appId: APP,
@@ -70,6 +93,7 @@ export function endpoint(given: Partial<Endpoint> = {}): Endpoint {
 
 export async function createEndpoint(store: Store, given: Partial<Endpoint> = {}): Promise<EndpointId> {
   const created = endpoint(given)
+  if (created.appId !== APP) await haveApplication(store, created.appId)
   await store.createEndpoint(created)
   return created.id
 }
@@ -84,10 +108,12 @@ export function message(given: Partial<Message> = {}): Message {
     eventId: null,
     eventType: 'user.created',
     channels: null,
+    tags: null,
     contentType: 'application/json',
     receivedAt: T0,
     expiresAt: T0 + 24 * HOUR,
     payload: Buffer.from('{"hello":"world"}'),
+    shownPayload: null,
     ...given,
   }
 }
@@ -97,18 +123,34 @@ type GivenAcceptance = Partial<Message> & {
   dueAt?: number
   idempotency?: Acceptance['idempotency']
   inbox?: Acceptance['inbox']
+  answer?: Acceptance['answer']
 }
 
 /** A message for these endpoints; its deliveries are due at once unless `lease` is given. */
 export const acceptance = (to: readonly EndpointId[], given: GivenAcceptance = {}): Acceptance => {
-  const { lease = null, dueAt = T0, idempotency = null, inbox = null, ...ofMessage } = given
+  const { lease = null, dueAt = T0, idempotency = null, inbox = null, answer = null, ...ofMessage } = given
   return {
     message: message(ofMessage),
     deliveries: to.map((endpointId) => ({ endpointId, lease, dueAt })),
     idempotency,
     inbox,
+    answer,
   }
 }
+
+/** The answer to a request that came at T0, good for twelve hours. */
+export const answer = (given: Partial<Answer> = {}): Answer => ({
+  orgId: ORG,
+  key: 'key',
+  status: 201,
+  body: '{"id":"first"}',
+  at: T0,
+  expiresAt: T0 + 12 * HOUR,
+  ...given,
+})
+
+/** What a write may bring along. */
+export const extras = (given: Partial<Extras> = {}): Extras => ({ answer: null, announce: [], ...given })
 
 /** What `renew`, `release` and `settle` name a held delivery by. */
 export type Held = DeliveryKey & { tries: number }
@@ -175,6 +217,7 @@ export function settlement(held: Held, given: Partial<Settlement> = {}): Settlem
     attempt: succeeded(),
     to: { state: 'delivered', at: T0 },
     endpoint: null,
+    announce: [],
     ...given,
   }
 }
@@ -227,3 +270,7 @@ export const keyOf = ({ appId, msgId, endpointId, run }: DeliveryKey): DeliveryK
   endpointId,
   run,
 })
+
+/** Bytes as text, to be compared by eye. */
+export const text = (bytes: Uint8Array | null | undefined): string | null =>
+  bytes === null || bytes === undefined ? null : Buffer.from(bytes).toString()

@@ -18,6 +18,7 @@ import {
   OTHER_APP,
   settlement,
   T0,
+  text,
 } from './builders.ts'
 
 const EVERY_BYTE = Uint8Array.from({ length: 256 }, (_, i) => i)
@@ -28,10 +29,15 @@ export function acceptConformance(open: OpenStore): void {
   test('an accepted message reads back as it was', async () => {
     await using opened = await open()
     const { store } = opened
-    const { payload, ...sent } = message({
+    const {
+      payload,
+      shownPayload: _shown,
+      ...sent
+    } = message({
       eventId: 'event/1 "quoted" ünïcode 🔑',
       eventType: 'invoice.paid',
       channels: ['a', 'b'],
+      tags: ['order:17', 'ünïcode'],
       contentType: 'application/json; charset=utf-8',
     })
     await store.accept([acceptance([], { ...sent, payload })])
@@ -41,6 +47,20 @@ export function acceptConformance(open: OpenStore): void {
       contentType: sent.contentType,
     })
     expect(await store.deliveriesOf(APP, sent.id)).toEqual([])
+  })
+
+  test('what is shown of a message may be another payload than what is delivered', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const [payload, shownPayload] = [Buffer.from('raw=1'), Buffer.from('{"shown":true}')]
+    const { msgId } = await acceptFor(store, await createEndpoint(store), { payload, shownPayload })
+    const same = await acceptFor(store, newId('ep'), { payload })
+    expect((await claim(store, A)).deliveries.map((one) => text(one.payload))).toContain('raw=1')
+    expect(text((await store.getPayload(APP, msgId))?.payload)).toBe('raw=1')
+    expect(text(await store.getShownPayload(APP, msgId))).toBe('{"shown":true}')
+    expect(text(await store.getShownPayload(APP, same.msgId))).toBe('raw=1')
+    expect(await store.getShownPayload(APP, newId('msg'))).toBeNull()
+    expect(await store.getShownPayload(OTHER_APP, msgId)).toBeNull()
   })
 
   test.each([
@@ -68,7 +88,7 @@ export function acceptConformance(open: OpenStore): void {
     accepted.deliveries.push({ endpointId: held!, lease: leaseOf(A), dueAt: T0 })
     accepted.deliveries.push({ endpointId: waiting!, lease: null, dueAt: T0 + MINUTE })
     const answer = await store.accept([accepted])
-    expect(answer).toEqual([{ duplicate: false, messageId: accepted.message.id, deliveries: 2 }])
+    expect(answer).toEqual([{ duplicate: false, replayed: false, messageId: accepted.message.id, deliveries: 2 }])
 
     const deliveries = await store.deliveriesOf(APP, accepted.message.id)
     expect(deliveries.find((one) => one.endpointId === held)).toEqual({
@@ -136,7 +156,7 @@ export function acceptConformance(open: OpenStore): void {
     const again = acceptance([endpoints[0]!], { idempotency, eventId: 'another event' })
     await store.accept([first])
     const answer = await store.accept([again])
-    expect(answer).toEqual([{ duplicate: true, messageId: first.message.id, deliveries: 3 }])
+    expect(answer).toEqual([{ duplicate: true, replayed: false, messageId: first.message.id, deliveries: 3 }])
     expect(await store.getMessage(APP, again.message.id)).toBeNull()
     expect((await claim(store, A)).deliveries).toHaveLength(3)
   })
@@ -185,12 +205,18 @@ export function acceptConformance(open: OpenStore): void {
     const first = repeat()
     await store.accept([first])
     expect(await store.pruneIdempotency(T0 + HOUR - MINUTE, 10)).toBe(0)
-    expect(await store.accept([repeat()])).toMatchObject([{ duplicate: true, messageId: first.message.id }])
+    expect(await store.accept([repeat()])).toMatchObject([
+      { duplicate: true, replayed: false, messageId: first.message.id },
+    ])
 
     expect(await store.pruneIdempotency(T0 + HOUR + MINUTE, 10)).toBe(1)
     const later = repeat()
-    expect(await store.accept([later])).toMatchObject([{ duplicate: false, messageId: later.message.id }])
-    expect(await store.accept([repeat()])).toMatchObject([{ duplicate: true, messageId: later.message.id }])
+    expect(await store.accept([later])).toMatchObject([
+      { duplicate: false, replayed: false, messageId: later.message.id },
+    ])
+    expect(await store.accept([repeat()])).toMatchObject([
+      { duplicate: true, replayed: false, messageId: later.message.id },
+    ])
   })
 
   test('an event id is stored once for an application, however often and at whatever time it comes', async () => {
@@ -199,7 +225,7 @@ export function acceptConformance(open: OpenStore): void {
     const [first, second] = await createEndpoints(store, 2)
     const accepted = acceptance([first!, second!], { eventId: 'evt-1', expiresAt: T0 + HOUR })
     await store.accept([accepted])
-    const same = { duplicate: true, messageId: accepted.message.id, deliveries: 2 }
+    const same = { duplicate: true, replayed: false, messageId: accepted.message.id, deliveries: 2 }
     expect(await store.accept([acceptance([first!], { eventId: 'evt-1' })])).toEqual([same])
     expect(await store.accept([acceptance([first!], { eventId: 'evt-1', appId: OTHER_APP })])).toMatchObject([
       { duplicate: false },

@@ -10,6 +10,7 @@ import {
   deliveryOf,
   effect,
   endpoint,
+  haveApplication,
   HOUR,
   leaseOf,
   MINUTE,
@@ -116,6 +117,7 @@ export function endpointConformance(open: OpenStore): void {
     const { store } = opened
     const mine = endpoint({ uid: 'same' })
     const theirs = endpoint({ uid: 'same', appId: OTHER_APP })
+    await haveApplication(store, OTHER_APP)
     await store.createEndpoint(mine)
     await store.createEndpoint(theirs)
     expect(await store.getEndpoint(APP, theirs.id)).toBeNull()
@@ -190,13 +192,14 @@ export function endpointConformance(open: OpenStore): void {
     const { store } = opened
     const first = endpoint({ uid: 'customer-42' })
     const second = endpoint()
-    await store.createEndpoint(first)
-    await store.createEndpoint(second)
-    await expect(store.createEndpoint(endpoint({ uid: 'customer-42' }))).rejects.toBeInstanceOf(Error)
+    expect(await store.createEndpoint(first)).toBe('created')
+    expect(await store.createEndpoint(second)).toBe('created')
+    expect(await store.createEndpoint(endpoint({ uid: 'customer-42' }))).toBe('uid_taken')
     await expect(store.createEndpoint(endpoint({ id: first.id }))).rejects.toBeInstanceOf(Error)
-    await expect(store.updateEndpoint(changed(second, T0 + 1, { uid: 'customer-42' }), T0)).rejects.toBeInstanceOf(
-      Error,
-    )
+    expect(await store.updateEndpoint(changed(second, T0 + 1, { uid: 'customer-42' }), T0)).toBe('uid_taken')
+    expect(await store.updateEndpoint(changed(second, T0 + 1, { uid: 'customer-42' }), T0 - 1)).toBe('changed')
+    expect(await store.updateEndpoint(changed(first, T0 + 1, { description: 'keeps its uid' }), T0)).toBe('updated')
+    await store.updateEndpoint(changed(first, T0, {}), T0 + 1)
     expect(await store.getEndpoint(APP, first.id)).toEqual(first)
     expect(await store.getEndpoint(APP, second.id)).toEqual(second)
   })

@@ -44,7 +44,7 @@ export function inboxConformance(open: OpenStore): void {
     ]
     const accepted = acceptance(await createEndpoints(store, 2), { inbox: full })
     expect(await store.accept([accepted, acceptance([], { inbox: bare })])).toMatchObject([
-      { duplicate: false, messageId: accepted.message.id, deliveries: 2 },
+      { duplicate: false, replayed: false, messageId: accepted.message.id, deliveries: 2 },
       { duplicate: false },
     ])
     expect(await list(store)).toEqual({ data: [full, bare], total: 2 })
@@ -60,7 +60,9 @@ export function inboxConformance(open: OpenStore): void {
     const other = inboxMessage({ messageId: 'same', text: 'another text', from: '+4917000002' })
     const again = acceptance([endpoints[0]!], { inbox: other, eventId: 'evt-1', idempotency })
     await store.accept([first])
-    expect(await store.accept([again])).toEqual([{ duplicate: true, messageId: first.message.id, deliveries: 2 }])
+    expect(await store.accept([again])).toEqual([
+      { duplicate: true, replayed: false, messageId: first.message.id, deliveries: 2 },
+    ])
 
     expect(await store.getMessage(again.message.appId, again.message.id)).toBeNull()
     expect(await list(store)).toEqual({ data: [first.inbox], total: 1 })

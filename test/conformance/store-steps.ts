@@ -13,6 +13,7 @@ export type Step =
   | { do: 'sweep' }
   | { do: 'manual'; pick: number }
   | { do: 'cancelWaiting'; endpoint: number }
+  | { do: 'expunge'; pick: number }
 
 const owner = fc.constantFrom(A, B)
 const pick = fc.nat({ max: 50 })
@@ -50,6 +51,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(1, 5, 20, 60) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('manual' as const), pick }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('expunge' as const), pick }) },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('cancelWaiting' as const), endpoint: fc.nat({ max: 2 }) }),

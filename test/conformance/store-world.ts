@@ -44,6 +44,7 @@ export class World {
   readonly #endpoints: EndpointId[]
   readonly #rows = new Map<string, Row>()
   readonly #hands = new Map<string, Held[]>()
+  readonly #expunged = new Set<string>()
   readonly #pausedUntil = new Map<EndpointId, number>()
   now: number
 
@@ -78,6 +79,8 @@ export class World {
         return this.#manual(step.pick)
       case 'cancelWaiting':
         return this.#cancelWaiting(this.#endpoints[step.endpoint]!)
+      case 'expunge':
+        return this.#expunge(step.pick)
       default:
         return step satisfies never
     }
@@ -187,7 +190,7 @@ export class World {
 
   #settlementOf(owner: string, held: Held, result: Result, at: number): Settlement {
     const trigger = held.run > 0 ? 'manual' : 'scheduled'
-    const base = { key: keyOf(held), owner, tries: held.tries, attempt: null, endpoint: null }
+    const base = { key: keyOf(held), owner, tries: held.tries, attempt: null, endpoint: null, announce: [] }
     switch (result) {
       case 'success':
         return { ...base, attempt: succeeded(this.now, { trigger }), to: { state: 'delivered', at: this.now } }
@@ -256,7 +259,7 @@ export class World {
   }
 
   async #manual(pick: number): Promise<void> {
-    const deliveries = this.#deliveries()
+    const deliveries = this.#deliveries().filter((row) => !this.#expunged.has(row.key.msgId))
     const delivery = deliveries[pick % deliveries.length]
     if (delivery === undefined) return
     const { msgId, endpointId } = delivery.key
@@ -277,6 +280,21 @@ export class World {
   async #cancelWaiting(endpointId: EndpointId): Promise<void> {
     const waiting = this.#all().filter((row) => row.state === 'pending' && row.key.endpointId === endpointId)
     expect(await this.#store.cancelWaiting(APP, endpointId, EVERYTHING)).toBe(waiting.length)
+    this.#end(waiting)
+  }
+
+  /** Takes away the payload of a message of which nothing is held, so that all of its deliveries end at once. */
+  async #expunge(pick: number): Promise<void> {
+    const held = new Set(this.#all().flatMap((row) => (row.state === 'leased' ? [row.key.msgId] : [])))
+    const free = this.#deliveries().filter((row) => !held.has(row.key.msgId))
+    const msgId = free[pick % free.length]?.key.msgId
+    if (msgId === undefined) return
+    expect(await this.#store.expungeMessage(APP, msgId)).toBe(true)
+    this.#expunged.add(msgId)
+    this.#end(this.#all().filter((row) => row.state === 'pending' && row.key.msgId === msgId))
+  }
+
+  #end(waiting: readonly Row[]): void {
     for (const row of waiting)
       if (row.key.run === 0) row.state = 'cancelled'
       else this.#rows.delete(keyText(row.key))

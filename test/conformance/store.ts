@@ -6,17 +6,27 @@
 import { describe } from 'vitest'
 import type { OpenStore } from './builders.ts'
 import { acceptConformance } from './store-accept.ts'
+import { announceConformance } from './store-announce.ts'
+import { answerConformance } from './store-answers.ts'
+import { applicationConformance } from './store-applications.ts'
 import { claimConformance } from './store-claim.ts'
 import { claimOrderConformance } from './store-claim-order.ts'
 import { endpointEffectConformance } from './store-endpoint-effects.ts'
+import { endpointPagingConformance } from './store-endpoint-paging.ts'
 import { endpointConformance } from './store-endpoints.ts'
+import { eventTypeConformance } from './store-event-types.ts'
+import { expungeConformance } from './store-expunge.ts'
 import { inboxConformance } from './store-inbox.ts'
 import { leaseConformance } from './store-leases.ts'
+import { listConformance } from './store-lists.ts'
 import { manualConformance } from './store-manual.ts'
 import { modelConformance } from './store-model.ts'
 import { readConformance } from './store-reads.ts'
+import { resendConformance } from './store-resend.ts'
 import { retentionConformance } from './store-retention.ts'
 import { settleConformance } from './store-settle.ts'
+import { taskKindConformance } from './store-task-kinds.ts'
+import { taskConformance } from './store-tasks.ts'
 
 const PARTS: [what: string, suite: (open: OpenStore) => void][] = [
   ['accepting', acceptConformance],
@@ -27,6 +37,16 @@ const PARTS: [what: string, suite: (open: OpenStore) => void][] = [
   ['what an attempt means for its endpoint', endpointEffectConformance],
   ['leases', leaseConformance],
   ['endpoints', endpointConformance],
+  ['pages of endpoints', endpointPagingConformance],
+  ['applications', applicationConformance],
+  ['event types', eventTypeConformance],
+  ['answers that are given once', answerConformance],
+  ['what is told along with a write', announceConformance],
+  ['sending again', resendConformance],
+  ['lists and counts', listConformance],
+  ['taking contents out', expungeConformance],
+  ['tasks', taskConformance],
+  ['what tasks do', taskKindConformance],
   ['the inbox', inboxConformance],
   ['reading', readConformance],
   ['retention', retentionConformance],

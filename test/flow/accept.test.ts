@@ -24,6 +24,7 @@ function scripted(room: readonly Endpoint[], answer?: (acceptances: readonly Acc
           ? await answer(acceptances)
           : acceptances.map(({ message, deliveries }) => ({
               duplicate: false,
+              replayed: false,
               messageId: message.id,
               deliveries: deliveries.length,
             }))
@@ -99,10 +100,12 @@ describe('an accepted event', () => {
   test('that is a duplicate gives its room back and starts nothing', async () => {
     const [one, other] = [endpoint(), endpoint()]
     const { context, calls } = scripted([one], (acceptances) =>
-      Promise.resolve(acceptances.map(() => ({ duplicate: true, messageId: 'msg_first', deliveries: 4 }))),
+      Promise.resolve(
+        acceptances.map(() => ({ duplicate: true, replayed: false, messageId: 'msg_first', deliveries: 4 })),
+      ),
     )
     const receipt = await accept(context, eventFor(one, other), NOW)
-    expect(receipt).toEqual({ duplicate: true, messageId: 'msg_first', deliveries: 4 })
+    expect(receipt).toEqual({ duplicate: true, replayed: false, messageId: 'msg_first', deliveries: 4 })
     expect(calls).toEqual(['reserve 7', 'accept', 'unreserve 7'])
   })
 
@@ -114,12 +117,57 @@ describe('an accepted event', () => {
   })
 })
 
+describe('an event of the Svix API', () => {
+  const more: NonNullable<NewEvent['more']> = {
+    tags: null,
+    shownPayload: null,
+    retentionMs: null,
+    deliverAt: null,
+    answer: null,
+  }
+
+  test('that is to be delivered later waits in the store, also where there is room', async () => {
+    const [one, paused] = [endpoint(), endpoint({ pausedUntil: NOW + 9_000 })]
+    const { context, calls, stored } = scripted([one, paused])
+    await accept(context, { ...eventFor(one, paused), more: { ...more, deliverAt: NOW + 5_000 } }, NOW)
+    expect(calls).toEqual(['accept', 'due 5000', 'due 9000'])
+    expect(stored[0]?.deliveries).toMatchObject([{ lease: null }, { lease: null }])
+  })
+
+  test('whose time is over is delivered at once', async () => {
+    const one = endpoint()
+    const { context, calls } = scripted([one])
+    await accept(context, { ...eventFor(one), more: { ...more, deliverAt: NOW } }, NOW)
+    expect(calls).toEqual(['reserve 7', 'accept', 'start'])
+  })
+
+  test('keeps its payload as long as it says, and its answer is made of what is stored', async () => {
+    const { context, stored } = scripted([])
+    const answer = { orgId: 'org_a', key: 'k', status: 202, body: '', at: NOW, expiresAt: NOW + HOUR } as const
+    const { messageId } = await accept(
+      context,
+      { ...eventFor(), more: { ...more, retentionMs: 5, answer: ({ id }) => ({ ...answer, body: id }) } },
+      NOW,
+    )
+    expect(stored[0]).toMatchObject({ message: { expiresAt: NOW + 5 }, answer: { body: messageId } })
+  })
+
+  test('that was answered before gives its room back and starts nothing', async () => {
+    const one = endpoint()
+    const { context, calls } = scripted([one], ([first]) =>
+      Promise.resolve([{ duplicate: true, replayed: true, messageId: first!.message.id, deliveries: 0 }]),
+    )
+    expect(await accept(context, eventFor(one), NOW)).toMatchObject({ replayed: true, duplicate: true })
+    expect(calls).toEqual(['reserve 7', 'accept', 'unreserve 7'])
+  })
+})
+
 test('several events are one write, and each of them goes its own way', async () => {
   const one = endpoint()
   const { context, calls, started } = scripted([one], ([first, second]) =>
     Promise.resolve([
-      { duplicate: true, messageId: first!.message.id, deliveries: 1 },
-      { duplicate: false, messageId: second!.message.id, deliveries: 1 },
+      { duplicate: true, replayed: false, messageId: first!.message.id, deliveries: 1 },
+      { duplicate: false, replayed: false, messageId: second!.message.id, deliveries: 1 },
     ]),
   )
   const receipts = await acceptAll(context, [eventFor(one), eventFor(one)], NOW)

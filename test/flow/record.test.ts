@@ -1,35 +1,25 @@
 import * as fc from 'fast-check'
-import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
-import { createEndpointCache } from '../../src/cache/endpoint-cache.ts'
 import type { Outcome } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import { GatewayError, type ErrorCode } from '../../src/domain/errors.ts'
-import { createIds } from '../../src/domain/ids.ts'
-import { createObserver } from '../../src/flow/observe.ts'
-import { cancel, effectOn, record, type RecordContext, type Recorded } from '../../src/flow/record.ts'
-import { createLog } from '../../src/lib/log.ts'
-import type { EndpointEffect, LeasedDelivery, Queue, Settled, Settlement } from '../../src/store/store.ts'
-import { endpoint, newId } from '../conformance/builders.ts'
-import { createFakeClock } from '../fake-clock.ts'
-
-const SECOND = 1_000
-const HOUR = 3_600 * SECOND
-const DISABLE_AFTER = 120 * HOUR
-const NOW = Date.UTC(2035, 0, 1)
-
-const accepted: Outcome = { kind: 'accepted', statusCode: 204, response: null }
-const refusedWith = (retryAfterMs: number | null): Outcome => ({
-  kind: 'refused',
-  statusCode: 503,
-  response: 'busy',
-  error: 'answered 503',
-  retryAfterMs,
-})
-const gone: Outcome = { kind: 'gone', statusCode: 410, response: null, error: 'answered 410' }
-const rejected: Outcome = { kind: 'rejected', statusCode: 422, response: null, error: 'too large' }
-const unreachable: Outcome = { kind: 'unreachable', error: 'timed out after 10s' }
-const deferred: Outcome = { kind: 'deferred', reason: 'rate_limited', error: 'busy', waitMs: 5 * SECOND }
+import { cancel, effectOn, record, type Recorded } from '../../src/flow/record.ts'
+import type { EndpointEffect, LeasedDelivery, Settlement } from '../../src/store/store.ts'
+import { endpoint } from '../conformance/builders.ts'
+import {
+  accepted,
+  deferred,
+  DISABLE_AFTER,
+  gone,
+  HOUR,
+  NOW,
+  refusedWith,
+  rejected,
+  scripted,
+  SECOND,
+  tried,
+  unreachable,
+} from './record-rig.ts'
 
 describe('what an outcome means for its endpoint', () => {
   const none: EndpointEffect = { health: null, disableIfFailingSince: null, disable: null, pausedUntil: null }
@@ -77,61 +67,6 @@ describe('what an outcome means for its endpoint', () => {
   })
 })
 
-const SETTLED: Settled = { held: true, number: 1, outcome: null, endpointChanged: false, disabled: null }
-
-/** Settlements that the store is asked for; each is answered, or refused, by the next of `answers`, the last one for ever. */
-function scripted(...answers: (Partial<Settled> | Error)[]) {
-  const settlements: Settlement[] = []
-  let toCancel = 450
-  const queue = {
-    settle(settlement: Settlement) {
-      const answer = answers[Math.min(settlements.length, answers.length - 1)] ?? {}
-      settlements.push(settlement)
-      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve({ ...SETTLED, ...answer })
-    },
-    cancelWaiting(_appId: string, _endpointId: string, max: number) {
-      const cancelled = Math.min(max, toCancel)
-      toCancel -= cancelled
-      return Promise.resolve(cancelled)
-    },
-  } satisfies Partial<Queue>
-  const lines: Record<string, unknown>[] = []
-  const { log } = createLog('info', { write: (line) => void lines.push(JSON.parse(line)) })
-  const clock = createFakeClock({ start: NOW })
-  const receiver = endpoint({ url: 'https://receiver.example/hooks' })
-  const context: RecordContext = {
-    queue: queue as Partial<Queue> as Queue,
-    cache: createEndpointCache({
-      getEndpoint: () => Promise.resolve(receiver),
-      endpointsOf: () => Promise.resolve([receiver]),
-    }),
-    clock,
-    ids: createIds({ now: () => clock.now(), randomBytes: (n) => new Uint8Array(n) }),
-    observer: createObserver(log, new Registry()),
-    random: () => 0.5,
-    owner: 'node_a',
-    retryScheduleMs: [10 * SECOND],
-    endpointDisableAfterMs: DISABLE_AFTER,
-  }
-  const held = (given: Partial<LeasedDelivery> = {}): LeasedDelivery => ({
-    appId: receiver.appId,
-    msgId: newId('msg'),
-    endpointId: receiver.id,
-    run: 0,
-    tries: 0,
-    leaseUntil: NOW + 60 * SECOND,
-    eventId: null,
-    eventType: 'user.created',
-    contentType: 'application/json',
-    receivedAt: NOW - 250,
-    payload: Buffer.from('{"secret":"of the customer"}'),
-    ...given,
-  })
-  return { context, clock, settlements, lines, receiver, held, waiting: () => toCancel }
-}
-
-const tried = (outcome: Outcome) => ({ outcome, at: NOW - 40, durationMs: 40 })
-
 describe('an attempt', () => {
   test('that succeeded is written with what was seen, under the lease it was made with', async () => {
     const { context, settlements, receiver, held } = scripted()
@@ -156,6 +91,7 @@ describe('an attempt', () => {
         },
         to: { state: 'delivered', at: NOW },
         endpoint: null,
+        announce: [],
       },
     ])
     expect(recorded).toEqual({ dueAgainAt: null, gotNoAnswer: false, pausedUntil: null })

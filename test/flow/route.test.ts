@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
-import { route, wants } from '../../src/flow/route.ts'
+import { wants } from '../../src/domain/endpoint.ts'
+import { route } from '../../src/flow/route.ts'
 import { endpoint } from '../conformance/builders.ts'
 
 const event = (eventType: string, channels: string[] | null = null) => ({ eventType, channels })

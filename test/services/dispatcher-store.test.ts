@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import * as fc from 'fast-check'
 import { Registry } from 'prom-client'
 import { afterAll, expect, test, vi } from 'vitest'
+import { createApplicationCache } from '../../src/cache/application-cache.ts'
 import { createEndpointCache } from '../../src/cache/endpoint-cache.ts'
 import type { DeliveryRequest, Driver } from '../../src/destinations/driver.ts'
 import { DEFAULT_APP } from '../../src/domain/application.ts'
@@ -124,6 +125,8 @@ function createWorld(real: Store, react: React, random = () => 0.5): World {
             deliveryTimeoutMs: 10 * SECOND,
             queue: store,
             cache,
+            applications: createApplicationCache(store),
+            messageRetentionMs: 3_600 * SECOND,
             ids,
             observer,
             random,

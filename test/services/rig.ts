@@ -5,6 +5,7 @@ import type { Endpoint } from '../../src/domain/endpoint.ts'
 import type { AppId, EndpointId } from '../../src/domain/ids.ts'
 import type { Recorded } from '../../src/flow/record.ts'
 import { Dispatcher } from '../../src/services/dispatcher.ts'
+import type { SharedRate } from '../../src/services/shared-rate.ts'
 import type { Claimed, ClaimRequest, Lease, LeasedDelivery, Queue } from '../../src/store/store.ts'
 import { createFakeClock, type FakeClock } from '../fake-clock.ts'
 
@@ -86,6 +87,8 @@ export interface Rig {
   /** All attempts that were started, oldest first. */
   readonly attempts: readonly Attempt[]
   readonly troubles: readonly string[]
+  /** When what it put back at its end is due. */
+  readonly leftBehind: readonly number[]
   /** Adds an endpoint, or changes it; the cache learns of that. */
   endpoint(id: string, settings?: Partial<Endpoint>): Endpoint
   /** The endpoint is deleted. */
@@ -107,11 +110,13 @@ export function createRig({
   concurrency = 512,
   endpointConcurrency = 64,
   onAttempt = (): void => {},
+  sharedRate = null,
 }: {
   concurrency?: number
   endpointConcurrency?: number
   /** Decides how an attempt goes; by default the test ends it. */
   onAttempt?: (attempt: Attempt, clock: FakeClock) => void
+  sharedRate?: SharedRate | null
 } = {}): Rig {
   const clock = createFakeClock()
   const queue = new ScriptedQueue()
@@ -122,6 +127,7 @@ export function createRig({
   })
   const attempts: Attempt[] = []
   const troubles: string[] = []
+  const leftBehind: number[] = []
 
   const carryOut = (delivery: LeasedDelivery, succeed: () => void) =>
     new Promise<Recorded>((resolve, fail) => {
@@ -139,6 +145,8 @@ export function createRig({
     endpointConcurrency,
     carryOut,
     onTrouble: (doing, error) => troubles.push(`${doing}: ${(error as Error).message}`),
+    sharedRate,
+    onLeftBehind: (dueAt) => leftBehind.push(dueAt),
   })
 
   let messages = 0
@@ -175,6 +183,7 @@ export function createRig({
     dispatcher,
     attempts,
     troubles,
+    leftBehind,
     delivery,
     store,
     endpoint(id, settings = {}) {

@@ -1,8 +1,8 @@
 /** What can be done with an endpoint beside changing it: counting, examples, and delivering what it missed. */
 import { z } from 'zod'
 import { endpointOperationsTask } from './tasks.ts'
+import { wants } from '../../domain/endpoint.ts'
 import { accept } from '../../flow/accept.ts'
-import { wants } from '../../flow/route.ts'
 import type { Server } from '../context.ts'
 import { messageJson, shownPayload } from './messages.ts'
 import { defineOperation, findApplication, findEndpoint, ok, Replayed, type SvixContext } from './operation.ts'

@@ -69,7 +69,10 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
 
   async function setHeaders(call: Located, change: (before: Endpoint) => Record<string, string>): Promise<void> {
     const { application, endpoint } = await locate(call)
-    const edited = await editEndpoint(editing, application, endpoint.id, (before) => ({ headers: change(before) }))
+    // The API does not tell of headers, though it tells of everything else.
+    const edited = await editEndpoint(editing, application, endpoint.id, (before) => ({ headers: change(before) }), {
+      isTold: false,
+    })
     if (edited === null) throw new SvixError('not_found')
   }
 
@@ -149,7 +152,7 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
             throw new SvixError('limit_reached', 'Ten old secrets still sign: wait until one of them expires.')
           return { secrets: rotated }
         },
-        call.answer(204, null),
+        { answer: call.answer(204, null) },
       )
       if (edited === 'replayed') throw new Replayed()
       if (edited === null) throw new SvixError('not_found')

@@ -36,7 +36,7 @@ export interface Call<Q, B> {
   /** How the client reached the gateway, such as `http://localhost:8000`. */
   origin: string
   /** The answer to store for repeats; null when the request may not be repeated under a key. */
-  answer(status: number, body: unknown): Answer | null
+  answer: (status: number, body: unknown) => Answer | null
 }
 
 /** A body that is text is JSON already. */
@@ -88,7 +88,7 @@ interface Looked {
 }
 const looked = new WeakMap<FastifyRequest, Looked>()
 
-export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B extends z.ZodType = z.ZodType<unknown>>(
+export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B extends z.ZodType = z.ZodType>(
   app: Server,
   context: SvixContext,
   operation: Operation<Q, B>,
@@ -136,7 +136,7 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
   const key = operation.method === 'POST' ? repeatKey(request) : null
   const bytes = bodyOf(request)
   const now = context.clock.now()
-  const call: Call<z.output<Q>, z.output<B>> = {
+  const call = (): Call<z.output<Q>, z.output<B>> => ({
     principal,
     params: request.params as Record<string, string>,
     query: query as z.output<Q>,
@@ -154,21 +154,25 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
             at: now,
             expiresAt: now + LIMITS.answerKeptMs,
           },
-  }
+  })
   const first =
     key === null || operation.writeKnowsRepeats === true
       ? null
       : await context.store.getAnswer(principal.orgId, key, now)
   if (first !== null) return send(reply, first)
   try {
-    return send(reply, await operation.handle(call))
+    return send(reply, await operation.handle(call()))
   } catch (error) {
-    if (!(error instanceof Replayed) || key === null) throw error
+    if (key === null || !isRefusal(error)) throw error
     const stored = await context.store.getAnswer(principal.orgId, key, now)
-    if (stored === null) throw new SvixError('conflict')
-    return send(reply, stored)
+    if (stored !== null) return send(reply, stored)
+    throw error instanceof Replayed ? new SvixError('conflict') : error
   }
 }
+
+/** A refusal may hide a repeat: the body may be another one, and what the path names may be gone since the first answer. */
+const isRefusal = (error: unknown): boolean =>
+  error instanceof Replayed || error instanceof SvixError || (error instanceof GatewayError && error.status < 500)
 
 const toText = (body: unknown): string => (body === null ? '' : typeof body === 'string' ? body : JSON.stringify(body))
 

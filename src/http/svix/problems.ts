@@ -1,5 +1,5 @@
 /** Refusals in the words of the Svix API (`docs/svix-api.md`): its SDKs parse these bodies. */
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { GatewayError, type Issue } from '../../domain/errors.ts'
 import type { Observer } from '../../flow/observe.ts'
@@ -85,7 +85,7 @@ export function useSvixErrors(app: FastifyInstance, observer: Observer): void {
   })
 
   function answer(thrown: unknown, request: FastifyRequest, reply: FastifyReply) {
-    const error = thrown instanceof SvixError ? thrown : toGatewayError(thrown as FastifyError)
+    const error = thrown instanceof SvixError ? thrown : toGatewayError(thrown)
     if (error.code === 'internal') observer.unexpected({ requestId: request.id, error: thrown })
     else if (error.code === 'store_unavailable') observer.storeTrouble({ doing: 'answer a request', error })
     const { status, body } = svixBody(error)

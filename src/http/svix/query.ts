@@ -5,6 +5,7 @@
 import { z } from 'zod'
 import { idTime, isId, startId } from '../../domain/ids.ts'
 import { type Issue, GatewayError } from '../../domain/errors.ts'
+import { timestampProblem } from '../../domain/inbox.ts'
 import { WORD } from '../../domain/uid.ts'
 import { SvixError, toSvixIssue } from './problems.ts'
 
@@ -84,6 +85,8 @@ export function parseInstant(text: string): number | null {
   )
   if (match === null) return null
   const [, date, time, fraction = '', zone = ''] = match
+  // The engine takes 30 February for 1 March.
+  if (timestampProblem(`${date}T${time}Z`) !== null) return null
   const ms = Date.parse(`${date}T${time}${fraction.slice(0, 4)}${/^(z|utc)$/i.test(zone) ? 'Z' : zone}`)
   return Number.isNaN(ms) ? null : ms
 }
@@ -164,7 +167,7 @@ export function idWindow(
   const until = Math.min(
     latest,
     before ?? Infinity,
-    after === undefined ? Infinity : after + WINDOW_MS,
+    after === undefined || before !== undefined ? Infinity : after + WINDOW_MS,
     cursor === null ? Infinity : cursor + WINDOW_MS,
   )
   const from = Math.max(

@@ -29,7 +29,13 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
     cancelInBackground: (appId, endpointId) => cancelInBackground(http.editing, appId, endpointId),
   }
   // Portals are pages of other hosts, and they have their own tokens: no cookie is involved.
-  await app.register(cors, { origin: '*', methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'], maxAge: 600 })
+  await app.register(cors, {
+    origin: '*',
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    maxAge: 600,
+    // A preflight that does not say what it is for would be refused in plain text, and clients parse refusals as JSON.
+    strictPreflight: false,
+  })
   useSvixErrors(app, context.observer)
   const place = ofApplications(context)
 

@@ -199,7 +199,7 @@ CREATE TABLE task (
   updated_at INTEGER NOT NULL,
   PRIMARY KEY (org_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX task_running ON task (created_at, id) WHERE status = 'running';
+CREATE INDEX task_running ON task (updated_at, id) WHERE status = 'running';
 
 -- The inbox. The first six columns are what its users were promised; the others serve order, search and tracing.
 CREATE TABLE messages (

@@ -89,7 +89,7 @@ export function listTasks(
 
 export function stepTask(db: Database, now: number, max: number): TaskStep {
   const task = db.get<TaskRow>(
-    "SELECT * FROM task INDEXED BY task_running WHERE status = 'running' ORDER BY created_at, id LIMIT 1",
+    "SELECT * FROM task INDEXED BY task_running WHERE status = 'running' ORDER BY updated_at, id LIMIT 1",
   )
   if (task === undefined) return { task: null, added: 0 }
   const { added, next } = walk(db, task, now, max)

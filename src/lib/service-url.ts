@@ -1,0 +1,29 @@
+/** URLs of databases and other services. They may hold a password, so that only their `name` is ever shown. */
+export type DatabaseUrl = { engine: 'sqlite'; path: string } | { engine: 'postgres'; name: string }
+
+/** Null when it is no URL of a database that is known here. */
+export function parseDatabaseUrl(text: string): DatabaseUrl | null {
+  const path = sqlitePath(text)
+  if (path !== null) return { engine: 'sqlite', path }
+  if (!/^postgres(ql)?:\/\//.test(text) || !URL.canParse(text)) return null
+  const { hostname, port, pathname, searchParams } = new URL(text)
+  // A socket's directory is a parameter, for it does not fit where hosts stand.
+  const host = hostname === '' ? (searchParams.get('host') ?? 'localhost') : hostname
+  const database = pathname.slice(1)
+  return database === '' ? null : { engine: 'postgres', name: `${host}:${port || '5432'}/${database}` }
+}
+
+/** The server's address; null when it is no URL of a Redis. */
+export function redisName(text: string): string | null {
+  if (!/^rediss?:\/\//.test(text) || !URL.canParse(text)) return null
+  const { hostname, port } = new URL(text)
+  return hostname === '' ? null : `${hostname}:${port || '6379'}`
+}
+
+/** `sqlite:///data/app.db` is absolute, `sqlite:./x.db` and `sqlite:x.db` are relative; null when it is neither. */
+function sqlitePath(url: string): string | null {
+  const match = /^sqlite:(?:\/\/(?=\/))?(.+)$/.exec(url)
+  const path = match?.[1]
+  // A colon would begin one of SQLite's own names, such as `:memory:`, which each thread would see for itself.
+  return path === undefined || /^(\/\/|:)|\/$/.test(path) ? null : path
+}

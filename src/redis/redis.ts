@@ -1,0 +1,64 @@
+/** What nodes share through Redis: endpoints, rates, and word of what changed and what is due. */
+import type { Clock } from '../lib/clock.ts'
+import { LIMITS } from '../domain/limits.ts'
+import { every, type Service } from '../services/service.ts'
+import { Bell } from './bell.ts'
+import { Bus, changeMessage, channelsOf } from './bus.ts'
+import { Limiter, LIMITER_SCRIPTS } from './limiter.ts'
+import { Link, type LinkObserver } from './link.ts'
+import { RedisEndpoints, SHARED_ENDPOINT_SCRIPTS } from './shared-endpoints.ts'
+
+export interface RedisOptions {
+  url: string
+  /** The same at all nodes of one store and at no others, so that several installations can share a Redis. */
+  installation: string
+  /** This node. */
+  node: string
+  /** Of the program: versions do not read each other's endpoints. */
+  version: string
+  clock: Clock
+  /** Anything that does not come again. */
+  token: () => string
+  /** In [0, 1). */
+  random: () => number
+  observer: LinkObserver
+}
+
+export interface SharedParts extends AsyncDisposable {
+  endpoints: RedisEndpoints
+  limiter: Limiter
+  bell: Bell
+  bus: Bus
+  service: Service
+}
+
+/** Does not wait for a connection: whether there is one makes no difference but for the speed. */
+export function openRedis(options: RedisOptions): SharedParts {
+  const { url, clock, node } = options
+  const prefix = `hookferry:${options.installation}:`
+  const link = new Link({ url, clock, observer: options.observer }, [...SHARED_ENDPOINT_SCRIPTS, ...LIMITER_SCRIPTS])
+  const endpoints = new RedisEndpoints({
+    link,
+    clock,
+    prefix,
+    version: options.version,
+    token: options.token,
+    announce: { channel: channelsOf(prefix).changes, message: (appId, id) => changeMessage(node, appId, id) },
+  })
+  const bus = new Bus({ url, clock, prefix, node })
+  const bell = new Bell({ link, clock, prefix, node })
+  return {
+    endpoints,
+    limiter: new Limiter({ link, clock, prefix, random: options.random }),
+    bell,
+    bus,
+    service: every('redis', clock, LIMITS.channelPingMs, async () => {
+      await bus.ping()
+      await endpoints.tellAgain()
+    }),
+    async [Symbol.asyncDispose]() {
+      bell[Symbol.dispose]()
+      await Promise.all([bus[Symbol.asyncDispose](), link[Symbol.asyncDispose]()])
+    },
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * When an endpoint's next attempt may start: as its rate limit says, and slower while it recovers from having complained.
+ * The limit is shared with the other nodes where there is somebody who gives out slots; the recovery is every node's own.
+ */
+import type { Endpoint } from '../domain/endpoint.ts'
+import type { EndpointId } from '../domain/ids.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Lane } from './lane.ts'
+import { Paces } from './pace.ts'
+import type { SharedRate } from './shared-rate.ts'
+
+export class Pacing {
+  readonly #clock: Clock
+  readonly #shared: SharedRate | null
+  readonly #paces = new Paces()
+
+  constructor(clock: Clock, shared: SharedRate | null) {
+    this.#clock = clock
+    this.#shared = shared
+  }
+
+  /** Counts an attempt that starts now, when this is 0; otherwise ms to wait. Null: slots have to be asked for. */
+  admit(lane: Lane, settings: Endpoint, now: number): number | null {
+    const rate = this.#paces.rateOf(settings, now)
+    const isShared = this.#shared !== null && settings.rateLimit !== null && !lane.sharedPacer.isAlone(now)
+    // Slots keep to the limit by themselves; beside them this node's own pacer matters only where the endpoint recovers.
+    if (!isShared || rate !== settings.rateLimit) {
+      const waitMs = lane.pacer.waitMs(rate, now)
+      if (waitMs > 0) return waitMs
+    }
+    if (isShared) {
+      const waitMs = lane.sharedPacer.waitMs(now)
+      if (waitMs !== 0) return waitMs
+      lane.sharedPacer.take()
+    }
+    // Also beside slots, for the moment at which they end.
+    lane.pacer.take(rate, now)
+    return 0
+  }
+
+  async ask(lane: Lane, rateLimit: number): Promise<void> {
+    const slots = await this.#shared!.slots(lane.endpointId, rateLimit, lane.waiting)
+    lane.sharedPacer.given(slots, this.#clock.now())
+  }
+
+  slowDown(endpointId: EndpointId, until: number): void {
+    this.#paces.slowDown(endpointId, this.#clock.now(), until)
+  }
+
+  forgetOver(now: number): void {
+    this.#paces.forgetOver(now)
+  }
+}

@@ -1,0 +1,176 @@
+import type { Endpoint } from '../../domain/endpoint.ts'
+import type { EndpointPage } from '../store.ts'
+import { type Pool, statement, type Value } from './database.ts'
+import { wakeLanes } from './lanes.ts'
+
+interface EndpointRow {
+  app_id: string
+  id: string
+  uid: string | null
+  driver: string
+  url: string
+  description: string
+  disabled: boolean
+  disabled_reason: string | null
+  event_types: string | null
+  channels: string | null
+  headers: string
+  metadata: string
+  secrets: string
+  rate_limit: number | null
+  timeout_ms: number | null
+  retry_schedule_ms: string | null
+  version: number
+  failing_since: number | null
+  paused_until: number | null
+  created_at: number
+  updated_at: number
+}
+
+const parse = <T>(json: string | null): T | null => (json === null ? null : (JSON.parse(json) as T))
+const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
+
+const fromRow = (row: EndpointRow): Endpoint => ({
+  appId: row.app_id as Endpoint['appId'],
+  id: row.id as Endpoint['id'],
+  uid: row.uid,
+  driver: row.driver as Endpoint['driver'],
+  url: row.url,
+  description: row.description,
+  disabled: row.disabled,
+  disabledReason: row.disabled_reason as Endpoint['disabledReason'],
+  eventTypes: parse(row.event_types),
+  channels: parse(row.channels),
+  headers: JSON.parse(row.headers),
+  metadata: JSON.parse(row.metadata),
+  secrets: JSON.parse(row.secrets),
+  rateLimit: row.rate_limit,
+  timeoutMs: row.timeout_ms,
+  retryScheduleMs: parse(row.retry_schedule_ms),
+  version: row.version,
+  failingSince: row.failing_since,
+  pausedUntil: row.paused_until,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+})
+
+/** The settings, in the order of the statements below. */
+const settings = (endpoint: Endpoint): Value[] => [
+  endpoint.uid,
+  endpoint.driver,
+  endpoint.url,
+  endpoint.description,
+  endpoint.disabled,
+  endpoint.disabledReason,
+  json(endpoint.eventTypes),
+  json(endpoint.channels),
+  JSON.stringify(endpoint.headers),
+  JSON.stringify(endpoint.metadata),
+  JSON.stringify(endpoint.secrets),
+  endpoint.rateLimit,
+  endpoint.timeoutMs,
+  json(endpoint.retryScheduleMs),
+  endpoint.version,
+  endpoint.updatedAt,
+]
+
+const SETTINGS = [
+  'uid',
+  'driver',
+  'url',
+  'description',
+  'disabled',
+  'disabled_reason',
+  'event_types',
+  'channels',
+  'headers',
+  'metadata',
+  'secrets',
+  'rate_limit',
+  'timeout_ms',
+  'retry_schedule_ms',
+  'version',
+  'updated_at',
+]
+const parameters = SETTINGS.map((_, i) => `$${i + 1}`)
+
+export async function createEndpoint(pool: Pool, endpoint: Endpoint): Promise<void> {
+  await pool.write(
+    `INSERT INTO endpoint (${SETTINGS.join(', ')}, app_id, id, created_at)
+     VALUES (${parameters.join(', ')}, $17, $18, $19)`,
+    ...settings(endpoint),
+    endpoint.appId,
+    endpoint.id,
+    endpoint.createdAt,
+  )
+}
+
+export const updateEndpoint = (
+  pool: Pool,
+  endpoint: Endpoint,
+  unchangedSince: number,
+): Promise<'updated' | 'changed' | 'unknown'> =>
+  pool.transaction(async (session) => {
+    const of = [endpoint.appId, endpoint.id] as const
+    const before = await session.get<{ disabled: boolean; url: string; updated_at: number }>(
+      'SELECT disabled, url, updated_at FROM endpoint WHERE app_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE',
+      ...of,
+    )
+    if (before === undefined) return 'unknown'
+    if (before.updated_at !== unchangedSince) return 'changed'
+    await session.run(
+      `UPDATE endpoint SET ${SETTINGS.map((name, i) => `${name} = ${parameters[i]}`).join(', ')}
+       WHERE app_id = $17 AND id = $18`,
+      ...settings(endpoint),
+      ...of,
+    )
+    // What was learnt about the old receiver does not hold for a new one, nor after its owner says that it is well again.
+    if (before.url !== endpoint.url || (before.disabled && !endpoint.disabled)) {
+      await session.run(
+        'UPDATE endpoint SET failing_since = NULL, paused_until = NULL WHERE app_id = $1 AND id = $2',
+        ...of,
+      )
+      await wakeLanes(session, endpoint.appId, endpoint.id, endpoint.updatedAt)
+    }
+    return 'updated'
+  })
+
+export async function deleteEndpoint(pool: Pool, appId: string, id: string, now: number): Promise<boolean> {
+  const rows = await pool.write(
+    `UPDATE endpoint SET deleted_at = $1, updated_at = $1, uid = NULL
+     WHERE app_id = $2 AND id = $3 AND deleted_at IS NULL RETURNING id`,
+    now,
+    appId,
+    id,
+  )
+  return rows.length > 0
+}
+
+const GET = statement('endpoint-get', 'SELECT * FROM endpoint WHERE app_id = $1 AND id = $2 AND deleted_at IS NULL')
+
+export async function getEndpoint(pool: Pool, appId: string, id: string): Promise<Endpoint | null> {
+  const [row] = await pool.read<EndpointRow>(GET, appId, id)
+  return row === undefined ? null : fromRow(row)
+}
+
+const ALL = statement('endpoints-of', 'SELECT * FROM endpoint WHERE app_id = $1 AND deleted_at IS NULL ORDER BY id')
+
+export const endpointsOf = async (pool: Pool, appId: string): Promise<Endpoint[]> =>
+  (await pool.read<EndpointRow>(ALL, appId)).map(fromRow)
+
+/** The page and the number of all, seen at the same moment. */
+export async function listEndpoints(
+  pool: Pool,
+  query: { appId: string; limit: number; offset: number; disabled: boolean | null },
+): Promise<EndpointPage> {
+  const filter = query.disabled === null ? '' : `AND disabled = ${query.disabled}`
+  const of = `FROM endpoint WHERE app_id = $1 AND deleted_at IS NULL AND driver = 'http' ${filter}`
+  const rows = await pool.read<{ total: number } & (EndpointRow | { id: null })>(
+    `SELECT t.total, e.* FROM (SELECT count(*) AS total ${of}) t
+     LEFT JOIN LATERAL (SELECT * ${of} ORDER BY id LIMIT $2 OFFSET $3) e ON TRUE ORDER BY e.id`,
+    query.appId,
+    query.limit,
+    query.offset,
+  )
+  return { data: rows.flatMap((row) => (row.id === null ? [] : [fromRow(row)])), total: rows[0]?.total ?? 0 }
+}

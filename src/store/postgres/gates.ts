@@ -1,0 +1,108 @@
+/** Who waits for what: each kind of work has its own line, and its own share of the connections. */
+import { LIMITS } from '../../domain/limits.ts'
+import type { Accepted, Acceptance, Settled, Settlement } from '../store.ts'
+import { accept } from './accept.ts'
+import { Batcher, type OnBatch, repliesOf, type Reply } from './batcher.ts'
+import type { Pool } from './database.ts'
+import type { Partitions } from './partitions.ts'
+import { settle } from './settle.ts'
+import { isUnavailable } from './trouble.ts'
+
+type Work = () => Promise<unknown>
+/** Has something done when it is its turn. */
+type Gate = <T>(work: () => Promise<T>) => Promise<T>
+
+export interface Gates {
+  accept: (call: readonly Acceptance[]) => Promise<Accepted[]>
+  settle: (settlement: Settlement) => Promise<Settled>
+  write: Gate
+  point: Gate
+  list: Gate
+  search: Gate
+  /** Lets everything finish that was asked for. */
+  close: () => Promise<void>
+}
+
+export interface GateOptions {
+  onBatch: OnBatch | undefined
+  timeoutMs: number
+  /** Connections for writing, and for reading by key. */
+  writesMax: number
+  pointsMax: number
+}
+
+const BATCH_MAX = 512
+/** Bytes of payload in one batch. */
+const BATCH_BYTES_MAX = 16 * 1_048_576
+
+export function openGates(writes: Pool, partitions: Partitions, options: GateOptions): Gates {
+  const { onBatch, timeoutMs, writesMax, pointsMax } = options
+  // A quarter of the connections for accepting, a quarter for settling, and what is left for everything else.
+  const batchesInFlight = Math.max(1, Math.floor(writesMax / 4))
+  const batches = {
+    waitingMax: LIMITS.writesWaitingMax,
+    timeoutMs,
+    writes: true,
+    batchesInFlight,
+    batchMax: BATCH_MAX,
+    ...(onBatch === undefined ? {} : { onBatch }),
+  }
+  const accepts = new Batcher<readonly Acceptance[], Accepted[]>({
+    ...batches,
+    weightMax: BATCH_BYTES_MAX,
+    weigh: bytesOf,
+    run: (calls) => repliesOf(calls, (some) => accept(writes, partitions, some)),
+  })
+  const settles = new Batcher<Settlement, Settled>({
+    ...batches,
+    run: (calls) => settleAll(writes, partitions, calls),
+  })
+  const single = (waitingMax: number, inFlight: number, isWrite: boolean) =>
+    new Batcher<Work, unknown>({
+      waitingMax,
+      timeoutMs,
+      writes: isWrite,
+      batchesInFlight: inFlight,
+      batchMax: 1,
+      run: async ([work]) => [{ ok: true, value: await work!() }],
+    })
+  const others = single(LIMITS.writesWaitingMax, Math.max(1, writesMax - 2 * batchesInFlight), true)
+  const points = single(LIMITS.readsWaitingMax, pointsMax, false)
+  const lists = single(LIMITS.readsWaitingMax, 1, false)
+  const searches = single(LIMITS.readsWaitingMax, 1, false)
+  const all = [accepts, settles, others, points, lists, searches]
+  const through =
+    (gate: Batcher<Work, unknown>): Gate =>
+    <T>(work: () => Promise<T>) =>
+      gate.call(work) as Promise<T>
+  return {
+    accept: (call) => accepts.call(call),
+    settle: (settlement) => settles.call(settlement),
+    write: through(others),
+    point: through(points),
+    list: through(lists),
+    search: through(searches),
+    close: async () => {
+      await Promise.all(all.map((gate) => gate.close()))
+    },
+  }
+}
+
+const bytesOf = (call: readonly Acceptance[]): number => {
+  let bytes = 0
+  for (const { message, inbox } of call) bytes += message.payload.byteLength + (inbox?.text?.length ?? 0)
+  return bytes
+}
+
+/** When the statement for all of them fails by the fault of one, each is settled alone. */
+async function settleAll(pool: Pool, partitions: Partitions, calls: readonly Settlement[]): Promise<Reply<Settled>[]> {
+  try {
+    return await settle(pool, partitions, calls)
+  } catch (error) {
+    if (calls.length === 1 || isUnavailable(error)) throw error
+  }
+  const replies: Reply<Settled>[] = []
+  for (const call of calls)
+    replies.push(...(await settle(pool, partitions, [call]).catch((error: unknown) => [{ ok: false as const, error }])))
+  return replies
+}

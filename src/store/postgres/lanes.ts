@@ -1,0 +1,199 @@
+/**
+ * Lanes: one row for each endpoint with pending deliveries, first attempts and retries apart. A claim asks the lanes
+ * whose turn it is instead of sorting all due deliveries, so it costs the same with a thousand of them and with ten
+ * million, and an endpoint with a million due ones gets no more turns than one with three.
+ *
+ * `wake_at` says when the lane wants to be looked at. Being served moves it behind the others that are due.
+ *
+ * Why no delivery is lost from sight although many nodes write: whoever makes a delivery pending adds it to its lane in
+ * the same transaction, and holds the lane's row from then on until it commits. Whoever takes deliveries locks the lane
+ * first and then, in a later statement, looks at what is left. So of the two one comes first: if the writer, its
+ * delivery is committed and seen when the lane is set anew; if the taker, the writer waits for the row and then wakes
+ * the lane again, or makes a new one where the taker found it empty.
+ */
+import { type Session, statement, type Statement, type Value } from './database.ts'
+import { numberArray, textArray } from './values.ts'
+
+export interface LaneKey {
+  appId: string
+  endpointId: string
+  retry: 0 | 1
+}
+
+/** Deliveries that became pending: how many of a lane, and when the first of them is due. */
+export interface Waiting extends LaneKey {
+  dueAt: number
+  size: number
+}
+
+/** Later than any time. */
+const END_OF_TIME = Number.MAX_SAFE_INTEGER
+
+/**
+ * Counts deliveries that became pending, and wakes their lanes in time. `source` has the columns of `Waiting`. Rows are
+ * locked in the order of their keys, so that two of these never wait for each other.
+ */
+export const addToLanesFrom = (source: string): string => `
+  INSERT INTO lane AS l (app_id, endpoint_id, retry, wake_at, oldest_due_at, size)
+  SELECT w.app_id, w.endpoint_id, w.retry, greatest(w.due_at, coalesce(e.paused_until, 0)), w.due_at, w.size
+  FROM ${source} w LEFT JOIN endpoint e ON e.app_id = w.app_id AND e.id = w.endpoint_id
+  ORDER BY w.app_id, w.endpoint_id, w.retry
+  ON CONFLICT (app_id, endpoint_id, retry) DO UPDATE SET wake_at = least(l.wake_at, excluded.wake_at),
+    oldest_due_at = least(l.oldest_due_at, excluded.oldest_due_at), size = l.size + excluded.size`
+
+/** The same of rows with one pending delivery each: `app_id`, `endpoint_id`, `retry`, `due_at`. */
+export const addEachToLanes = (rows: string): string =>
+  addToLanesFrom(
+    `(SELECT app_id, endpoint_id, retry, min(due_at) AS due_at, count(*) AS size FROM ${rows}
+      GROUP BY app_id, endpoint_id, retry)`,
+  )
+
+const GIVEN_LANES = (first: number) =>
+  `unnest($${first}::text[], $${first + 1}::text[], $${first + 2}::smallint[], $${first + 3}::bigint[], $${first + 4}::bigint[])`
+
+export const givenLanes = (first: number): string =>
+  `(SELECT * FROM ${GIVEN_LANES(first)} g (app_id, endpoint_id, retry, due_at, size))`
+
+export const laneValues = (lanes: readonly Waiting[]): Value[] => [
+  textArray(lanes.map((lane) => lane.appId)),
+  textArray(lanes.map((lane) => lane.endpointId)),
+  numberArray(lanes.map((lane) => lane.retry)),
+  numberArray(lanes.map((lane) => lane.dueAt)),
+  numberArray(lanes.map((lane) => lane.size)),
+]
+
+const ADD_TO_LANES = statement('lanes-add', addToLanesFrom(givenLanes(1)))
+
+export const addToLanes = (session: Session, lanes: readonly Waiting[]): Promise<number> =>
+  session.run(ADD_TO_LANES, ...laneValues(lanes))
+
+/** A lane that deliveries were taken of, how many, and since when its oldest one has been due. */
+export interface Taken extends LaneKey {
+  oldestDueAt: number
+  taken: number
+}
+
+/**
+ * Reading begins at the oldest due time that the lane had: before it there are only index entries of deliveries that are
+ * not pending any more, which vacuum has not removed yet.
+ */
+const AFTER_TAKING = statement(
+  'lanes-after-taking',
+  `WITH served AS (
+     SELECT t.*, (SELECT d.due_at FROM delivery d
+                  WHERE d.state = 'pending' AND d.app_id = t.app_id AND d.endpoint_id = t.endpoint_id AND d.retry = t.retry
+                    AND d.due_at >= t.oldest_due_at
+                  ORDER BY d.due_at LIMIT 1) AS next_due_at
+     FROM ${GIVEN_LANES(1)} t (app_id, endpoint_id, retry, oldest_due_at, taken)
+   ), emptied AS (
+     DELETE FROM lane l USING served s
+     WHERE l.app_id = s.app_id AND l.endpoint_id = s.endpoint_id AND l.retry = s.retry AND s.next_due_at IS NULL
+   )
+   UPDATE lane l SET wake_at = greatest(s.next_due_at, $6), oldest_due_at = s.next_due_at,
+     size = greatest(l.size - s.taken, 1)
+   FROM served s
+   WHERE l.app_id = s.app_id AND l.endpoint_id = s.endpoint_id AND l.retry = s.retry AND s.next_due_at IS NOT NULL`,
+)
+
+/**
+ * Takes deliveries off their lanes' counts and sets when the lanes are looked at again; empty lanes go away. The rows
+ * must have been locked by an earlier statement of this transaction.
+ */
+export const afterTaking = (session: Session, lanes: readonly Taken[], now: number): Promise<number> =>
+  session.run(
+    AFTER_TAKING,
+    ...laneValues(lanes.map(({ oldestDueAt, taken, ...lane }) => ({ ...lane, dueAt: oldestDueAt, size: taken }))),
+    now,
+  )
+
+const LOCK_LANES = statement(
+  'lanes-lock',
+  'SELECT retry, oldest_due_at FROM lane WHERE app_id = $1 AND endpoint_id = $2 ORDER BY retry FOR UPDATE',
+)
+
+export async function lockLanes(session: Session, appId: string, endpointId: string): Promise<Taken[]> {
+  const rows = await session.all<{ retry: 0 | 1; oldest_due_at: number }>(LOCK_LANES, appId, endpointId)
+  return rows.map((row) => ({ appId, endpointId, retry: row.retry, oldestDueAt: row.oldest_due_at, taken: 0 }))
+}
+
+/** Keeps endpoints' lanes asleep; rows are locked in the order of their keys. */
+export const PAUSE_LANES: Statement = statement(
+  'lanes-pause',
+  `WITH locked AS (
+     SELECT l.app_id, l.endpoint_id, l.retry, p.until
+     FROM unnest($1::text[], $2::text[], $3::bigint[]) p (app_id, endpoint_id, until)
+     JOIN lane l ON l.app_id = p.app_id AND l.endpoint_id = p.endpoint_id
+     ORDER BY l.app_id, l.endpoint_id, l.retry FOR UPDATE OF l
+   )
+   UPDATE lane l SET wake_at = greatest(l.wake_at, k.until) FROM locked k
+   WHERE l.app_id = k.app_id AND l.endpoint_id = k.endpoint_id AND l.retry = k.retry`,
+)
+
+/** Wakes an endpoint's lanes now: its deliveries can be tried, or have to be cancelled. */
+export async function wakeLanes(session: Session, appId: string, endpointId: string, now: number): Promise<void> {
+  await lockLanes(session, appId, endpointId)
+  await session.run(
+    'UPDATE lane SET wake_at = greatest(oldest_due_at, $1) WHERE app_id = $2 AND endpoint_id = $3',
+    now,
+    appId,
+    endpointId,
+  )
+}
+
+/** Jumps from lane to lane in the index of pending deliveries. One statement sees one state of the database. */
+const COMPARE_LANES = statement(
+  'lanes-compare',
+  `WITH RECURSIVE walk (app_id, endpoint_id, retry, due_at, step) AS (
+     (SELECT app_id, endpoint_id, retry, due_at, 1 FROM delivery
+      WHERE state = 'pending' AND (app_id, endpoint_id, retry, due_at) > ($1, $2, $3::smallint, ${END_OF_TIME})
+      ORDER BY app_id, endpoint_id, retry, due_at LIMIT 1)
+     UNION ALL
+     SELECT n.app_id, n.endpoint_id, n.retry, n.due_at, w.step + 1 FROM walk w CROSS JOIN LATERAL (
+       SELECT app_id, endpoint_id, retry, due_at FROM delivery
+       WHERE state = 'pending' AND (app_id, endpoint_id, retry, due_at) > (w.app_id, w.endpoint_id, w.retry, ${END_OF_TIME})
+       ORDER BY app_id, endpoint_id, retry, due_at LIMIT 1) n
+     WHERE w.step < $4
+   )
+   SELECT w.app_id, w.endpoint_id, w.retry, w.due_at, coalesce(l.oldest_due_at <= w.due_at, FALSE) AS is_right
+   FROM walk w LEFT JOIN lane l ON l.app_id = w.app_id AND l.endpoint_id = w.endpoint_id AND l.retry = w.retry
+   ORDER BY w.step`,
+)
+
+/**
+ * Compares the lanes with the deliveries they stand for, a stretch of them at a time, and repairs what differs in the
+ * dangerous direction: a pending delivery that no lane will wake for. It should never find any.
+ */
+export async function repairLanes(
+  session: Session,
+  cursor: LaneKey | null,
+  max: number,
+): Promise<{ repaired: number; cursor: LaneKey | null }> {
+  const { appId, endpointId, retry } = cursor ?? { appId: '', endpointId: '', retry: 0 }
+  const rows = await session.all<{
+    app_id: string
+    endpoint_id: string
+    retry: 0 | 1
+    due_at: number
+    is_right: boolean
+  }>(COMPARE_LANES, appId, endpointId, retry, max)
+  const wrong = rows.filter((row) => !row.is_right)
+  if (wrong.length > 0)
+    await addToLanes(
+      session,
+      wrong.map((row) => ({
+        appId: row.app_id,
+        endpointId: row.endpoint_id,
+        retry: row.retry,
+        dueAt: row.due_at,
+        size: 1,
+      })),
+    )
+  const last = rows.at(-1)
+  return {
+    repaired: wrong.length,
+    cursor:
+      rows.length < max || last === undefined
+        ? null
+        : { appId: last.app_id, endpointId: last.endpoint_id, retry: last.retry },
+  }
+}

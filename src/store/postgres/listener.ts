@@ -1,0 +1,87 @@
+/**
+ * Hears when another node puts something due into the store. Notifications are hints: while the connection is down some
+ * are lost, and what they would have told is found by polling. It is made again for ever, at growing intervals.
+ */
+import { Client } from 'pg'
+import { systemClock, type Timer } from '../../lib/clock.ts'
+import { connectionConfig, type PoolOptions } from './database.ts'
+import { DUE_CHANNEL } from './notify.ts'
+
+export interface ListenerOptions extends Pick<PoolOptions, 'url' | 'settings' | 'connectTimeoutMs' | 'onTrouble'> {
+  onDue: (at: number) => void
+  /** Whether a process of the server works for this node: what that one tells is known here. */
+  isOwn: (processId: number) => boolean
+}
+
+const RETRY_FIRST_MS = 100
+const RETRY_MAX_MS = 10_000
+/** A connection that died without a word is noticed by asking it something. */
+const HEARTBEAT_MS = 15_000
+const HEARTBEAT_TIMEOUT_MS = 5_000
+
+export class Listener {
+  readonly #options: ListenerOptions
+  #client: Client | null = null
+  #timer: Timer | null = null
+  #retryMs = RETRY_FIRST_MS
+  #isClosed = false
+
+  constructor(options: ListenerOptions) {
+    this.#options = options
+  }
+
+  /** Starts to listen; when that fails it is tried again, and nobody has to wait for it. */
+  async start(): Promise<void> {
+    if (this.#isClosed) return
+    const client = new Client({
+      ...connectionConfig(this.#options),
+      query_timeout: HEARTBEAT_TIMEOUT_MS,
+    })
+    this.#client = client
+    client.on('error', (error) => this.#lost(client, error))
+    client.on('end', () => this.#lost(client, new Error('the connection ended')))
+    client.on('notification', ({ channel, payload, processId }) => {
+      if (channel === DUE_CHANNEL && !this.#options.isOwn(processId)) this.#options.onDue(Number(payload))
+    })
+    try {
+      await client.connect()
+      await client.query(`LISTEN ${DUE_CHANNEL}`)
+    } catch (error) {
+      this.#lost(client, error)
+      return
+    }
+    // What was told before or in between is lost: better look once.
+    if (this.#retryMs !== RETRY_FIRST_MS) this.#options.onDue(0)
+    this.#retryMs = RETRY_FIRST_MS
+    this.#scheduleHeartbeat(client)
+  }
+
+  #scheduleHeartbeat(client: Client): void {
+    if (this.#client !== client || this.#isClosed) return
+    this.#timer = systemClock.after(HEARTBEAT_MS, () => {
+      client.query('SELECT 1').then(
+        () => this.#scheduleHeartbeat(client),
+        (error: unknown) => this.#lost(client, error),
+      )
+    })
+  }
+
+  #lost(client: Client, error: unknown): void {
+    if (this.#client !== client) return
+    this.#client = null
+    this.#timer?.cancel()
+    client.end().catch(() => {})
+    if (this.#isClosed) return
+    this.#options.onTrouble('listen for what other nodes make due', error)
+    this.#timer = systemClock.after(this.#retryMs, () => void this.start())
+    this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MAX_MS)
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#timer?.cancel()
+    const client = this.#client
+    this.#client = null
+    await client?.end().catch(() => {})
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Retention: partitions that are past it are dropped; rows in the default partitions are deleted. Only one node at a time
+ * does it, whichever comes first; to the others there is nothing to do.
+ */
+import { startId } from '../../domain/ids.ts'
+import { type Pool, type Session, statement } from './database.ts'
+import { ATTEMPT, type Partition, PARTITIONS_LOCK, partitionsOf, PAYLOAD } from './partitions.ts'
+import { sqlState } from './trouble.ts'
+import { textArray } from './values.ts'
+
+const LOCK_NOT_AVAILABLE = '55P03'
+
+/** Runs `work` unless another node is at it. Dropping waits for readers only briefly: everybody else would wait behind it. */
+const alone = async (pool: Pool, work: (session: Session) => Promise<number>): Promise<number> => {
+  try {
+    return await pool.transaction(async (session) => {
+      await session.run("SET LOCAL lock_timeout = '300ms'")
+      const lock = await session.get<{ free: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS free', PARTITIONS_LOCK)
+      return lock?.free === true ? await work(session) : 0
+    })
+  } catch (error) {
+    // Somebody reads what should be dropped: another time.
+    if (sqlState(error) === LOCK_NOT_AVAILABLE) return 0
+    throw error
+  }
+}
+
+const PRUNE_ATTEMPTS = statement(
+  'prune-attempts',
+  `DELETE FROM attempt_default WHERE (app_id, endpoint_id, id) IN (
+     SELECT app_id, endpoint_id, id FROM attempt_default WHERE id < $1 ORDER BY id LIMIT $2)`,
+)
+
+/** Removes attempts made before `before`: a partition of them, or some of those outside of all partitions. */
+export const pruneAttempts = (pool: Pool, before: number, max: number): Promise<number> =>
+  alone(pool, async (session) => {
+    for (const { name, end } of await partitionsOf(session, ATTEMPT)) {
+      if (end > before) break
+      const isEmpty = (await session.run(`SELECT 1 FROM ${name} LIMIT 1`)) === 0
+      await session.run(`DROP TABLE ${name}`)
+      if (!isEmpty) return 1
+    }
+    return session.run(PRUNE_ATTEMPTS, startId('atmpt', before), max)
+  })
+
+/** A message with open deliveries keeps its payload; it is looked at again this much later. */
+const POSTPONE_MS = 3_600_000
+/** Nodes whose clocks differ by less than this never write into a partition that is being emptied. */
+const GRACE_MS = 3_600_000
+/** Payloads of a partition that one step looks at, for each that it may move. */
+const LOOKED_AT = 20
+
+interface Expired {
+  app_id: string
+  msg_id: string
+  open: boolean
+}
+
+const IS_OPEN = `EXISTS (SELECT 1 FROM delivery d
+  WHERE d.app_id = p.app_id AND d.msg_id = p.msg_id AND d.state IN ('pending', 'leased'))`
+
+const EXPIRED_IN_DEFAULT = statement(
+  'prune-payloads-look',
+  `SELECT p.app_id, p.msg_id, ${IS_OPEN} AS open FROM payload_default p
+   WHERE p.expires_at + 0 <= $1 ORDER BY p.expires_at + 0 LIMIT $2`,
+)
+
+/** Where the look through a partition has got to; every node has its own, and begins anew when it takes over. */
+export interface PayloadCursor {
+  partition: string
+  app_id: string
+  msg_id: string
+}
+
+/** Removes payloads that expired and that no delivery needs any more. Returns how many messages or partitions it dealt with. */
+export async function prunePayloads(
+  pool: Pool,
+  cursor: PayloadCursor | null,
+  { now, max }: { now: number; max: number },
+): Promise<{ count: number; cursor: PayloadCursor | null }> {
+  let next = cursor
+  const count = await alone(pool, async (session) => {
+    const oldest = await oldestPayloads(session, now - GRACE_MS)
+    if (oldest === undefined) return pruneDefault(session, now, max)
+    const from = cursor?.partition === oldest.name ? cursor : { partition: oldest.name, app_id: '', msg_id: '' }
+    const rows = await session.all<Expired>(
+      `SELECT p.app_id, p.msg_id, ${IS_OPEN} AS open FROM ${oldest.name} p
+       WHERE (p.app_id, p.msg_id) > ($1, $2) ORDER BY p.app_id, p.msg_id LIMIT $3`,
+      from.app_id,
+      from.msg_id,
+      max * LOOKED_AT,
+    )
+    await postpone(
+      session,
+      rows.filter((row) => row.open),
+      now + POSTPONE_MS,
+    )
+    const last = rows.at(-1)
+    next = last === undefined ? null : { partition: oldest.name, app_id: last.app_id, msg_id: last.msg_id }
+    // Everything in it was looked at: whatever is left, nobody needs.
+    if (last === undefined) await session.run(`DROP TABLE ${oldest.name}`)
+    return Math.max(rows.length, 1)
+  })
+  return { count, cursor: next }
+}
+
+/** The oldest partition that has expired; empty ones go away on the way to it. */
+async function oldestPayloads(session: Session, before: number): Promise<Partition | undefined> {
+  for (const partition of await partitionsOf(session, PAYLOAD)) {
+    if (partition.end > before) return undefined
+    if ((await session.run(`SELECT 1 FROM ${partition.name} LIMIT 1`)) > 0) return partition
+    await session.run(`DROP TABLE ${partition.name}`)
+  }
+  return undefined
+}
+
+async function pruneDefault(session: Session, now: number, max: number): Promise<number> {
+  const rows = await session.all<Expired>(EXPIRED_IN_DEFAULT, now, max)
+  const done = rows.filter((row) => !row.open)
+  await postpone(
+    session,
+    rows.filter((row) => row.open),
+    now + POSTPONE_MS,
+  )
+  if (done.length > 0)
+    await session.run(
+      `DELETE FROM payload_default p USING unnest($1::text[], $2::text[]) k (app_id, msg_id)
+       WHERE p.app_id = k.app_id AND p.msg_id = k.msg_id AND p.expires_at <= $3`,
+      textArray(done.map((row) => row.app_id)),
+      textArray(done.map((row) => row.msg_id)),
+      now,
+    )
+  return rows.length
+}
+
+/** Moves payloads to a later partition, together with their messages' expiry. */
+async function postpone(session: Session, rows: readonly Expired[], until: number): Promise<void> {
+  if (rows.length === 0) return
+  await session.run(
+    `WITH k AS (
+       UPDATE msg m SET expires_at = $3 FROM unnest($1::text[], $2::text[]) k (app_id, msg_id), msg old
+       WHERE m.app_id = k.app_id AND m.id = k.msg_id AND old.app_id = k.app_id AND old.id = k.msg_id
+       RETURNING m.app_id, m.id, old.expires_at
+     )
+     UPDATE payload p SET expires_at = $3 FROM k
+     WHERE p.app_id = k.app_id AND p.msg_id = k.id AND p.expires_at = k.expires_at`,
+    textArray(rows.map((row) => row.app_id)),
+    textArray(rows.map((row) => row.msg_id)),
+    until,
+  )
+}
+
+const PRUNE_IDEMPOTENCY = statement(
+  'prune-idempotency',
+  `WITH old AS (
+     SELECT app_id, scope, key FROM idempotency WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+   )
+   DELETE FROM idempotency i USING old o WHERE i.app_id = o.app_id AND i.scope = o.scope AND i.key = o.key
+   RETURNING 1 AS done`,
+)
+
+export const pruneIdempotency = async (pool: Pool, now: number, max: number): Promise<number> =>
+  (await pool.write(PRUNE_IDEMPOTENCY, now, max)).length

@@ -1,0 +1,63 @@
+/** What an error of the database means for whoever asked. */
+import { GatewayError } from '../../domain/errors.ts'
+
+/** The database cannot be used; the message is one line for the operator. */
+export class UnusableDatabase extends Error {
+  override readonly name = 'UnusableDatabase'
+}
+
+/** https://www.postgresql.org/docs/14/errcodes-appendix.html; undefined when the error is not the server's answer. */
+export const sqlState = (error: unknown): string | undefined =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code)
+    ? error.code
+    : undefined
+
+export const isUniqueViolation = (error: unknown, constraints: readonly string[]): boolean =>
+  sqlState(error) === '23505' &&
+  error instanceof Error &&
+  'constraint' in error &&
+  constraints.includes(String(error.constraint))
+
+/** Two transactions stood in each other's way; the server has rolled this one back, and it can simply be run again. */
+export const isCollision = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '')
+
+/** Of our own making: neither the server nor the network speaks in these. */
+const isBug = (error: unknown): boolean =>
+  error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError
+
+/** The connection is gone, or leads to a server that takes no writes any more: it must not be used again. */
+export function isConnectionTrouble(error: unknown): boolean {
+  const state = sqlState(error)
+  if (state === undefined) return !isBug(error)
+  return state.startsWith('08') || state.startsWith('57P') || state === '25006'
+}
+
+/** The database could not do it now; otherwise the operation itself is at fault. */
+export function isUnavailable(error: unknown): boolean {
+  const state = sqlState(error)
+  if (state === undefined) return !isBug(error)
+  // Cancelled by a time-out, a lock that was not free in time, full disk or memory, I/O errors, too much contention.
+  return (
+    isConnectionTrouble(error) ||
+    isCollision(error) ||
+    ['57014', '55P03', '25P03'].includes(state) ||
+    ['53', '58', 'F0', 'XX'].includes(state.slice(0, 2))
+  )
+}
+
+export const outcomeUnknown = (what: string, cause?: unknown) =>
+  new GatewayError('store_unavailable', { detail: `${what}; the outcome is unknown.`, cause })
+
+/** The refusal that an error of the database amounts to. */
+export function toRefusal(error: unknown): GatewayError {
+  if (error instanceof GatewayError) return error
+  return new GatewayError(isUnavailable(error) ? 'store_unavailable' : 'internal', { cause: error })
+}
+
+/** One line without secrets. An AggregateError (no address answered) has its reasons inside. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  if (error instanceof GatewayError && error.cause !== undefined) return reasonOf(error.cause)
+  const text = error instanceof Error ? error.message : String(error)
+  return text.replaceAll(/\s+/g, ' ').trim()
+}

@@ -1,0 +1,214 @@
+/** Several real nodes on one PostgreSQL, with a Redis beside it. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { LIMITS } from '../../src/domain/limits.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
+import { missingRedis, type RedisServer, startRedis } from '../redis-server.ts'
+import { type Client, eventually, Program, soon, startGateway, temporaryDirectory } from './gateway.ts'
+import { type Hook, type Receiver, silence, startReceiver } from './receiver.ts'
+
+const directory = temporaryDirectory()
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+const numbersAt = (hook: Hook) => hook.received.map(({ body }) => (JSON.parse(body.toString()) as { n: number }).n)
+const upTo = (count: number) => Array.from({ length: count }, (_, n) => n)
+
+describe.skipIf(missingPostgres() !== null || missingRedis() !== null)('several nodes', () => {
+  let postgres: PostgresServer
+  let redis: RedisServer
+  let receiver: Receiver
+  let url: string
+  let api: Client
+  let programs: { api: Program; workers: Program[] }
+
+  const environment = (role: string) => ({
+    DATABASE_URL: url,
+    REDIS_URL: redis.url,
+    ROLE: role,
+    API_KEY: 'management-key',
+    HOST: '127.0.0.1',
+  })
+  const startProgram = (role: string) => new Program(directory.path, environment(role))
+  const startWorker = async (): Promise<Program> => {
+    const worker = startProgram('worker')
+    await worker.address()
+    return worker
+  }
+  /** Posts events that count up, so many at a time, and returns the answers' statuses. */
+  async function post(subscription: { id: string }, count: number, atOnce = 20): Promise<Set<number>> {
+    const statuses = new Set<number>()
+    const left = upTo(count)
+    const one = async () => {
+      for (let n = left.shift(); n !== undefined; n = left.shift())
+        statuses.add((await api.send(`/ingest/${subscription.id}`, { json: { n } })).status)
+    }
+    await Promise.all(Array.from({ length: atOnce }, one))
+    return statuses
+  }
+
+  beforeAll(async () => {
+    ;[postgres, redis, receiver] = await Promise.all([
+      // A gateway refuses a database that may lose what it said was stored.
+      startPostgres({ fsync: 'on' }),
+      startRedis(),
+      startReceiver(),
+    ])
+    url = await postgres.createDatabase()
+    const first = startProgram('api')
+    api = await first.client()
+    api.headers = { authorization: 'Bearer management-key' }
+    programs = { api: first, workers: await Promise.all([startWorker(), startWorker()]) }
+  })
+  afterAll(async () => {
+    api?.agent.destroy()
+    for (const program of [programs?.api, ...(programs?.workers ?? [])]) await program?.[Symbol.asyncDispose]()
+    await Promise.all([receiver?.[Symbol.asyncDispose](), redis?.[Symbol.asyncDispose]()])
+    await postgres?.[Symbol.asyncDispose]()
+    directory[Symbol.dispose]()
+  })
+
+  test('what one takes in another carries out, once each', async () => {
+    const hook = receiver.hook()
+    const subscription = await api.subscribe({ target_url: hook.url })
+    expect(await post(subscription, 200)).toEqual(new Set([202]))
+    await soon(() => hook.received.length).toBe(200)
+    await sleep(200)
+    expect(numbersAt(hook).sort((a, b) => a - b)).toEqual(upTo(200))
+    const attempts = (program: Program) => program.log.filter((line) => line['msg'] === 'attempt').length
+    expect(attempts(programs.api)).toBe(0)
+    await soon(() => programs.workers.map(attempts).reduce((a, b) => a + b)).toBe(200)
+  })
+
+  test('workers are told at once of what is due', async () => {
+    const hook = receiver.hook()
+    const subscription = await api.subscribe({ target_url: hook.url })
+    const took: number[] = []
+    for (let n = 0; n < 5; n++) {
+      await sleep(50)
+      const started = Date.now()
+      await api.ingest(subscription, { n })
+      await soon(() => hook.received.length).toBe(n + 1)
+      took.push(hook.received.at(-1)!.at - started)
+    }
+    expect(Math.max(...took)).toBeLessThan(LIMITS.claimPollMs / 2)
+  })
+
+  test('a worker serves its probes and metrics, and nothing else', async () => {
+    const client = await programs.workers[0]!.client()
+    for (const path of ['/health/live', '/health/ready', '/metrics']) expect((await client.send(path)).status).toBe(200)
+    for (const path of ['/ingest', '/webhook', '/subscriptions', '/docs', '/openapi.json'])
+      expect((await client.send(path, { json: {} })).status).toBe(404)
+    await soon(async () => (await client.send('/metrics')).text).toMatch(/^hookferry_redis_connected 1$/m)
+    expect((await client.send('/metrics')).text).toMatch(
+      /^hookferry_cache_lookups_total\{level="redis",result="hit"\} /m,
+    )
+    client.agent.destroy()
+  })
+
+  test('no password is in a log', () => {
+    for (const program of [programs.api, ...programs.workers]) {
+      expect(program.stdout.join()).not.toContain(new URL(url).password)
+      const ready = program.log.find((line) => line['msg'] === 'hookferry is ready')
+      expect(ready?.['database']).toBe(`127.0.0.1:${postgres.port}${new URL(url).pathname}`)
+    }
+  })
+
+  test('a URL that is changed at one node is used by the others within a second', async () => {
+    const [before, after] = [receiver.hook(), receiver.hook()]
+    const subscription = await api.subscribe({ target_url: before.url })
+    const over = new AbortController()
+    const posting = (async () => {
+      while (!over.signal.aborted) {
+        await api.ingest(subscription)
+        await sleep(5)
+      }
+    })()
+    await soon(() => before.received.length).toBeGreaterThan(20)
+    await api.ask(`/subscriptions/${subscription.id}`, { method: 'PATCH', json: { target_url: after.url } })
+    const changedAt = Date.now()
+    await sleep(1_500)
+    over.abort()
+    await posting
+    await soon(() => after.received.length).toBeGreaterThan(50)
+    expect(before.received.at(-1)!.at - changedAt).toBeLessThan(1_000)
+  })
+
+  test('a rate limit holds over all nodes', async () => {
+    const hook = receiver.hook()
+    const subscription = await api.subscribe({ target_url: hook.url, rate_limit: 40 })
+    await post(subscription, 100)
+    await soon(() => hook.received.length).toBe(100)
+    const times = hook.received.map(({ at }) => at).sort((a, b) => a - b)
+    const most = Math.max(...times.map((from) => times.filter((at) => at >= from && at < from + 1_000).length))
+    // Starts keep to it exactly; on their way to the receiver two of them may come closer.
+    expect(most).toBeLessThanOrEqual(42)
+    expect(times.at(-1)! - times[0]!).toBeLessThan(4_000)
+  })
+
+  test('Redis is emptied, hangs and dies under load: no client sees an error, and nothing is lost', async () => {
+    const hook = receiver.hook()
+    const subscription = await api.subscribe({ target_url: hook.url })
+    const posting = post(subscription, 1_500, 10)
+    await soon(() => hook.received.length).toBeGreaterThan(100)
+    await redis.client.flushall()
+    await sleep(100)
+    redis.freeze()
+    await sleep(300)
+    redis.thaw()
+    await sleep(100)
+    await redis.kill()
+    expect(await posting).toEqual(new Set([202]))
+    const after = await post(subscription, 50)
+    expect(after).toEqual(new Set([202]))
+    await soon(() => hook.received.length).toBe(1_550)
+    await redis.start()
+    expect(new Set(numbersAt(hook)).size).toBe(1_500)
+    const client = await programs.workers[1]!.client()
+    await soon(async () => (await client.send('/metrics')).text).toMatch(/^hookferry_redis_connected 1$/m)
+    client.agent.destroy()
+  })
+
+  test('a worker that is told to stop ends its attempts and leaves the others to others', async () => {
+    const hook = receiver.hook((response) => void setTimeout(() => response.writeHead(200).end(), 100))
+    const subscription = await api.subscribe({ target_url: hook.url })
+    await post(subscription, 400)
+    await soon(() => hook.received.length).toBeGreaterThan(50)
+    const leaving = programs.workers.pop()!
+    leaving.signal('SIGTERM')
+    expect(await leaving.exited()).toBe(0)
+    await soon(() => hook.received.length).toBe(400)
+    expect(numbersAt(hook).sort((a, b) => a - b)).toEqual(upTo(400))
+    programs.workers.push(await startWorker())
+  })
+
+  test('what a killed worker held is carried out by another once its lease has ended', async () => {
+    const hook = receiver.hook(silence, 200)
+    const others = programs.workers.splice(0)
+    await Promise.all(others.map((worker) => worker[Symbol.asyncDispose]()))
+    const doomed = await startWorker()
+    const subscription = await api.subscribe({ target_url: hook.url })
+    const { id } = await api.ingest(subscription)
+    await soon(() => hook.received.length).toBe(1)
+    await doomed[Symbol.asyncDispose]()
+    // This one lives a little later than the lease lasts.
+    const clock = { ...systemClock, now: () => Date.now() + LIMITS.leaseMs + 1_000 }
+    await using late = await startGateway(environment('worker'), undefined, { clock })
+    await api.messageWhen(id, 'delivered')
+    expect(late.log.filter((line) => line['msg'] === 'attempt')).toHaveLength(1)
+    expect(hook.received).toHaveLength(2)
+    expect(new Set(hook.received.map(({ headers }) => headers['webhook-id'])).size).toBe(1)
+  })
+
+  test('while the database is away nodes are not ready and refuse, and when it is back they go on by themselves', async () => {
+    programs.workers.push(await startWorker())
+    const hook = receiver.hook()
+    const subscription = await api.subscribe({ target_url: hook.url })
+    await postgres.stop('immediate')
+    await eventually(async () => (await api.send('/health/ready')).status === 503)
+    const refused = await api.send(`/ingest/${subscription.id}`, { json: { n: 0 } })
+    expect([refused.status, refused.headers['retry-after']]).toEqual([503, '1'])
+    await postgres.start()
+    await eventually(async () => (await api.send('/health/ready')).status === 200)
+    await eventually(async () => (await api.send(`/ingest/${subscription.id}`, { json: { n: 1 } })).status === 202)
+    await soon(() => numbersAt(hook)).toContain(1)
+  })
+})
