@@ -24,8 +24,10 @@ import { buildServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createLog, type Logger } from './lib/log.ts'
 import type { SharedParts } from './redis/redis.ts'
+import { ApplicationPaces } from './services/application-pace.ts'
 import { Dispatcher } from './services/dispatcher.ts'
 import { storeOnly, withDoorbell } from './services/doorbell.ts'
+import { Pacing } from './services/pacing.ts'
 import { createPruner } from './services/pruner.ts'
 import { every, runServices, type Service } from './services/service.ts'
 import { createSweeper } from './services/sweeper.ts'
@@ -133,7 +135,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
           endpointConcurrency: config.endpointConcurrency,
           carryOut: (delivery, succeeded) => carryOut(outbound, delivery, succeeded),
           onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
-          sharedRate: redis?.limiter ?? null,
+          pacing: new Pacing(clock, redis?.limiter ?? null, new ApplicationPaces(applications)),
           onLeftBehind: (dueAt) => redis?.bell.ring(dueAt),
         })
   wake = (dueAt) => dispatcher?.noteDue(dueAt)
@@ -217,6 +219,16 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
   return await store.secret(...JWT_SECRET)
 }
 
+/** Copies a SQLite file into a PostgreSQL database that is empty or holds the beginning of this copy. */
+export async function copyData(
+  path: string,
+  url: string,
+  onProgress: (done: { table: string; rows: number }) => void,
+): Promise<Record<string, number>> {
+  const { copyToPostgres } = await import('./store/copy/copy.ts')
+  return copyToPostgres({ path, url, onProgress })
+}
+
 interface StoreEvents {
   observer: Observer
   onFatal: (error: Error) => void
@@ -224,8 +236,17 @@ interface StoreEvents {
   onDue: (dueAt: number) => void
 }
 
-function openStore({ database }: Config, _secrets: Secrets, { observer, onFatal }: StoreEvents): Promise<Store> {
-  if (database.engine === 'postgres') throw new Error('not yet')
+async function openStore({ database }: Config, secrets: Secrets, events: StoreEvents): Promise<Store> {
+  const { observer, onFatal, onDue } = events
+  if (database.engine === 'postgres') {
+    const { openPostgresStore } = await import('./store/postgres/postgres-store.ts')
+    return openPostgresStore({
+      url: secrets.databaseUrl,
+      onBatch: (size) => observer.committed(size),
+      onDue,
+      onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
+    })
+  }
   return openSqliteStore({ path: database.path, onBatch: (size) => observer.committed(size), onDeath: onFatal })
 }
 

@@ -65,6 +65,8 @@ const PORTS: Readonly<Record<string, readonly string[]>> = {
 /** Beside Node's own pure parts, each of these is the affair of one or two parts. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ajv: ['http'],
+  'ajv/dist/2019.js': ['http'],
+  'ajv/dist/2020.js': ['http'],
   fastify: ['http'],
   '@fastify/cors': ['http'],
   '@fastify/swagger': ['http'],
@@ -73,6 +75,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   ioredis: ['redis'],
   jose: ['lib'],
   'lru-cache': ['cache', 'lib'],
+  pg: ['store'],
   pino: ['lib'],
   'prom-client': ['flow', 'http', 'app.ts'],
   svix: ['destinations'],
@@ -99,6 +102,7 @@ const TIME_AND_CHANCE: Readonly<Record<string, readonly string[]>> = {
   // The time of a log line is when it is written, whatever the clock of a test says.
   'lib/log.ts': ['new Date()'],
   // The threads have their own clock; what durable work is about gets its times passed in.
+  'store/postgres/batcher.ts': ['setImmediate'],
   'store/sqlite/thread.ts': ['Date.now'],
   'store/sqlite/thread-client.ts': ['setImmediate', 'setInterval', 'setTimeout'],
 }

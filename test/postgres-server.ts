@@ -109,7 +109,12 @@ async function initialise(folder: string): Promise<{ data: string; command: stri
     '--locale=C.UTF-8',
     '--no-sync',
   ]
-  execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: directory })
+  try {
+    execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: directory })
+  } catch (error) {
+    await rm(directory, { recursive: true, force: true })
+    throw error
+  }
   return { data, command }
 }
 

@@ -28,7 +28,8 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const LENGTH = 27
 const RANDOM_BYTES = 15
 const IDS_PER_DRAW = 64
-const BUCKET_MS = 4
+/** Ids made within the same so many milliseconds say the same time. */
+export const BUCKET_MS = 4
 const BUCKETS_PER_SECOND = 250
 const EPOCH_BUCKET = 1_400_000_000 * BUCKETS_PER_SECOND
 const LAST_BUCKET = 2 ** 32 * BUCKETS_PER_SECOND - 1

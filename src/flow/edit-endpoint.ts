@@ -28,8 +28,11 @@ const EDIT_TRIES = 5
 
 type Told = 'endpoint.created' | 'endpoint.updated' | 'endpoint.deleted'
 
-const telling = (context: EditContext, type: Told, application: Application, endpoint: Endpoint, now: number) =>
-  announcements(context, application.orgId, [endpointEvent(type, application, endpoint)], now)
+const telling = (
+  context: EditContext,
+  application: Application,
+  { type, endpoint, now }: { type: Told; endpoint: Endpoint; now: number },
+) => announcements(context, application.orgId, [endpointEvent(type, application, endpoint)], now)
 
 /** What is left to do once a write is durable. */
 function written(context: EditContext, endpoint: Pick<Endpoint, 'appId' | 'id'>, announced: number): void {
@@ -44,7 +47,7 @@ export async function createEndpoint(
   endpoint: Endpoint,
   answer: Answer | null = null,
 ): Promise<'created' | 'uid_taken' | 'unknown' | 'replayed'> {
-  const announce = await telling(context, 'endpoint.created', application, endpoint, context.clock.now())
+  const announce = await telling(context, application, { type: 'endpoint.created', endpoint, now: context.clock.now() })
   const result = await context.store.createEndpoint(endpoint, { answer, announce })
   if (result === 'created') written(context, endpoint, announce.length)
   return result
@@ -57,8 +60,7 @@ export async function createEndpoint(
  */
 export async function editEndpoint(
   context: EditContext,
-  application: Application,
-  id: EndpointId,
+  { application, id }: { application: Application; id: EndpointId },
   change: (before: Endpoint) => Partial<Endpoint>,
   { answer = null, isTold = true }: { answer?: Answer | null; isTold?: boolean } = {},
 ): Promise<Endpoint | 'uid_taken' | 'replayed' | null> {
@@ -67,7 +69,9 @@ export async function editEndpoint(
     if (before === null) return null
     const now = context.clock.now()
     const after: Endpoint = { ...before, ...change(before), updatedAt: Math.max(now, before.updatedAt + 1) }
-    const announce = isTold ? await telling(context, 'endpoint.updated', application, after, now) : []
+    const announce = isTold
+      ? await telling(context, application, { type: 'endpoint.updated', endpoint: after, now })
+      : []
     const result = await context.store.updateEndpoint(after, before.updatedAt, { answer, announce })
     if (result === 'unknown') return null
     if (result === 'changed') continue
@@ -86,7 +90,7 @@ export async function removeEndpoint(
   endpoint: Endpoint,
 ): Promise<boolean> {
   const now = context.clock.now()
-  const announce = await telling(context, 'endpoint.deleted', application, endpoint, now)
+  const announce = await telling(context, application, { type: 'endpoint.deleted', endpoint, now })
   const wasThere = await context.store.deleteEndpoint(endpoint.appId, endpoint.id, now, { answer: null, announce })
   context.cache.forget(endpoint.appId, endpoint.id)
   if (!wasThere) return false

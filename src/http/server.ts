@@ -63,7 +63,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
     notificationRoutes(routes, context)
     deliveryRoutes(routes, context)
   })
-  await app.register((svix: Server) => svixApi(svix, context), { prefix: SVIX_PREFIX })
+  if (!isWorker) await app.register((svix: Server) => svixApi(svix, context), { prefix: SVIX_PREFIX })
   forbidOtherMethods()
   app.setNotFoundHandler(async () => {
     throw new GatewayError('not_found')

@@ -39,7 +39,7 @@ export function subscriptionRoutes(
 
   async function edit(idText: string, change: (before: Endpoint) => Partial<Endpoint>): Promise<Endpoint> {
     const { id } = await find(idText)
-    const edited = await editEndpoint(editing, await defaultApplication(), id, change)
+    const edited = await editEndpoint(editing, { application: await defaultApplication(), id }, change)
     if (edited === null || typeof edited === 'string') throw new GatewayError('subscription_not_found')
     return edited
   }

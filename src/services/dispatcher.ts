@@ -21,9 +21,8 @@ import type { LeasedDelivery, Queue } from '../store/store.ts'
 import { Alarm } from './alarm.ts'
 import { Lane, laneCapacity, type Rank } from './lane.ts'
 import { keyAndTries, keyText, Memory } from './memory.ts'
-import { Pacing } from './pacing.ts'
+import type { Pacing } from './pacing.ts'
 import { pause, type Service } from './service.ts'
-import type { SharedRate } from './shared-rate.ts'
 import { Turns } from './turns.ts'
 
 export interface DispatcherOptions {
@@ -37,8 +36,7 @@ export interface DispatcherOptions {
   /** Makes one attempt and records it; `succeeded` is called when the destination has it, before that is on record. */
   carryOut: (delivery: LeasedDelivery, succeeded: () => void) => Promise<Recorded>
   onTrouble: (doing: string, error: unknown) => void
-  /** Where other nodes attempt deliveries, too: keeps to rate limits together with them. */
-  sharedRate?: SharedRate | null
+  pacing: Pacing
   /** This node ends and has put back what is due at this time. */
   onLeftBehind?: (dueAt: number) => void
 }
@@ -69,7 +67,7 @@ export class Dispatcher implements Handoff, Service {
     this.owner = options.owner
     this.#turns = new Turns(options.concurrency)
     this.#memory = new Memory(options.concurrency)
-    this.#pacing = new Pacing(options.clock, options.sharedRate ?? null)
+    this.#pacing = options.pacing
   }
 
   get inFlight(): number {
@@ -188,25 +186,24 @@ export class Dispatcher implements Handoff, Service {
   }
 
   #sleepUntilLoaded(lane: Lane): void {
-    lane.isAsleep = true
-    Promise.resolve(this.#options.cache.get(lane.appId, lane.endpointId)).then(
-      (endpoint) => {
-        lane.isGone = endpoint === null
-        this.#awake(lane)
-      },
-      (error: unknown) => {
-        this.#options.onTrouble('read an endpoint', error)
-        this.#sleep(lane, UNREADABLE_PAUSE_MS)
-      },
+    const loaded = Promise.resolve(this.#options.cache.get(lane.appId, lane.endpointId))
+    this.#sleepUntil(
+      lane,
+      loaded.then((endpoint) => void (lane.isGone = endpoint === null)),
+      'read an endpoint',
     )
   }
 
   #sleepUntilGiven(lane: Lane, rateLimit: number): void {
+    this.#sleepUntil(lane, this.#pacing.ask(lane, rateLimit), 'keep to a shared rate')
+  }
+
+  #sleepUntil(lane: Lane, done: Promise<void>, doing: string): void {
     lane.isAsleep = true
-    this.#pacing.ask(lane, rateLimit).then(
+    done.then(
       () => this.#awake(lane),
       (error: unknown) => {
-        this.#options.onTrouble('keep to a shared rate', error)
+        this.#options.onTrouble(doing, error)
         this.#sleep(lane, UNREADABLE_PAUSE_MS)
       },
     )

@@ -1,10 +1,11 @@
 /**
- * When an endpoint's next attempt may start: as its rate limit says, and slower while it recovers from having complained.
+ * When an endpoint's next attempt may start: as its rate limit and its application's throttle rate say, and slower while it recovers from having complained.
  * The limit is shared with the other nodes where there is somebody who gives out slots; the recovery is every node's own.
  */
 import type { Endpoint } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { ApplicationPaces } from './application-pace.ts'
 import type { Lane } from './lane.ts'
 import { Paces } from './pace.ts'
 import type { SharedRate } from './shared-rate.ts'
@@ -12,15 +13,19 @@ import type { SharedRate } from './shared-rate.ts'
 export class Pacing {
   readonly #clock: Clock
   readonly #shared: SharedRate | null
+  readonly #applications: ApplicationPaces | null
   readonly #paces = new Paces()
 
-  constructor(clock: Clock, shared: SharedRate | null) {
+  constructor(clock: Clock, shared: SharedRate | null, applications: ApplicationPaces | null) {
     this.#clock = clock
+    this.#applications = applications
     this.#shared = shared
   }
 
   /** Counts an attempt that starts now, when this is 0; otherwise ms to wait. Null: slots have to be asked for. */
   admit(lane: Lane, settings: Endpoint, now: number): number | null {
+    const ofApplication = this.#applications?.waitMs(lane.appId, now) ?? 0
+    if (ofApplication > 0) return ofApplication
     const rate = this.#paces.rateOf(settings, now)
     const isShared = this.#shared !== null && settings.rateLimit !== null && !lane.sharedPacer.isAlone(now)
     // Slots keep to the limit by themselves; beside them this node's own pacer matters only where the endpoint recovers.
@@ -35,6 +40,7 @@ export class Pacing {
     }
     // Also beside slots, for the moment at which they end.
     lane.pacer.take(rate, now)
+    this.#applications?.take(lane.appId, now)
     return 0
   }
 
@@ -49,5 +55,6 @@ export class Pacing {
 
   forgetOver(now: number): void {
     this.#paces.forgetOver(now)
+    this.#applications?.forgetOver(now)
   }
 }

@@ -84,11 +84,7 @@ export interface Log {
     withContent: boolean,
   ): Promise<(AttemptedMessage & Shown)[]>
   /** Endpoints at which the message was tried, deleted ones included, ordered by endpoint id. */
-  listAttemptedEndpoints(
-    appId: AppId,
-    msgId: MessageId,
-    page: Keyset,
-  ): Promise<AttemptedEndpoint[]>
+  listAttemptedEndpoints(appId: AppId, msgId: MessageId, page: Keyset): Promise<AttemptedEndpoint[]>
   /** Deliveries of messages accepted from `since` up to before `until`, counted by status. */
   countDeliveries(query: {
     appId: AppId

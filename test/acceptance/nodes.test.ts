@@ -95,7 +95,7 @@ describe.skipIf(missingPostgres() !== null || missingRedis() !== null)('several 
   test('a worker serves its probes and metrics, and nothing else', async () => {
     const client = await programs.workers[0]!.client()
     for (const path of ['/health/live', '/health/ready', '/metrics']) expect((await client.send(path)).status).toBe(200)
-    for (const path of ['/ingest', '/webhook', '/subscriptions', '/docs', '/openapi.json'])
+    for (const path of ['/ingest', '/webhook', '/subscriptions', '/docs', '/openapi.json', '/api/v1/app'])
       expect((await client.send(path, { json: {} })).status).toBe(404)
     await soon(async () => (await client.send('/metrics')).text).toMatch(/^hookferry_redis_connected 1$/m)
     expect((await client.send('/metrics')).text).toMatch(

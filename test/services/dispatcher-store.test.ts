@@ -16,6 +16,7 @@ import { carryOut } from '../../src/flow/flow.ts'
 import { createObserver } from '../../src/flow/observe.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { Dispatcher } from '../../src/services/dispatcher.ts'
+import { Pacing } from '../../src/services/pacing.ts'
 import { every, runServices } from '../../src/services/service.ts'
 import { createSweeper } from '../../src/services/sweeper.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -114,6 +115,7 @@ function createWorld(real: Store, react: React, random = () => 0.5): World {
       queue: store,
       cache,
       clock,
+      pacing: new Pacing(clock, null, null),
       owner,
       concurrency: 64,
       endpointConcurrency: 8,

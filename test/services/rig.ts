@@ -5,6 +5,7 @@ import type { Endpoint } from '../../src/domain/endpoint.ts'
 import type { AppId, EndpointId } from '../../src/domain/ids.ts'
 import type { Recorded } from '../../src/flow/record.ts'
 import { Dispatcher } from '../../src/services/dispatcher.ts'
+import { Pacing } from '../../src/services/pacing.ts'
 import type { SharedRate } from '../../src/services/shared-rate.ts'
 import type { Claimed, ClaimRequest, Lease, LeasedDelivery, Queue } from '../../src/store/store.ts'
 import { createFakeClock, type FakeClock } from '../fake-clock.ts'
@@ -145,7 +146,7 @@ export function createRig({
     endpointConcurrency,
     carryOut,
     onTrouble: (doing, error) => troubles.push(`${doing}: ${(error as Error).message}`),
-    sharedRate,
+    pacing: new Pacing(clock, sharedRate, null),
     onLeftBehind: (dueAt) => leftBehind.push(dueAt),
   })
 

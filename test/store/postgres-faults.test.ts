@@ -158,7 +158,6 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     const endpointId = await createEndpoint(store)
     const accepted = acceptance([endpointId], { eventId: 'evt-1', dueAt: T0 })
     const lose = async <T>(asked: () => Promise<T>, isDone: () => Promise<boolean>): Promise<unknown> => {
-      // The connections that the store has are in use; nothing that they ask is answered any more.
       proxy.swallowAnswers()
       const answer = asked().then(
         () => 'answered',
@@ -246,7 +245,6 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
 
     proxy.cut()
     await expect.poll(() => troubles).toContain('listen for what other nodes make due')
-    // Something may have been said meanwhile: it is told to look.
     await expect.poll(() => heard, { timeout: 5_000 }).toEqual([T0, 0])
     await acceptMany(other, endpointId, 1, T0 + MINUTE)
     await expect.poll(() => heard).toEqual([T0, 0, T0 + MINUTE])
@@ -270,7 +268,6 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     expect(batches).toEqual([101])
     const codes = results.map((one) => (one.status === 'fulfilled' ? 'done' : (one.reason as GatewayError).code))
     expect(codes).toEqual(codes.map((_, i) => (i === 50 ? 'internal' : 'done')))
-    // Each exactly once, and nothing of the call that failed.
     expect((await claim(store, A, { max: 1_000, perEndpointMax: 1_000 })).deliveries).toHaveLength(101)
   })
 

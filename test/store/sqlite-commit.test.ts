@@ -43,6 +43,26 @@ test('a write alone does not wait for others', async () => {
   expect(batches).toEqual([1, 1, 1, 1, 1])
 })
 
+test('a value that cannot be sent to the thread is refused alone, and every other caller gets its own answer', async () => {
+  await using opened = await openTempStore()
+  const { store } = opened
+  const unsendable = endpoint({ metadata: { a: (() => {}) as never } })
+  const accepted = Array.from({ length: 20 }, () => acceptance([]))
+  const results = await Promise.allSettled([
+    ...accepted.slice(0, 10).map((one) => store.accept([one])),
+    store.createEndpoint(unsendable),
+    ...accepted.slice(10).map((one) => store.accept([one])),
+  ])
+  expect(results.map(codeOf).filter((code) => code !== 'done')).toEqual(['internal'])
+  expect(codeOf(results[10]!)).toBe('internal')
+  const answered = results.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+  expect(answered.map((one) => (typeof one === 'string' ? one : one.messageId))).toEqual(
+    accepted.map(({ message }) => message.id),
+  )
+  await expect(store.createEndpoint(unsendable)).rejects.toMatchObject({ code: 'internal' })
+  expect(await store.createEndpoint(endpoint())).toBe('created')
+})
+
 test('an operation that fails does not take along the others of its transaction', async () => {
   const batches: number[] = []
   await using opened = await openTempStore({ onBatch: (size) => batches.push(size) })

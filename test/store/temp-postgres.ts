@@ -1,4 +1,5 @@
 /** PostgreSQL stores in databases of their own, on a server that goes away with the tests. */
+import { DEFAULT_APP, DEFAULT_APP_UID, DEFAULT_ORG } from '../../src/domain/application.ts'
 import { openPostgresStore, type PostgresOptions } from '../../src/store/postgres/postgres-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { OpenedStore } from '../conformance/builders.ts'
@@ -27,10 +28,12 @@ BEGIN
   FOR name IN
     SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
-      AND c.relname NOT IN ('hookferry_schema', 'organization', 'application', 'inbox_total')
+      AND c.relname NOT IN ('hookferry_schema', 'organization', 'inbox_total')
   LOOP
     EXECUTE format('DELETE FROM %I', name);
   END LOOP;
+  INSERT INTO application (org_id, id, uid, name, created_at, updated_at)
+    VALUES ('${DEFAULT_ORG}', '${DEFAULT_APP}', '${DEFAULT_APP_UID}', 'Default', 0, 0);
   UPDATE inbox_total SET messages = 0, senders = 0;
 END $$`
 

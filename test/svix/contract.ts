@@ -10,7 +10,7 @@ export interface Parameter {
   name: string
   in: string
   required?: boolean
-  schema: { format?: string }
+  schema: Schema
 }
 
 export interface Operation {
@@ -26,10 +26,31 @@ export interface Operation {
 
 const PREFIX = '/api/v1'
 
+/** A schema of OpenAPI 3.0. */
+export interface Schema {
+  $ref?: string
+  type?: string
+  format?: string
+  nullable?: boolean
+  pattern?: string
+  minLength?: number
+  maxLength?: number
+  minimum?: number
+  maximum?: number
+  minItems?: number
+  maxItems?: number
+  items?: Schema
+  properties?: Record<string, Schema>
+  additionalProperties?: Schema | boolean
+  required?: string[]
+}
+
 const contract = JSON.parse(readFileSync(new URL('../vectors/svix-contract.json', import.meta.url), 'utf8')) as {
   operations: Operation[]
-  schemas: Record<string, object>
+  schemas: Record<string, Schema>
 }
+
+export const { schemas } = contract
 
 /** All of the contract's operations; paths are those below `/api/v1`. */
 export const operations: readonly Operation[] = contract.operations.map((operation) => ({

@@ -71,6 +71,7 @@ describe('a message', () => {
     const raw = '{ "b":1.0,\n "a" : 1e5 } and more'
     const message = await svix.message.create(app, messageInRaw('raw', raw), { withContent: true })
     expect(message.payload).toEqual({})
+    expect(await svix.message.get(app, message.id, { withContent: true })).toStrictEqual(message)
     const request = await nth(hook, 1)
     expect(request.body.toString()).toBe(raw)
     expect(isVerified((await svix.endpoint.getSecret(app, id)).key, request)).toBe(true)

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { endpointOperationsTask } from './tasks.ts'
 import { wants } from '../../domain/endpoint.ts'
+import { BUCKET_MS } from '../../domain/ids.ts'
 import { accept } from '../../flow/accept.ts'
 import type { Server } from '../context.ts'
 import { messageJson, shownPayload } from './messages.ts'
@@ -47,8 +48,8 @@ export function endpointActionOperations(app: Server, context: SvixContext): voi
       if (since > until) throw new SvixError('invalid_range', '`since` cannot be after `until`')
       if (until - since > STATS_WINDOW_MS + LEEWAY_MS)
         throw new SvixError('invalid_range', '`since` cannot be more than 28 days before `until`')
-      // The moment itself belongs to the range that ends now.
-      return ok(await store.countDeliveries({ appId, endpointId, since, until: until + 1 }))
+      // Messages are found by the times of their ids: all of the last moment belong to the range.
+      return ok(await store.countDeliveries({ appId, endpointId, since, until: until + BUCKET_MS }))
     },
   })
 

@@ -70,9 +70,14 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
   async function setHeaders(call: Located, change: (before: Endpoint) => Record<string, string>): Promise<void> {
     const { application, endpoint } = await locate(call)
     // The API does not tell of headers, though it tells of everything else.
-    const edited = await editEndpoint(editing, application, endpoint.id, (before) => ({ headers: change(before) }), {
-      isTold: false,
-    })
+    const edited = await editEndpoint(
+      editing,
+      { application, id: endpoint.id },
+      (before) => ({ headers: change(before) }),
+      {
+        isTold: false,
+      },
+    )
     if (edited === null) throw new SvixError('not_found')
   }
 
@@ -144,8 +149,7 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
       const graceMs = (call.body.gracePeriodSeconds ?? GRACE_S.fallback) * 1_000
       const edited = await editEndpoint(
         editing,
-        application,
-        endpoint.id,
+        { application, id: endpoint.id },
         ({ secrets }) => {
           const rotated = rotate(secrets, { secret, graceMs, now: context.clock.now() })
           if (rotated === null)

@@ -100,7 +100,7 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
     endpoint: Endpoint,
     change: (before: Endpoint) => Partial<Endpoint>,
   ): Promise<Endpoint> {
-    const edited = await editEndpoint(editing, application, endpoint.id, change)
+    const edited = await editEndpoint(editing, { application, id: endpoint.id }, change)
     if (edited === null || edited === 'replayed') throw new SvixError('not_found')
     if (edited === 'uid_taken') throw new SvixError('conflict', TAKEN)
     return edited

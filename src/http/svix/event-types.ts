@@ -1,4 +1,6 @@
 import { Ajv } from 'ajv'
+import { Ajv2019 } from 'ajv/dist/2019.js'
+import { Ajv2020 } from 'ajv/dist/2020.js'
 import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
 import type { EventType } from '../../domain/event-type.ts'
@@ -22,16 +24,32 @@ const schemas = z
   })
   .describe('JSON Schemas by version; `examples` of version 1 are what send-example sends')
 
-const ajv = new Ajv({ strict: false, logger: false })
+const options = { strict: false, logger: false } as const
+const draft7 = new Ajv(options)
+/** By what `$schema` names; without it a schema is of draft 7. */
+const DRAFTS = [
+  { name: /\bdraft\/2020-12\b/, draft: new Ajv2020(options) },
+  { name: /\bdraft\/2019-09\b/, draft: new Ajv2019(options) },
+  { name: /\bdraft-07\b/, draft: draft7 },
+]
+/** No schema that people wrote is that deep, and what reads and writes it calls itself for every level. */
+const SCHEMA_DEPTH_MAX = 200
 
-/** Held against its meta-schema and not compiled: it describes events for people, nothing is validated with it. */
-function schemaProblem(schema: Record<string, unknown>): string | null {
-  try {
-    return ajv.validateSchema(schema) === true ? null : `is not a JSON Schema: ${ajv.errorsText()}`
-  } catch (error) {
-    // Another draft than the one that is known here.
-    return `is not a JSON Schema: ${(error as Error).message}`
-  }
+const isDeeperThan = (value: unknown, depth: number): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  (depth === 0 || Object.values(value).some((one) => isDeeperThan(one, depth - 1)))
+
+/**
+ * Held against its meta-schema and not compiled: it describes events for people, nothing is validated with it. One of a
+ * dialect that is not known here is taken as it is.
+ */
+function schemaProblem({ $schema, ...schema }: Record<string, unknown>): string | null {
+  if (isDeeperThan(schema, SCHEMA_DEPTH_MAX)) return `is nested more than ${SCHEMA_DEPTH_MAX} levels deep`
+  if ($schema !== undefined && typeof $schema !== 'string') return 'is not a JSON Schema: $schema is not a text'
+  const ajv = $schema === undefined ? draft7 : DRAFTS.find(({ name }) => name.test($schema))?.draft
+  if (ajv === undefined || ajv.validateSchema(schema) === true) return null
+  return `is not a JSON Schema: ${ajv.errorsText()}`
 }
 
 const settings = {

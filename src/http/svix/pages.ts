@@ -24,6 +24,9 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
     done: z.boolean(),
   })
 
+/** A name of an event type may begin with the sign for backwards: `:`, which is in no name, then goes before it. */
+const toIterator = (key: string): string => (key.startsWith('-') ? `:${key}` : key)
+
 const opposite = (order: Order): Order => (order === 'ascending' ? 'descending' : 'ascending')
 
 /**
@@ -49,7 +52,7 @@ export async function readPage<T>(
   const isBackwards = given === undefined ? fromTheEnd : given.startsWith('-')
   const rows = await read({
     limit: limit + 1,
-    after: given?.replace(/^-/, '') ?? null,
+    after: given?.replace(/^[-:]/, '') ?? null,
     order: isBackwards ? opposite(order) : order,
   })
   const done = rows.length <= limit
@@ -59,7 +62,7 @@ export async function readPage<T>(
   const last = data.at(-1)
   return {
     data,
-    iterator: last === undefined ? null : keyOf(last),
+    iterator: last === undefined ? null : toIterator(keyOf(last)),
     ...(first === undefined ? {} : { prevIterator: `-${keyOf(first)}` }),
     done,
   }

@@ -1,6 +1,6 @@
 /** Work in the background, and what became of it. */
 import { z } from 'zod'
-import type { TaskId } from '../../domain/ids.ts'
+import { BUCKET_MS, type TaskId } from '../../domain/ids.ts'
 import type { TaskInfo, TaskKind } from '../../domain/task.ts'
 import type { Server } from '../context.ts'
 import { Instant, instant } from '../schemas.ts'
@@ -39,7 +39,7 @@ const toTaskOut = (task: TaskInfo): z.infer<typeof TaskOut> => ({
     appId: task.appId,
     endpointId: task.endpointId,
     since: instant(task.since),
-    until: instant(task.until),
+    until: instant(task.until - BUCKET_MS),
     messages: task.added,
   },
 })
@@ -76,7 +76,8 @@ export function endpointOperationsTask(
         appId: application.id,
         endpointId: endpoint.id,
         since,
-        until: until + 1,
+        // Messages are found by the times of their ids: all of the last moment belong to the window.
+        until: until + BUCKET_MS,
         status: 'running',
         added: 0,
         createdAt: now,

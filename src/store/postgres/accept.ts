@@ -7,64 +7,93 @@
  * first is rolled back, the second's insert simply goes on. Keys are inserted in sorted order, so that two batches with
  * several keys in common do not wait for each other.
  */
-import { timestampKey, foldCase } from '../../domain/inbox.ts'
-import type { Accepted, Acceptance } from '../store.ts'
-import { type Pool, statement } from './database.ts'
+import type { Accepted, Acceptance } from '../once.ts'
+import {
+  answerValues,
+  deliveryValues,
+  inboxValues,
+  keyValues,
+  labelValues,
+  lanesOf,
+  messageValues,
+} from './accept-values.ts'
+import { type Pool, type Session, statement, type Statement, type Value } from './database.ts'
 import { HOUR_CHARS } from './inbox-counts.ts'
-import { addToLanesFrom, givenLanes, laneValues, type Waiting } from './lanes.ts'
+import { addToLanesFrom, givenLanes, laneValues } from './lanes.ts'
 import { noteDue } from './notify.ts'
 import { PAYLOAD, type Partitions } from './partitions.ts'
-import { isUniqueViolation } from './trouble.ts'
-import { concatenated, numberArray, textArray } from './values.ts'
+import { isRepeat } from './trouble.ts'
+import { numberArray, textArray } from './values.ts'
 
 export type AcceptCall = readonly Acceptance[]
 
-interface Known {
-  messageId: Accepted['messageId']
-  deliveries: number
-}
+/** What is known by a key: the message that was stored with it, or `replayed` where the request was answered. */
+type Known = { messageId: Accepted['messageId']; deliveries: number } | 'replayed'
+
+/** Runs a statement: as a transaction of its own, or within one. */
+type Run = <T>(sql: Statement | string, ...values: Value[]) => Promise<T[]>
 
 /** Every turn but the first follows the commit of a repeat on another node; nobody has that many. */
 const TURNS_MAX = 20
-const KEYS_OF_EVENTS = ['idempotency_pkey', 'msg_event_id', 'messages_pkey']
 
-/** Stores each message with its deliveries and its idempotency record, unless it was stored before. All calls, or none. */
+/** Stores each message with its deliveries, its idempotency record and its answer, unless it was stored before. All calls, or none. */
 export async function accept(pool: Pool, partitions: Partitions, calls: readonly AcceptCall[]): Promise<Accepted[][]> {
-  for (let turn = 1; ; turn++) {
-    const known = await lookUp(pool, calls.flat())
-    const news: Acceptance[] = []
-    const answers = calls.map((call) => call.map((acceptance) => answerTo(acceptance, known, news)))
-    if (news.length === 0) return answers
+  const run: Run = (sql, ...values) => pool.write(sql, ...values)
+  for (let turn = 1; ; turn++)
     try {
-      const expiries = news.map(({ message }) => message.expiresAt)
-      await partitions.ready(PAYLOAD, expiries)
-      await store(pool, news)
+      const { answers, news } = await sort(run, calls)
+      await partitions.ready(
+        PAYLOAD,
+        news.map(({ message }) => message.expiresAt),
+      )
+      await store(run, news)
       return answers
     } catch (error) {
-      if (turn >= TURNS_MAX || !isUniqueViolation(error, KEYS_OF_EVENTS)) throw error
+      if (turn >= TURNS_MAX || !isRepeat(error)) throw error
     }
-  }
 }
 
-const keysOf = ({ message, idempotency, inbox }: Acceptance): string[] => {
+/** The same within a transaction, which is run again when another node stores a repeat at the same time. */
+export async function acceptIn(session: Session, acceptances: readonly Acceptance[]): Promise<void> {
+  if (acceptances.length === 0) return
+  const run: Run = (sql, ...values) => session.all(sql, ...values)
+  const { news } = await sort(run, [acceptances])
+  await store(run, news)
+}
+
+/** Tells news from what is known, and answers both. */
+async function sort(run: Run, calls: readonly AcceptCall[]): Promise<{ answers: Accepted[][]; news: Acceptance[] }> {
+  const known = await lookUp(run, calls.flat())
+  const news: Acceptance[] = []
+  const answers = calls.map((call) => call.map((acceptance) => answerTo(acceptance, known, news)))
+  return { answers, news }
+}
+
+const nameOf = (...parts: string[]): string => parts.join('\0')
+
+function keysOf({ message, idempotency, inbox, answer }: Acceptance): string[] {
   const keys: string[] = []
-  if (idempotency !== null) keys.push(['i', message.appId, idempotency.scope, idempotency.key].join('\0'))
-  if (message.eventId !== null) keys.push(['e', message.appId, message.eventId].join('\0'))
-  if (inbox !== null) keys.push(`m\0${inbox.messageId}`)
+  if (answer !== null) keys.push(nameOf('answer', answer.orgId, answer.key))
+  if (idempotency !== null) keys.push(nameOf('key', message.appId, idempotency.scope, idempotency.key))
+  if (message.eventId !== null) keys.push(nameOf('event', message.appId, message.eventId))
+  if (inbox !== null) keys.push(nameOf('inbox', inbox.messageId))
   return keys
 }
 
 /** What is news is known to those after it. */
 function answerTo(acceptance: Acceptance, known: Map<string, Known>, news: Acceptance[]): Accepted {
+  const { message, deliveries, answer } = acceptance
   const keys = keysOf(acceptance)
   for (const key of keys) {
     const first = known.get(key)
-    if (first !== undefined) return { duplicate: true, ...first }
+    if (first === 'replayed') return { duplicate: true, replayed: true, messageId: message.id, deliveries: 0 }
+    if (first !== undefined) return { duplicate: true, replayed: false, ...first }
   }
-  const answer = { messageId: acceptance.message.id, deliveries: acceptance.deliveries.length }
-  for (const key of keys) known.set(key, answer)
+  const stored = { messageId: message.id, deliveries: deliveries.length }
+  for (const key of keys) known.set(key, stored)
+  if (answer !== null) known.set(keys[0]!, 'replayed')
   news.push(acceptance)
-  return { duplicate: false, ...answer }
+  return { duplicate: false, replayed: false, ...stored }
 }
 
 const COUNT_DELIVERIES =
@@ -83,17 +112,41 @@ const LOOK_UP = statement(
    UNION ALL
    SELECT 2, k.ord, m.msg_id, ${COUNT_DELIVERIES}
    FROM unnest($6::text[], $7::text[]) WITH ORDINALITY k (app_id, message_id, ord)
-   JOIN messages m ON m.message_id = k.message_id`,
+   JOIN messages m ON m.message_id = k.message_id
+   UNION ALL
+   SELECT 3, k.ord, CASE WHEN m.expires_at > k.at THEN NULL ELSE 'expired' END, 0
+   FROM unnest($8::text[], $9::text[], $10::bigint[]) WITH ORDINALITY k (org_id, key, at, ord)
+   JOIN answer m ON m.org_id = k.org_id AND m.key = k.key`,
 )
 
+/** Answers that are as good as none: their keys can be used again. */
+const REMOVE_EXPIRED = statement(
+  'accept-remove-expired',
+  `DELETE FROM answer a USING unnest($1::text[], $2::text[], $3::bigint[]) k (org_id, key, at)
+   WHERE a.org_id = k.org_id AND a.key = k.key AND a.expires_at <= k.at RETURNING 1 AS done`,
+)
+
+interface Row {
+  kind: number
+  ord: number
+  msg_id: string | null
+  deliveries: number
+}
+
 /** The first answers to those keys of the acceptances that are known. */
-async function lookUp(pool: Pool, acceptances: readonly Acceptance[]): Promise<Map<string, Known>> {
+async function lookUp(run: Run, acceptances: readonly Acceptance[]): Promise<Map<string, Known>> {
   const known = new Map<string, Known>()
   const withKey = acceptances.flatMap(({ message, idempotency }) => (idempotency ? [{ message, ...idempotency }] : []))
   const events = acceptances.flatMap(({ message }) => (message.eventId === null ? [] : [message]))
   const withInbox = acceptances.flatMap(({ message, inbox }) => (inbox ? [{ message, inbox }] : []))
-  if (withKey.length + events.length + withInbox.length === 0) return known
-  const rows = await pool.read<{ kind: number; ord: number; msg_id: Known['messageId']; deliveries: number }>(
+  const requests = acceptances.flatMap(({ answer }) => (answer ? [answer] : []))
+  if (withKey.length + events.length + withInbox.length + requests.length === 0) return known
+  const ofAnswers = [
+    textArray(requests.map(({ orgId }) => orgId)),
+    textArray(requests.map(({ key }) => key)),
+    numberArray(requests.map(({ at }) => at)),
+  ]
+  const rows = await run<Row>(
     LOOK_UP,
     textArray(withKey.map(({ message }) => message.appId)),
     textArray(withKey.map(({ scope }) => scope)),
@@ -102,26 +155,43 @@ async function lookUp(pool: Pool, acceptances: readonly Acceptance[]): Promise<M
     textArray(events.map(({ eventId }) => eventId)),
     textArray(withInbox.map(({ message }) => message.appId)),
     textArray(withInbox.map(({ inbox }) => inbox.messageId)),
+    ...ofAnswers,
   )
   const names = [
-    withKey.map(({ message, scope, key }) => ['i', message.appId, scope, key].join('\0')),
-    events.map(({ appId, eventId }) => ['e', appId, eventId].join('\0')),
-    withInbox.map(({ inbox }) => `m\0${inbox.messageId}`),
+    withKey.map(({ message, scope, key }) => nameOf('key', message.appId, scope, key)),
+    events.map(({ appId, eventId }) => nameOf('event', appId, eventId!)),
+    withInbox.map(({ inbox }) => nameOf('inbox', inbox.messageId)),
+    requests.map(({ orgId, key }) => nameOf('answer', orgId, key)),
   ]
-  for (const { kind, ord, msg_id: messageId, deliveries } of rows)
-    known.set(names[kind]![ord - 1]!, { messageId, deliveries })
+  for (const { kind, ord, msg_id, deliveries } of rows) {
+    const isAnswer = kind === names.length - 1
+    if (isAnswer && msg_id !== null) continue
+    known.set(
+      names[kind]![ord - 1]!,
+      isAnswer ? 'replayed' : { messageId: msg_id as Accepted['messageId'], deliveries },
+    )
+  }
+  if (rows.some(({ kind, msg_id }) => kind === names.length - 1 && msg_id !== null))
+    await run(REMOVE_EXPIRED, ...ofAnswers)
   return known
 }
 
 const MESSAGES = `
   m AS (
-    INSERT INTO msg (app_id, id, event_id, event_type, channels, content_type, received_at, expires_at, payload_bytes)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[],
-      $8::bigint[], $9::int[])
+    INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at, payload_bytes)
+    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+      $8::bigint[], $9::bigint[], $10::int[])
   ), p AS (
-    INSERT INTO payload (app_id, msg_id, expires_at, bytes)
-    SELECT i.app_id, i.id, i.expires_at, substr($11::bytea, i.start, i.length)
-    FROM unnest($1::text[], $2::text[], $8::bigint[], $10::int[], $9::int[]) i (app_id, id, expires_at, start, length)
+    INSERT INTO payload (app_id, msg_id, expires_at, bytes, shown)
+    SELECT i.app_id, i.id, i.expires_at, substr($14::bytea, i.start, i.length),
+      substr($14::bytea, i.shown_start, i.shown_length)
+    FROM unnest($1::text[], $2::text[], $9::bigint[], $10::int[], $11::int[], $12::int[], $13::int[])
+      i (app_id, id, expires_at, length, start, shown_length, shown_start)
+  )`
+
+const LABELS = `
+  b AS (
+    INSERT INTO msg_label (app_id, label, msg_id) SELECT * FROM unnest($15::text[], $16::text[], $17::text[])
   )`
 
 const DELIVERIES = `
@@ -129,137 +199,51 @@ const DELIVERIES = `
     INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at, lease_owner)
     SELECT i.app_id, i.msg_id, i.endpoint_id, 0, CASE WHEN i.lease_owner IS NULL THEN 'pending' ELSE 'leased' END,
       i.due_at, i.lease_owner
-    FROM unnest($12::text[], $13::text[], $14::text[], $15::bigint[], $16::text[])
+    FROM unnest($18::text[], $19::text[], $20::text[], $21::bigint[], $22::text[])
       i (app_id, msg_id, endpoint_id, due_at, lease_owner)
   )`
 
 const KEYS = `
   k AS (
     INSERT INTO idempotency (app_id, scope, key, msg_id, deliveries, expires_at)
-    SELECT * FROM unnest($17::text[], $18::text[], $19::text[], $20::text[], $21::int[], $22::bigint[])
+    SELECT * FROM unnest($23::text[], $24::text[], $25::text[], $26::text[], $27::int[], $28::bigint[])
   )`
 
 const INBOX = `
   x AS (
     INSERT INTO messages (message_id, from_msisdn, to_msisdn, ts, text, created_at, ts_key, text_folded, msg_id)
-    SELECT * FROM unnest($23::text[], $24::text[], $25::text[], $26::text[], $27::text[], $28::text[], $29::text[],
-      $30::text[], $31::text[])
+    SELECT * FROM unnest($29::text[], $30::text[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[],
+      $36::text[], $37::text[])
   ), n AS (
     INSERT INTO inbox_new (from_msisdn, hour)
-    SELECT i.from_msisdn, left(i.ts_key, ${HOUR_CHARS}) FROM unnest($24::text[], $29::text[]) i (from_msisdn, ts_key)
+    SELECT i.from_msisdn, left(i.ts_key, ${HOUR_CHARS}) FROM unnest($30::text[], $35::text[]) i (from_msisdn, ts_key)
+  )`
+
+const ANSWERS = `
+  a AS (
+    INSERT INTO answer (org_id, key, status, body, expires_at)
+    SELECT * FROM unnest($38::text[], $39::text[], $40::int[], $41::text[], $42::bigint[])
   )`
 
 const STORE = statement(
   'accept-store',
-  `WITH ${MESSAGES}, ${DELIVERIES}, ${KEYS}, ${INBOX}, w AS (${addToLanesFrom(givenLanes(32))})
-   SELECT 1 FROM (SELECT $37::text AS due_at) n WHERE n.due_at IS NOT NULL AND ${noteDue('n.due_at')}`,
+  `WITH ${MESSAGES}, ${LABELS}, ${DELIVERIES}, ${KEYS}, ${INBOX}, ${ANSWERS}, w AS (${addToLanesFrom(givenLanes(43))})
+   SELECT 1 FROM (SELECT $48::text AS due_at) n WHERE n.due_at IS NOT NULL AND ${noteDue('n.due_at')}`,
 )
 
-async function store(pool: Pool, news: readonly Acceptance[]): Promise<void> {
+async function store(run: Run, news: readonly Acceptance[]): Promise<void> {
+  if (news.length === 0) return
   const lanes = lanesOf(news)
   const dueAt = lanes.length === 0 ? null : String(Math.min(...lanes.map((lane) => lane.dueAt)))
-  await pool.write(
+  await run(
     STORE,
     ...messageValues(news),
+    ...labelValues(news),
     ...deliveryValues(news),
     ...keyValues(news),
     ...inboxValues(news),
+    ...answerValues(news),
     ...laneValues(lanes),
     dueAt,
   )
-}
-
-const byText =
-  <T>(textOf: (one: T) => string) =>
-  (a: T, b: T): number => {
-    const [left, right] = [textOf(a), textOf(b)]
-    return left < right ? -1 : left > right ? 1 : 0
-  }
-
-function messageValues(news: readonly Acceptance[]) {
-  const messages = news.map(({ message }) => message).sort(byText((one) => `${one.appId}\0${one.eventId ?? ''}`))
-  const { bytes, starts, lengths } = concatenated(messages.map(({ payload }) => payload))
-  return [
-    textArray(messages.map((one) => one.appId)),
-    textArray(messages.map((one) => one.id)),
-    textArray(messages.map((one) => one.eventId)),
-    textArray(messages.map((one) => one.eventType)),
-    textArray(messages.map((one) => one.channels && JSON.stringify(one.channels))),
-    textArray(messages.map((one) => one.contentType)),
-    numberArray(messages.map((one) => one.receivedAt)),
-    numberArray(messages.map((one) => one.expiresAt)),
-    numberArray(lengths),
-    numberArray(starts),
-    bytes,
-  ]
-}
-
-function deliveryValues(news: readonly Acceptance[]) {
-  const rows = news.flatMap(({ message: { appId, id }, deliveries }) =>
-    deliveries.map(({ endpointId, lease, dueAt }) => ({
-      appId,
-      id,
-      endpointId,
-      dueAt: lease === null ? dueAt : lease.until,
-      owner: lease?.owner ?? null,
-    })),
-  )
-  return [
-    textArray(rows.map((row) => row.appId)),
-    textArray(rows.map((row) => row.id)),
-    textArray(rows.map((row) => row.endpointId)),
-    numberArray(rows.map((row) => row.dueAt)),
-    textArray(rows.map((row) => row.owner)),
-  ]
-}
-
-function keyValues(news: readonly Acceptance[]) {
-  const rows = news
-    .flatMap(({ message, deliveries, idempotency }) =>
-      idempotency === null ? [] : [{ message, count: deliveries.length, ...idempotency }],
-    )
-    .sort(byText((row) => `${row.message.appId}\0${row.scope}\0${row.key}`))
-  return [
-    textArray(rows.map((row) => row.message.appId)),
-    textArray(rows.map((row) => row.scope)),
-    textArray(rows.map((row) => row.key)),
-    textArray(rows.map((row) => row.message.id)),
-    numberArray(rows.map((row) => row.count)),
-    numberArray(rows.map((row) => row.expiresAt)),
-  ]
-}
-
-function inboxValues(news: readonly Acceptance[]) {
-  const rows = news
-    .flatMap(({ message, inbox }) => (inbox === null ? [] : [{ ...inbox, announcedBy: message.id }]))
-    .sort(byText((row) => row.messageId))
-  return [
-    textArray(rows.map((row) => row.messageId)),
-    textArray(rows.map((row) => row.from)),
-    textArray(rows.map((row) => row.to)),
-    textArray(rows.map((row) => row.ts)),
-    textArray(rows.map((row) => row.text)),
-    textArray(rows.map((row) => new Date(row.createdAt).toISOString())),
-    textArray(rows.map((row) => timestampKey(row.ts))),
-    // Most texts are kept once: only what folding changed is stored beside them.
-    textArray(rows.map(({ text }) => (text === null || foldCase(text) === text ? null : foldCase(text)))),
-    textArray(rows.map((row) => row.announcedBy)),
-  ]
-}
-
-/** What becomes pending, each lane once. */
-function lanesOf(news: readonly Acceptance[]): Waiting[] {
-  const lanes = new Map<string, Waiting>()
-  for (const { message, deliveries } of news)
-    for (const { endpointId, lease, dueAt } of deliveries) {
-      if (lease !== null) continue
-      const key = `${message.appId} ${endpointId}`
-      const lane = lanes.get(key)
-      if (lane === undefined) lanes.set(key, { appId: message.appId, endpointId, retry: 0, dueAt, size: 1 })
-      else {
-        lane.size++
-        lane.dueAt = Math.min(lane.dueAt, dueAt)
-      }
-    }
-  return [...lanes.values()]
 }

@@ -6,7 +6,7 @@
  * other way, from lanes to deliveries, and therefore never waits for a lock (SKIP LOCKED).
  */
 import { type ClientConfig, Pool as Connections, type PoolClient, type QueryResult } from 'pg'
-import { isCollision, isConnectionTrouble, outcomeUnknown } from './trouble.ts'
+import { isCollision, isConnectionTrouble, isRepeat, outcomeUnknown } from './trouble.ts'
 import { COLUMN_TYPES, toText } from './values.ts'
 
 export type Value = string | number | boolean | Uint8Array | null
@@ -125,15 +125,18 @@ export class Pool {
 
   /** All of `work`, or nothing of it. `work` may be run several times. */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    return this.#repeated(() => this.use((session) => transact(session, work)))
+    return this.#repeated(
+      () => this.use((session) => transact(session, work)),
+      (error) => isCollision(error) || isRepeat(error),
+    )
   }
 
-  async #repeated<T>(work: () => Promise<T>): Promise<T> {
+  async #repeated<T>(work: () => Promise<T>, isPassing = isCollision): Promise<T> {
     for (let turn = 1; ; turn++)
       try {
         return await work()
       } catch (error) {
-        if (turn >= COLLISIONS_MAX || !isCollision(error)) throw error
+        if (turn >= COLLISIONS_MAX || !isPassing(error)) throw error
       }
   }
 

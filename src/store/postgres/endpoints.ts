@@ -1,7 +1,13 @@
 import type { Endpoint } from '../../domain/endpoint.ts'
 import type { EndpointPage } from '../store.ts'
-import { type Pool, statement, type Value } from './database.ts'
+import type { Extras } from '../once.ts'
+import type { Keyset } from '../tenants.ts'
+import { isLiveApplication } from './applications.ts'
+import { type Pool, type Session, statement, type Value } from './database.ts'
+import { stretchOf } from './keyset.ts'
 import { wakeLanes } from './lanes.ts'
+import { once } from './once.ts'
+import { isUniqueViolation } from './trouble.ts'
 
 interface EndpointRow {
   app_id: string
@@ -94,56 +100,94 @@ const SETTINGS = [
 ]
 const parameters = SETTINGS.map((_, i) => `$${i + 1}`)
 
-export async function createEndpoint(pool: Pool, endpoint: Endpoint): Promise<void> {
-  await pool.write(
-    `INSERT INTO endpoint (${SETTINGS.join(', ')}, app_id, id, created_at)
-     VALUES (${parameters.join(', ')}, $17, $18, $19)`,
-    ...settings(endpoint),
-    endpoint.appId,
-    endpoint.id,
-    endpoint.createdAt,
+/** Of a live endpoint, for a deleted one has none. Two that take it at once are told apart by the unique index. */
+const isUidTaken = async (session: Session, { appId, id, uid }: Endpoint): Promise<boolean> =>
+  uid !== null &&
+  (await session.run('SELECT 1 FROM endpoint WHERE app_id = $1 AND uid = $2 AND id <> $3', appId, uid, id)) > 0
+
+/** What came between the look and the write is found by looking again. */
+const orUidTaken = async <R>(writing: Promise<R>): Promise<R | 'uid_taken'> =>
+  writing.catch((error: unknown) => {
+    if (isUniqueViolation(error, ['endpoint_uid'])) return 'uid_taken'
+    throw error
+  })
+
+export const createEndpoint = (
+  pool: Pool,
+  endpoint: Endpoint,
+  extras?: Extras,
+): Promise<'created' | 'uid_taken' | 'unknown' | 'replayed'> =>
+  orUidTaken(
+    once<'created' | 'uid_taken' | 'unknown'>(pool, extras, 'created', async (session) => {
+      if (!(await isLiveApplication(session, endpoint.appId))) return 'unknown'
+      if (await isUidTaken(session, endpoint)) return 'uid_taken'
+      await session.run(
+        `INSERT INTO endpoint (${SETTINGS.join(', ')}, app_id, id, created_at)
+         VALUES (${parameters.join(', ')}, $17, $18, $19)`,
+        ...settings(endpoint),
+        endpoint.appId,
+        endpoint.id,
+        endpoint.createdAt,
+      )
+      return 'created'
+    }),
   )
-}
 
 export const updateEndpoint = (
   pool: Pool,
   endpoint: Endpoint,
   unchangedSince: number,
-): Promise<'updated' | 'changed' | 'unknown'> =>
-  pool.transaction(async (session) => {
-    const of = [endpoint.appId, endpoint.id] as const
-    const before = await session.get<{ disabled: boolean; url: string; updated_at: number }>(
-      'SELECT disabled, url, updated_at FROM endpoint WHERE app_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE',
-      ...of,
-    )
-    if (before === undefined) return 'unknown'
-    if (before.updated_at !== unchangedSince) return 'changed'
-    await session.run(
-      `UPDATE endpoint SET ${SETTINGS.map((name, i) => `${name} = ${parameters[i]}`).join(', ')}
-       WHERE app_id = $17 AND id = $18`,
-      ...settings(endpoint),
-      ...of,
-    )
-    // What was learnt about the old receiver does not hold for a new one, nor after its owner says that it is well again.
-    if (before.url !== endpoint.url || (before.disabled && !endpoint.disabled)) {
-      await session.run(
-        'UPDATE endpoint SET failing_since = NULL, paused_until = NULL WHERE app_id = $1 AND id = $2',
-        ...of,
-      )
-      await wakeLanes(session, endpoint.appId, endpoint.id, endpoint.updatedAt)
-    }
-    return 'updated'
-  })
+  extras?: Extras,
+): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken' | 'replayed'> =>
+  orUidTaken(once(pool, extras, 'updated', (session) => replaceEndpoint(session, endpoint, unchangedSince)))
 
-export async function deleteEndpoint(pool: Pool, appId: string, id: string, now: number): Promise<boolean> {
-  const rows = await pool.write(
-    `UPDATE endpoint SET deleted_at = $1, updated_at = $1, uid = NULL
-     WHERE app_id = $2 AND id = $3 AND deleted_at IS NULL RETURNING id`,
-    now,
-    appId,
-    id,
+async function replaceEndpoint(
+  session: Session,
+  endpoint: Endpoint,
+  unchangedSince: number,
+): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken'> {
+  const of = [endpoint.appId, endpoint.id] as const
+  const before = await session.get<{ disabled: boolean; url: string; updated_at: number }>(
+    'SELECT disabled, url, updated_at FROM endpoint WHERE app_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE',
+    ...of,
   )
-  return rows.length > 0
+  if (before === undefined) return 'unknown'
+  if (before.updated_at !== unchangedSince) return 'changed'
+  if (await isUidTaken(session, endpoint)) return 'uid_taken'
+  await session.run(
+    `UPDATE endpoint SET ${SETTINGS.map((name, i) => `${name} = ${parameters[i]}`).join(', ')}
+       WHERE app_id = $17 AND id = $18`,
+    ...settings(endpoint),
+    ...of,
+  )
+  // What was learnt about the old receiver does not hold for a new one, nor after its owner says that it is well again.
+  if (before.url !== endpoint.url || (before.disabled && !endpoint.disabled)) {
+    await session.run(
+      'UPDATE endpoint SET failing_since = NULL, paused_until = NULL WHERE app_id = $1 AND id = $2',
+      ...of,
+    )
+    await wakeLanes(session, endpoint.appId, endpoint.id, endpoint.updatedAt)
+  }
+  return 'updated'
+}
+
+export const deleteEndpoint = async (
+  pool: Pool,
+  { appId, id }: { appId: string; id: string },
+  now: number,
+  extras?: Extras,
+): Promise<boolean> => {
+  const result = await once<'deleted' | 'unknown'>(pool, extras, 'deleted', async (session) => {
+    const changed = await session.run(
+      `UPDATE endpoint SET deleted_at = $1, updated_at = $1, uid = NULL
+       WHERE app_id = $2 AND id = $3 AND deleted_at IS NULL`,
+      now,
+      appId,
+      id,
+    )
+    return changed > 0 ? 'deleted' : 'unknown'
+  })
+  return result === 'deleted'
 }
 
 const GET = statement('endpoint-get', 'SELECT * FROM endpoint WHERE app_id = $1 AND id = $2 AND deleted_at IS NULL')
@@ -151,6 +195,30 @@ const GET = statement('endpoint-get', 'SELECT * FROM endpoint WHERE app_id = $1 
 export async function getEndpoint(pool: Pool, appId: string, id: string): Promise<Endpoint | null> {
   const [row] = await pool.read<EndpointRow>(GET, appId, id)
   return row === undefined ? null : fromRow(row)
+}
+
+const FIND = statement(
+  'endpoint-find',
+  `SELECT * FROM endpoint WHERE app_id = $1 AND id = $2 AND deleted_at IS NULL
+   UNION ALL SELECT * FROM endpoint WHERE app_id = $1 AND uid = $2 AND id <> $2`,
+)
+
+export async function findEndpoint(pool: Pool, appId: string, idOrUid: string): Promise<Endpoint | null> {
+  const [row] = await pool.read<EndpointRow>(FIND, appId, idOrUid)
+  return row === undefined ? null : fromRow(row)
+}
+
+export async function pageEndpoints(pool: Pool, appId: string, page: Keyset): Promise<Endpoint[]> {
+  const { above, below, direction, limit } = stretchOf(page)
+  const rows = await pool.read<EndpointRow>(
+    `SELECT * FROM endpoint WHERE app_id = $1 AND id > $2 AND id < $3 AND deleted_at IS NULL AND driver = 'http'
+     ORDER BY id ${direction} LIMIT $4`,
+    appId,
+    above,
+    below,
+    limit,
+  )
+  return rows.map(fromRow)
 }
 
 const ALL = statement('endpoints-of', 'SELECT * FROM endpoint WHERE app_id = $1 AND deleted_at IS NULL ORDER BY id')

@@ -1,6 +1,7 @@
 /** Who waits for what: each kind of work has its own line, and its own share of the connections. */
 import { LIMITS } from '../../domain/limits.ts'
-import type { Accepted, Acceptance, Settled, Settlement } from '../store.ts'
+import type { Accepted, Acceptance } from '../once.ts'
+import type { Settled, Settlement } from '../store.ts'
 import { accept } from './accept.ts'
 import { Batcher, type OnBatch, repliesOf, type Reply } from './batcher.ts'
 import type { Pool } from './database.ts'

@@ -10,6 +10,7 @@ interface MessageRow {
   event_id: string | null
   event_type: string
   channels: string | null
+  tags: string | null
   content_type: string
   received_at: number
   expires_at: number
@@ -17,7 +18,7 @@ interface MessageRow {
 
 const GET = statement(
   'message-get',
-  `SELECT app_id, id, event_id, event_type, channels, content_type, received_at, expires_at
+  `SELECT app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at
    FROM msg WHERE app_id = $1 AND id = $2`,
 )
 
@@ -36,12 +37,15 @@ export async function getMessage(pool: Pool, appId: string, id: string): Promise
   }
 }
 
+const words = (json: string | null): string[] | null => (json === null ? null : (JSON.parse(json) as string[]))
+
 const toMessage = (row: MessageRow, payloadRemoved: boolean): MessageInfo => ({
   appId: row.app_id as MessageInfo['appId'],
   id: row.id as MessageInfo['id'],
   eventId: row.event_id,
   eventType: row.event_type,
-  channels: row.channels === null ? null : (JSON.parse(row.channels) as string[]),
+  channels: words(row.channels),
+  tags: words(row.tags),
   contentType: row.content_type,
   receivedAt: row.received_at,
   expiresAt: row.expires_at,

@@ -4,6 +4,11 @@
  * text that is compared sort by their bytes (COLLATE "C"), as everywhere else in the gateway.
  */
 import { DEFAULT_APP, DEFAULT_APP_UID, DEFAULT_ORG } from '../../domain/application.ts'
+import { MANAGEMENT_ORG, OPERATIONAL_EVENTS } from '../../domain/operational.ts'
+
+const OPERATIONAL_EVENT_TYPES = Object.entries(OPERATIONAL_EVENTS)
+  .map(([name, description]) => `('${MANAGEMENT_ORG}', '${name}', '${description}', 0, 0)`)
+  .join(',\n  ')
 
 export interface Migration {
   version: number
@@ -37,11 +42,12 @@ CREATE TABLE application (
   PRIMARY KEY (org_id, id)
 );
 CREATE UNIQUE INDEX application_uid ON application (org_id, uid) WHERE uid IS NOT NULL;
+CREATE UNIQUE INDEX application_id ON application (id);
+CREATE INDEX application_live ON application (org_id, id) WHERE deleted_at IS NULL;
 
 CREATE TABLE event_type (
   org_id TEXT COLLATE "C" NOT NULL,
   name TEXT COLLATE "C" NOT NULL,
-  id TEXT COLLATE "C" NOT NULL,
   description TEXT NOT NULL,
   schemas TEXT,
   archived BOOLEAN NOT NULL DEFAULT FALSE,
@@ -79,13 +85,15 @@ CREATE TABLE endpoint (
   PRIMARY KEY (app_id, id)
 ) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX endpoint_uid ON endpoint (app_id, uid) WHERE uid IS NOT NULL;
+CREATE INDEX endpoint_live ON endpoint (app_id, id) WHERE deleted_at IS NULL;
 
 CREATE TABLE msg (
   app_id TEXT COLLATE "C" NOT NULL,
   id TEXT COLLATE "C" NOT NULL,
   event_id TEXT COLLATE "C",
-  event_type TEXT NOT NULL,
+  event_type TEXT COLLATE "C" NOT NULL,
   channels TEXT,
+  tags TEXT,
   content_type TEXT NOT NULL,
   received_at BIGINT NOT NULL,
   expires_at BIGINT NOT NULL,
@@ -93,6 +101,15 @@ CREATE TABLE msg (
   PRIMARY KEY (app_id, id)
 );
 CREATE UNIQUE INDEX msg_event_id ON msg (app_id, event_id) WHERE event_id IS NOT NULL;
+CREATE INDEX msg_event_type ON msg (app_id, event_type, id);
+
+-- The channels ('c:' and the word) and tags ('t:' and the word) of messages, to find them by; most messages have none.
+CREATE TABLE msg_label (
+  app_id TEXT COLLATE "C" NOT NULL,
+  label TEXT COLLATE "C" NOT NULL,
+  msg_id TEXT COLLATE "C" NOT NULL,
+  PRIMARY KEY (app_id, label, msg_id)
+);
 
 -- The bytes of a message, apart from it so that a whole day of them can be dropped at once. expires_at is the message's.
 CREATE TABLE payload (
@@ -100,6 +117,7 @@ CREATE TABLE payload (
   msg_id TEXT COLLATE "C" NOT NULL,
   expires_at BIGINT NOT NULL,
   bytes BYTEA NOT NULL,
+  shown BYTEA,
   PRIMARY KEY (app_id, msg_id, expires_at)
 ) PARTITION BY RANGE (expires_at);
 CREATE TABLE payload_default PARTITION OF payload DEFAULT;
@@ -173,6 +191,35 @@ CREATE TABLE idempotency (
 );
 CREATE INDEX idempotency_expiry ON idempotency (expires_at);
 
+-- Answers to requests that may be repeated, as they were sent.
+CREATE TABLE answer (
+  org_id TEXT COLLATE "C" NOT NULL,
+  key TEXT COLLATE "C" NOT NULL,
+  status INTEGER NOT NULL,
+  body TEXT NOT NULL,
+  expires_at BIGINT NOT NULL,
+  PRIMARY KEY (org_id, key)
+);
+CREATE INDEX answer_expiry ON answer (expires_at);
+
+-- position is the id from which on the task has not looked at any message yet.
+CREATE TABLE task (
+  org_id TEXT COLLATE "C" NOT NULL,
+  id TEXT COLLATE "C" NOT NULL,
+  kind TEXT NOT NULL,
+  app_id TEXT COLLATE "C" NOT NULL,
+  endpoint_id TEXT COLLATE "C" NOT NULL,
+  since BIGINT NOT NULL,
+  until BIGINT NOT NULL,
+  status TEXT NOT NULL CHECK (status IN ('running', 'finished')),
+  position TEXT COLLATE "C" NOT NULL,
+  added BIGINT NOT NULL,
+  created_at BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL,
+  PRIMARY KEY (org_id, id)
+);
+CREATE INDEX task_running ON task (updated_at, id) WHERE status = 'running';
+
 -- The inbox. The first six columns are what its users were promised; the others serve order, search and tracing.
 CREATE TABLE messages (
   message_id TEXT COLLATE "C" PRIMARY KEY,
@@ -213,6 +260,8 @@ CREATE TABLE inbox_new (
 INSERT INTO organization (id, created_at) VALUES ('${DEFAULT_ORG}', 0);
 INSERT INTO application (org_id, id, uid, name, created_at, updated_at)
   VALUES ('${DEFAULT_ORG}', '${DEFAULT_APP}', '${DEFAULT_APP_UID}', 'Default', 0, 0);
+INSERT INTO event_type (org_id, name, description, created_at, updated_at) VALUES
+  ${OPERATIONAL_EVENT_TYPES};
 `,
   },
 ]

@@ -1,11 +1,33 @@
+import { GatewayError } from '../../domain/errors.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import { systemClock } from '../../lib/clock.ts'
+import type { Log } from '../log.ts'
 import type { Store } from '../store.ts'
+import type { Tasks } from '../tasks.ts'
+import type { EventTypes } from '../tenants.ts'
+import {
+  createApplication,
+  deleteApplication,
+  findApplication,
+  getApplication,
+  listApplications,
+  updateApplication,
+} from './applications.ts'
+import { getAnswer, saveAnswer } from './answers.ts'
 import type { OnBatch } from './batcher.ts'
 import { claim } from './claim.ts'
 import { RETRY_SHARE } from './choose.ts'
 import { Pool, type PoolOptions } from './database.ts'
-import { createEndpoint, deleteEndpoint, endpointsOf, getEndpoint, listEndpoints, updateEndpoint } from './endpoints.ts'
+import {
+  createEndpoint,
+  deleteEndpoint,
+  endpointsOf,
+  findEndpoint,
+  getEndpoint,
+  listEndpoints,
+  pageEndpoints,
+  updateEndpoint,
+} from './endpoints.ts'
 import { type Gates, openGates } from './gates.ts'
 import { inboxStats, listInbox } from './inbox.ts'
 import { foldCounts } from './inbox-counts.ts'
@@ -43,6 +65,40 @@ const SHARES = { writes: 8, points: 4, lists: 2 }
 const GRACE_MS = 2_000
 /** How long a probe waits before it says that there is a problem. */
 const PROBE_TIMEOUT_MS = 3_000
+
+/** What this engine does not know yet: event types, lists of messages and attempts, tasks. */
+type Missing = keyof EventTypes | keyof Log | keyof Tasks | 'resend'
+
+const MISSING: readonly Missing[] = [
+  'createEventType',
+  'updateEventType',
+  'removeEventType',
+  'getEventType',
+  'knownEventTypes',
+  'listEventTypes',
+  'findMessage',
+  'getShownPayload',
+  'listMessages',
+  'listAttempts',
+  'getAttempt',
+  'listAttemptedMessages',
+  'listAttemptedEndpoints',
+  'countDeliveries',
+  'expungeMessage',
+  'expungeAttempt',
+  'createTask',
+  'getTask',
+  'listTasks',
+  'stepTask',
+  'resend',
+]
+
+/** Refused, and never half done. */
+function missing(): Pick<Store, Missing> {
+  const refuse = () =>
+    Promise.reject(new GatewayError('internal', { detail: 'This is not possible on PostgreSQL yet.' }))
+  return Object.fromEntries(MISSING.map((name) => [name, refuse])) as unknown as Pick<Store, Missing>
+}
 
 /** The store at scale: many nodes on one PostgreSQL. */
 export async function openPostgresStore(options: PostgresOptions): Promise<Store> {
@@ -91,7 +147,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   })
   stack.defer(() => gates.close())
   const owned = stack.move()
-  return { ...verbs(pools, partitions, gates), [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { ...missing(), ...verbs(pools, partitions, gates), [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 interface Pools {
@@ -100,7 +156,7 @@ interface Pools {
   lists: Pool
 }
 
-function verbs({ writes, points, lists }: Pools, partitions: Partitions, gates: Gates): Omit<Store, symbol> {
+function verbs({ writes, points, lists }: Pools, partitions: Partitions, gates: Gates): Omit<Store, symbol | Missing> {
   let turn = 0
   let sweepCursor: LaneKey | null = null
   let payloadCursor: PayloadCursor | null = null
@@ -122,10 +178,21 @@ function verbs({ writes, points, lists }: Pools, partitions: Partitions, gates: 
       }),
     requestManualAttempt: (key, now) => gates.write(() => requestManualAttempt(writes, key, now)),
     cancelWaiting: (appId, endpointId, max) => gates.write(() => cancelWaiting(writes, appId, endpointId, max)),
-    createEndpoint: (endpoint) => gates.write(() => createEndpoint(writes, endpoint)),
-    updateEndpoint: (endpoint, unchangedSince) => gates.write(() => updateEndpoint(writes, endpoint, unchangedSince)),
-    deleteEndpoint: (appId, id, now) => gates.write(() => deleteEndpoint(writes, appId, id, now)),
+    createApplication: (application, extras) => gates.write(() => createApplication(writes, application, extras)),
+    updateApplication: (application, unchangedSince) =>
+      gates.write(() => updateApplication(writes, application, unchangedSince)),
+    deleteApplication: (orgId, id, now) => gates.write(() => deleteApplication(writes, orgId, id, now)),
+    findApplication: (orgId, idOrUid) => gates.point(() => findApplication(points, orgId, idOrUid)),
+    getApplication: (id) => gates.point(() => getApplication(points, id)),
+    listApplications: (orgId, page) => gates.list(() => listApplications(lists, orgId, page)),
+    findEndpoint: (appId, idOrUid) => gates.point(() => findEndpoint(points, appId, idOrUid)),
+    pageEndpoints: (appId, page) => gates.list(() => pageEndpoints(lists, appId, page)),
+    createEndpoint: (endpoint, extras) => gates.write(() => createEndpoint(writes, endpoint, extras)),
+    updateEndpoint: (endpoint, unchangedSince, extras) =>
+      gates.write(() => updateEndpoint(writes, endpoint, unchangedSince, extras)),
+    deleteEndpoint: (appId, id, now, extras) => gates.write(() => deleteEndpoint(writes, { appId, id }, now, extras)),
     secret: (name, create) => gates.write(() => secret(writes, name, create())),
+    saveAnswer: (answer) => gates.write(() => saveAnswer(writes, answer)),
     pruneAttempts: (before, max) =>
       gates.write(async () => {
         await partitions.maintain()
@@ -139,6 +206,7 @@ function verbs({ writes, points, lists }: Pools, partitions: Partitions, gates: 
         return count
       }),
     pruneIdempotency: (now, max) => gates.write(() => pruneIdempotency(writes, now, max)),
+    getAnswer: (orgId, key, now) => gates.point(() => getAnswer(points, orgId, key, now)),
     getEndpoint: (appId, id) => gates.point(() => getEndpoint(points, appId, id)),
     endpointsOf: (appId) => gates.point(() => endpointsOf(points, appId)),
     getMessage: (appId, id) => gates.point(() => getMessage(points, appId, id)),

@@ -3,6 +3,7 @@
  * does it, whichever comes first; to the others there is nothing to do.
  */
 import { startId } from '../../domain/ids.ts'
+import { pruneAnswers } from './answers.ts'
 import { type Pool, type Session, statement } from './database.ts'
 import { ATTEMPT, type Partition, PARTITIONS_LOCK, partitionsOf, PAYLOAD } from './partitions.ts'
 import { sqlState } from './trouble.ts'
@@ -159,5 +160,8 @@ const PRUNE_IDEMPOTENCY = statement(
    RETURNING 1 AS done`,
 )
 
-export const pruneIdempotency = async (pool: Pool, now: number, max: number): Promise<number> =>
-  (await pool.write(PRUNE_IDEMPOTENCY, now, max)).length
+/** Both kinds of first answers, of the messages and of the requests. */
+export async function pruneIdempotency(pool: Pool, now: number, max: number): Promise<number> {
+  const { length: count } = await pool.write(PRUNE_IDEMPOTENCY, now, max)
+  return count + (count < max ? await pruneAnswers(pool, now, max - count) : 0)
+}

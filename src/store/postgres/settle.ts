@@ -4,11 +4,12 @@
  * leases that were lost, attempts that were settled before.
  */
 import type { Settled, Settlement } from '../store.ts'
+import { acceptIn } from './accept.ts'
 import { type Reply, repliesOf } from './batcher.ts'
 import { type Pool, type Session, statement, type Value } from './database.ts'
 import { type Affected, affectEndpoints } from './effects.ts'
 import { addEachToLanes } from './lanes.ts'
-import { ATTEMPT, type Partitions } from './partitions.ts'
+import { ATTEMPT, PAYLOAD, type Partitions } from './partitions.ts'
 import { type Progress, settleAlone } from './settle-alone.ts'
 import { numberArray, textArray } from './values.ts'
 
@@ -19,6 +20,10 @@ export async function settle(
   settlements: readonly Settlement[],
 ): Promise<Reply<Settled>[]> {
   await partitions.ready(
+    PAYLOAD,
+    settlements.flatMap(({ announce }) => announce.map(({ acceptance }) => acceptance.message.expiresAt)),
+  )
+  await partitions.ready(
     ATTEMPT,
     settlements.flatMap(({ attempt }) => (attempt === null ? [] : [attempt.at])),
   )
@@ -26,7 +31,9 @@ export async function settle(
   sorted.sort((a, b) => compareKeys(a.settlement, b.settlement))
   const replies = Array<Reply<Settled>>(settlements.length)
   let rest = sorted
-  const isCommon = settlements.every(({ key, endpoint }) => key.run === 0 && endpoint === null)
+  const isCommon = settlements.every(
+    ({ key, endpoint, announce }) => key.run === 0 && endpoint === null && announce.length === 0,
+  )
   if (isCommon) {
     const moved = await moveAll(
       (values) => pool.write(MOVE, ...values),
@@ -70,7 +77,17 @@ async function settleMixed(session: Session, settlements: readonly Settlement[])
   scheduled.forEach(({ at }, n) => (progress[at] = moved[n]))
   for (const [at, settlement] of settlements.entries()) progress[at] ??= await settleAlone(session, settlement)
   const effects = await affectEndpoints(session, settlements)
-  return progress.map((one, at) => toSettled(one!, effects[at] ?? null))
+  const settled = progress.map((one, at) => toSettled(one!, effects[at] ?? null))
+  // A settlement that is repeated has told everything the first time.
+  const news = settlements.flatMap(({ announce }, at) => {
+    const is = { held: settled[at]!.held, disabled: settled[at]!.disabled !== null }
+    return progress[at]!.isRepeat === true ? [] : announce.filter(({ when }) => is[when])
+  })
+  await acceptIn(
+    session,
+    news.map(({ acceptance }) => acceptance),
+  )
+  return settled
 }
 
 const compareKeys = ({ key: a }: Settlement, { key: b }: Settlement): number =>

@@ -18,6 +18,12 @@ export const isUniqueViolation = (error: unknown, constraints: readonly string[]
   'constraint' in error &&
   constraints.includes(String(error.constraint))
 
+/** Keys that make a repeat a repeat. */
+const REPEATED = ['idempotency_pkey', 'msg_event_id', 'messages_pkey', 'answer_pkey']
+
+/** Another node has just stored the same: whoever asks again finds it. */
+export const isRepeat = (error: unknown): boolean => isUniqueViolation(error, REPEATED)
+
 /** Two transactions stood in each other's way; the server has rolled this one back, and it can simply be run again. */
 export const isCollision = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '')
 

@@ -3,6 +3,11 @@
  * `docs/storage.md`. Every key leads with the application, so that the same model can be distributed by it.
  */
 import { DEFAULT_APP, DEFAULT_APP_UID, DEFAULT_ORG } from '../../domain/application.ts'
+import { MANAGEMENT_ORG, OPERATIONAL_EVENTS } from '../../domain/operational.ts'
+
+const OPERATIONAL_EVENT_TYPES = Object.entries(OPERATIONAL_EVENTS)
+  .map(([name, description]) => `('${MANAGEMENT_ORG}', '${name}', '${description}', 0, 0)`)
+  .join(',\n  ')
 
 export interface Migration {
   version: number
@@ -236,6 +241,8 @@ INSERT INTO inbox_total (one, messages, senders) VALUES (1, 0, 0);
 INSERT INTO organization (id, created_at) VALUES ('${DEFAULT_ORG}', 0);
 INSERT INTO application (org_id, id, uid, name, created_at, updated_at)
   VALUES ('${DEFAULT_ORG}', '${DEFAULT_APP}', '${DEFAULT_APP_UID}', 'Default', 0, 0);
+INSERT INTO event_type (org_id, name, description, created_at, updated_at) VALUES
+  ${OPERATIONAL_EVENT_TYPES};
 `,
   },
 ]

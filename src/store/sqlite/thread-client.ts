@@ -97,9 +97,33 @@ export class ThreadClient {
     const batch =
       this.#waiting.length <= this.#options.batchMax ? this.#waiting : this.#waiting.slice(0, this.#options.batchMax)
     this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(this.#options.batchMax)
-    this.#inFlight.push(batch)
-    this.#options.onBatch(batch.length)
-    this.#worker.postMessage({ calls: batch.map((waiting) => waiting.call) } satisfies ToThread)
+    const sent = this.#send(batch)
+    if (sent.length === 0) return this.#flush()
+    // Only what is on its way: answers are told apart by their order alone.
+    this.#inFlight.push(sent)
+    this.#options.onBatch(sent.length)
+  }
+
+  /** Sends what can be sent, and refuses what cannot: a value that is nested too deeply must not take others with it. */
+  #send(batch: Waiting[]): Waiting[] {
+    const post = (some: Waiting[]) =>
+      this.#worker.postMessage({ calls: some.map((waiting) => waiting.call) } satisfies ToThread)
+    try {
+      post(batch)
+      return batch
+    } catch {
+      const sendable = batch.filter((waiting) => {
+        try {
+          structuredClone(waiting.call)
+          return true
+        } catch (cause) {
+          waiting.reject(new GatewayError('internal', { cause }))
+          return false
+        }
+      })
+      if (sendable.length > 0) post(sendable)
+      return sendable
+    }
   }
 
   #answer(replies: Reply[]): void {

@@ -1,0 +1,179 @@
+/**
+ * Copies a SQLite file into PostgreSQL, for the day on which one machine is not enough. The file is only read, but for a
+ * name that it gets; nobody else may use it meanwhile. Each step writes some rows and how far it came in one
+ * transaction, so a copy that was interrupted is simply started again. At the end all tables are counted on both sides.
+ */
+import { randomBytes } from 'node:crypto'
+import { Client } from 'pg'
+import { type Database, openWriter } from '../sqlite/database.ts'
+import { connectionConfig } from '../postgres/database.ts'
+import { prepareDatabase, sessionSettings, type StartOptions } from '../postgres/start.ts'
+import { insert, type Columns, readColumns } from './insert.ts'
+import { type Table, TABLES } from './tables.ts'
+
+export interface CopyOptions {
+  /** Of the SQLite file. */
+  path: string
+  /** Of the PostgreSQL database. */
+  url: string
+  /** Told after every step. */
+  onProgress: (done: { table: string; rows: number }) => void
+  /** For tests: a server that would lose data in a crash. */
+  allowUnsafeFsync?: boolean
+  /** For tests: stops as if the process were killed. */
+  signal?: AbortSignal
+}
+
+/** How far a copy has come: the table that is being copied, and the key of its last row that is there. */
+interface Progress {
+  source: string
+  table: string
+  after: unknown[] | null
+  isDone: boolean
+}
+
+const PROGRESS = 'copy'
+const STEP = { rows: 1_000, bytes: 4 * 1_048_576 }
+
+/** Returns how many rows each table has now. Throws when the target holds something else, or when the counts differ. */
+export async function copyToPostgres(options: CopyOptions): Promise<Record<string, number>> {
+  const start: StartOptions = {
+    url: options.url,
+    openTimeoutMs: 30_000,
+    connectTimeoutMs: 5_000,
+    allowUnsafeFsync: options.allowUnsafeFsync ?? false,
+  }
+  const { synchronousCommit } = await prepareDatabase(start)
+  const { db, lock } = openWriter(options.path)
+  const settings = { ...sessionSettings(synchronousCommit), statement_timeout: 0 }
+  const target = new Client({ ...connectionConfig({ ...start, settings }), pipeline: false })
+  try {
+    await target.connect()
+    const source = nameOf(db)
+    let progress = await begin(target, source)
+    const columns = await readColumns(target)
+    for (const table of TABLES.slice(TABLES.findIndex(({ name }) => name === progress.table))) {
+      const after = table.name === progress.table ? progress.after : null
+      for (const step of stepsOf(db, table, after)) {
+        options.signal?.throwIfAborted()
+        progress = { source, table: table.name, after: step.at(-1)!.key, isDone: false }
+        await write(target, { table, rows: step.map(({ row }) => row), progress, columns })
+        options.onProgress({ table: table.name, rows: step.length })
+      }
+    }
+    return await finish(target, db, { ...progress, isDone: true })
+  } finally {
+    await target.end().catch(() => {})
+    db.close()
+    lock.close()
+  }
+}
+
+/** A name by which the file is known again. */
+function nameOf(db: Database): string {
+  db.run('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)', 'copy_source', randomBytes(8).toString('hex'))
+  return db.get<{ value: string }>('SELECT value FROM meta WHERE name = ?', 'copy_source')!.value
+}
+
+const NOT_EMPTY =
+  'the PostgreSQL database is in use already: copy into an empty one, and start the gateway on it afterwards'
+
+async function begin(target: Client, source: string): Promise<Progress> {
+  const { rows } = await target.query<{ value: string }>('SELECT value FROM meta WHERE name = $1', [PROGRESS])
+  const known = rows[0] === undefined ? null : (JSON.parse(rows[0].value) as Progress)
+  if (known !== null) {
+    if (known.source !== source) throw new Error('the PostgreSQL database holds a copy of another file')
+    if (known.isDone) throw new Error('this file was copied completely before')
+    return known
+  }
+  const used = await target.query(
+    'SELECT 1 FROM endpoint UNION ALL SELECT 1 FROM msg UNION ALL SELECT 1 FROM messages LIMIT 1',
+  )
+  if (used.rows.length > 0) throw new Error(NOT_EMPTY)
+  return { source, table: TABLES[0]!.name, after: null, isDone: false }
+}
+
+interface Read {
+  key: unknown[]
+  row: Record<string, unknown>
+}
+
+/** The rows of a table behind `after`, some at a time, in the order of the key. */
+function* stepsOf(db: Database, { name, key }: Table, after: unknown[] | null): Generator<Read[]> {
+  const columns = key.join(', ')
+  const where = after === null ? '' : `WHERE (${columns}) > (${key.map(() => '?').join(', ')})`
+  const rows = db.connection
+    .prepare(`SELECT * FROM "${name}" ${where} ORDER BY ${columns}`)
+    .iterate(...((after ?? []) as string[]))
+  let step: Read[] = []
+  let bytes = 0
+  for (const row of rows as Iterable<Record<string, unknown>>) {
+    step.push({ key: key.map((column) => row[column]), row })
+    for (const value of Object.values(row)) bytes += value instanceof Uint8Array ? value.byteLength : 32
+    if (step.length < STEP.rows && bytes < STEP.bytes) continue
+    yield step
+    step = []
+    bytes = 0
+  }
+  if (step.length > 0) yield step
+}
+
+async function write(
+  target: Client,
+  {
+    table,
+    rows,
+    progress,
+    columns,
+  }: { table: Table; rows: Record<string, unknown>[]; progress: Progress; columns: Columns },
+): Promise<void> {
+  await inTransaction(target, async () => {
+    for (const part of table.parts) await insert(target, part, rows.flatMap(part.rows), columns)
+    await saveProgress(target, progress)
+  })
+}
+
+async function inTransaction(target: Client, work: () => Promise<void>): Promise<void> {
+  await target.query('BEGIN')
+  try {
+    await work()
+    await target.query('COMMIT')
+  } catch (error) {
+    await target.query('ROLLBACK').catch(() => {})
+    throw error
+  }
+}
+
+const saveProgress = (target: Client, progress: Progress) =>
+  target.query(
+    'INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
+    [PROGRESS, JSON.stringify(progress)],
+  )
+
+/** Makes the lanes, compares what is on both sides, and closes the copy. */
+async function finish(target: Client, db: Database, progress: Progress): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  const differences: string[] = []
+  for (const { name } of TABLES) {
+    const here = db.get<{ n: number }>(`SELECT count(*) AS n FROM "${name}"`)!.n
+    const { rows } = await target.query<{ n: number }>(`SELECT count(*) AS n FROM "${name}"`)
+    counts[name] = rows[0]!.n
+    // The progress of the copy is a row of its own there.
+    const there = rows[0]!.n - (name === 'meta' ? 1 : 0)
+    if (there !== here) differences.push(`${name} has ${there} rows instead of ${here}`)
+  }
+  if (differences.length > 0) throw new Error(`the copy is not complete: ${differences.join('; ')}`)
+  await inTransaction(target, async () => {
+    await target.query(
+      `INSERT INTO lane (app_id, endpoint_id, retry, wake_at, oldest_due_at, size)
+       SELECT d.app_id, d.endpoint_id, d.retry, greatest(min(d.due_at), max(coalesce(e.paused_until, 0))), min(d.due_at), count(*)
+       FROM delivery d LEFT JOIN endpoint e ON e.app_id = d.app_id AND e.id = d.endpoint_id
+       WHERE d.state = 'pending' GROUP BY d.app_id, d.endpoint_id, d.retry
+       ON CONFLICT (app_id, endpoint_id, retry) DO UPDATE
+         SET wake_at = excluded.wake_at, oldest_due_at = excluded.oldest_due_at, size = excluded.size`,
+    )
+    await saveProgress(target, progress)
+  })
+  await target.query('ANALYZE')
+  return counts
+}

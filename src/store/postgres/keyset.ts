@@ -1,0 +1,35 @@
+/** Pages of lists that are ordered by a unique text: an index is entered at one place and walked for one page. */
+import type { Keyset } from '../tenants.ts'
+
+/** Both bounds are exclusive, and always there, so that there is one statement and not four. */
+export interface Stretch {
+  above: string
+  below: string
+  direction: 'ASC' | 'DESC'
+  limit: number
+}
+
+/** Greater than every id and every name, as the database compares them: by their bytes. */
+const END = '\u{10FFFF}'
+
+const greatest = (a: string, b: string): string => (a > b ? a : b)
+const least = (a: string, b: string): string => (a < b ? a : b)
+
+/** The part of a list that a page asks for, within `from` and `until`, both exclusive. */
+export function stretchOf(
+  { limit, after, order }: Keyset,
+  { from, until }: { from: string | null; until: string | null } = { from: null, until: null },
+): Stretch {
+  return order === 'ascending'
+    ? { above: greatest(from ?? '', after ?? ''), below: until ?? END, direction: 'ASC', limit }
+    : { above: from ?? '', below: least(until ?? END, after ?? END), direction: 'DESC', limit }
+}
+
+/** The first of what several walks over the same stretch found; no id is in two of them. */
+export function merge(
+  parts: readonly { id: string }[][],
+  { direction, limit }: Pick<Stretch, 'direction' | 'limit'>,
+): string[] {
+  const ids = parts.flatMap((part) => part.map(({ id }) => id)).toSorted()
+  return (direction === 'ASC' ? ids : ids.toReversed()).slice(0, limit)
+}

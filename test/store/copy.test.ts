@@ -1,0 +1,223 @@
+/** A SQLite file becomes a PostgreSQL database, whatever interrupts the copy. */
+import { DatabaseSync } from 'node:sqlite'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { copyToPostgres } from '../../src/store/copy/copy.ts'
+import { MADE_ANEW, TABLES } from '../../src/store/copy/tables.ts'
+import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts'
+import type { Store } from '../../src/store/store.ts'
+import {
+  A,
+  acceptance,
+  acceptFor,
+  acceptHeld,
+  APP,
+  claim,
+  createEndpoint,
+  givingUp,
+  HOUR,
+  leaseOf,
+  retrying,
+  settlement,
+  T0,
+} from '../conformance/builders.ts'
+import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
+import { openTempStore, type TempStore } from './temp-store.ts'
+
+const missing = missingPostgres()
+
+const MESSAGES = 2_500
+
+/** Something in every table, more than one step's worth of messages, and deliveries in every state. */
+async function fill(store: Store): Promise<void> {
+  const endpointId = await createEndpoint(store, { uid: 'shop', secrets: [{ secret: 'my-secret', expiresAt: null }] })
+  const paused = await createEndpoint(store)
+  const many = Array.from({ length: MESSAGES }, (_, i) =>
+    acceptance([endpointId], { receivedAt: T0 + i, eventId: `evt_${i}`, dueAt: T0 + i }),
+  )
+  await store.accept(many)
+  await store.settle(settlement(await acceptHeld(store, { eventId: 'delivered' })))
+  await store.settle(retrying(await acceptFor(store, paused, { lease: leaseOf(A) }), T0, T0 + HOUR))
+  await store.settle(givingUp(await acceptFor(store, endpointId, { lease: leaseOf(A) })))
+  // Its node is gone.
+  await acceptHeld(store, { eventId: 'leased' })
+  await store.accept([
+    acceptance([], {
+      eventId: 'odd',
+      payload: Uint8Array.from({ length: 256 }, (_, i) => i),
+      shownPayload: Buffer.from('{"a":"\0"}'),
+      tags: ['blue'],
+      channels: ['shop'],
+      idempotency: { scope: 'ingest', key: 'k1', expiresAt: T0 + HOUR },
+      answer: {
+        orgId: 'org_acme',
+        key: 'answered',
+        status: 202,
+        body: '{"n":"\\u0000"}',
+        at: T0,
+        expiresAt: T0 + HOUR,
+      },
+    }),
+  ])
+  await store.accept(
+    ['m1', 'm2'].map((messageId, i) =>
+      acceptance([], {
+        inbox: { messageId, from: '+911', to: '+141', ts: `2025-01-15T10:0${i}:00Z`, text: 'Grüße', createdAt: T0 },
+      }),
+    ),
+  )
+  await store.createTask({
+    orgId: 'org_acme',
+    id: 'qtask_000000000000000000000000001',
+    kind: 'endpoint.recover',
+    appId: APP,
+    endpointId,
+    since: T0,
+    until: T0 + HOUR,
+    status: 'running',
+    added: 0,
+    createdAt: T0,
+    updatedAt: T0,
+  })
+  await store.secret('jwt', () => 'signing-secret')
+}
+
+describe.skipIf(missing !== null)('copying SQLite into PostgreSQL', () => {
+  let server: PostgresServer
+  let source: TempStore
+  let ids: string[]
+
+  beforeAll(async () => {
+    server = await startPostgres()
+    source = await openTempStore()
+    await fill(source.store)
+    const all = await source.store.listMessages(
+      { appId: APP, from: null, until: null, eventTypes: null, channel: null, tag: null },
+      { limit: 10_000, after: null, order: 'ascending' },
+      false,
+    )
+    ids = all.map(({ id }) => id)
+    // The gateway has to be stopped, or the file could change under the copy.
+    await source.store[Symbol.asyncDispose]()
+  }, 60_000)
+
+  afterAll(async () => {
+    await source[Symbol.asyncDispose]()
+    await server[Symbol.asyncDispose]()
+  })
+
+  const copy = (url: string, signal?: AbortSignal) =>
+    copyToPostgres({
+      path: source.path,
+      url,
+      onProgress: () => {},
+      allowUnsafeFsync: true,
+      ...(signal === undefined ? {} : { signal }),
+    })
+
+  const opened = (url: string) => openPostgresStore({ url, allowUnsafeFsync: true })
+
+  test('every table of the file is copied, or known to be made anew', () => {
+    using db = new DatabaseSync(source.path, { readOnly: true })
+    const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all()
+    expect(tables.map(({ name }) => String(name)).toSorted()).toEqual(
+      [...TABLES.map(({ name }) => name), ...MADE_ANEW].toSorted(),
+    )
+  })
+
+  test('everything is there afterwards, to the byte', async () => {
+    const url = await server.createDatabase()
+    const counts = await copy(url)
+    expect(counts).toMatchObject({
+      msg: ids.length,
+      delivery: MESSAGES + 4,
+      attempt: 3,
+      messages: 2,
+      answer: 1,
+      task: 1,
+    })
+    await using store = await opened(url)
+    await using reopened = await source.reopen()
+    for (const id of [ids[0]!, ids[1_234]!, ...ids.slice(-8)] as `msg_${string}`[]) {
+      expect(await store.getMessage(APP, id)).toEqual(await reopened.getMessage(APP, id))
+      expect(await store.getPayload(APP, id)).toEqual(await reopened.getPayload(APP, id))
+      expect(await store.getShownPayload(APP, id)).toEqual(await reopened.getShownPayload(APP, id))
+      expect(await store.attemptsOfMessage({ appId: APP, msgId: id, limit: 10 })).toEqual(
+        await reopened.attemptsOfMessage({ appId: APP, msgId: id, limit: 10 }),
+      )
+    }
+    expect(await store.endpointsOf(APP)).toEqual(await reopened.endpointsOf(APP))
+    expect(await store.inboxStats()).toEqual(await reopened.inboxStats())
+    expect(await store.secret('jwt', () => 'another')).toBe('signing-secret')
+    expect(await store.getAnswer('org_acme', 'answered', T0)).toEqual({ status: 202, body: '{"n":"\\u0000"}' })
+    expect(await store.backlog(T0)).toMatchObject({ pending: MESSAGES + 2 })
+  }, 60_000)
+
+  test('what waited in the file is delivered from PostgreSQL, also what a dead node held', async () => {
+    const url = await server.createDatabase()
+    await copy(url)
+    await using store = await opened(url)
+    const found = new Set<string>()
+    const now = T0 + 2 * HOUR
+    for (;;) {
+      const { deliveries } = await claim(store, A, { now, max: 500, perEndpointMax: 500 })
+      if (deliveries.length === 0) break
+      for (const { msgId } of deliveries) {
+        expect(found.has(msgId)).toBe(false)
+        found.add(msgId)
+      }
+    }
+    expect(found.size).toBe(MESSAGES + 2)
+  }, 60_000)
+
+  test('a copy that is interrupted again and again goes on where it was', async () => {
+    const url = await server.createDatabase()
+    let steps = 0
+    for (let tries = 0; tries < 100; tries++) {
+      let here = 0
+      try {
+        await copyToPostgres({
+          path: source.path,
+          url,
+          allowUnsafeFsync: true,
+          onProgress: () => {
+            steps++
+            if (++here === 2) throw new Error('interrupted')
+          },
+        })
+        break
+      } catch (error) {
+        expect((error as Error).message).toBe('interrupted')
+      }
+    }
+    const [row] = await server.sql<{ n: string }>(url, 'SELECT count(*) AS n FROM msg')
+    expect(Number(row?.n)).toBe(ids.length)
+    // Every step was done once, and none again after an interruption.
+    const straight = await server.createDatabase()
+    let stepsOfOne = 0
+    await copyToPostgres({ path: source.path, url: straight, allowUnsafeFsync: true, onProgress: () => stepsOfOne++ })
+    expect(steps).toBe(stepsOfOne)
+  }, 60_000)
+
+  test('a database that is in use is refused, and so is a second copy', async () => {
+    const used = await server.createDatabase()
+    {
+      await using store = await opened(used)
+      await createEndpoint(store)
+    }
+    await expect(copy(used)).rejects.toThrow('in use already')
+    const url = await server.createDatabase()
+    await copy(url)
+    await expect(copy(url)).rejects.toThrow('copied completely before')
+    await using other = await openTempStore()
+    await other.store[Symbol.asyncDispose]()
+    await expect(
+      copyToPostgres({ path: other.path, url, onProgress: () => {}, allowUnsafeFsync: true }),
+    ).rejects.toThrow('copy of another file')
+  }, 60_000)
+
+  test('a file that a gateway uses is refused', async () => {
+    const store = await source.reopen()
+    await expect(copy(await server.createDatabase())).rejects.toThrow('in use by another running gateway')
+    await store[Symbol.asyncDispose]()
+  })
+})
