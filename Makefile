@@ -3,7 +3,7 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: run test check bench up down logs
+.PHONY: run test check bench up down logs scale-up scale-down scale-logs
 
 run: $(INSTALLED)
 	@node src/main.ts init
@@ -30,3 +30,17 @@ down:
 
 logs:
 	docker compose logs -f api
+
+# Many nodes on PostgreSQL: docs/scaling.md. API_NODES=4 WORKER_NODES=8 change how many.
+SCALE := docker compose -p hookferry-scale -f compose.scale.yml
+
+scale-up:
+	@sh deploy/secrets
+	$(SCALE) up -d --build
+
+# With the database in it.
+scale-down:
+	$(SCALE) down -v
+
+scale-logs:
+	$(SCALE) logs -f api worker balancer

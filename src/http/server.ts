@@ -133,6 +133,7 @@ function collectMethods(app: FastifyInstance): () => void {
         schema: { hide: true },
         handler: (_request, reply) => {
           reply.header('allow', allow)
+          if (url.startsWith(SVIX_PREFIX)) reply.header('access-control-allow-origin', '*')
           throw new GatewayError('method_not_allowed')
         },
       })

@@ -53,7 +53,8 @@ test('a recovery goes on after every kill -9, and tries each message once', asyn
     const [task] = read<Task>(client, 'SELECT status, added FROM task')
     return task!
   }
-  await using _last = { [Symbol.asyncDispose]: async () => victim?.[Symbol.asyncDispose]() }
+  await using atTheEnd = new AsyncDisposableStack()
+  atTheEnd.defer(async () => victim?.[Symbol.asyncDispose]())
 
   const first = await live()
   const { id: app } = await first.caller.svix.application.create({ name: 'Customer' })

@@ -177,7 +177,8 @@ test('of any JSON object, however it is spaced and written, the member comes out
       const last = parts.findLast(([, key]) => JSON.parse(key) === name)
       expect(member(text, name)).toBe(last?.[4] ?? null)
       expect(Object.hasOwn(parsed, name)).toBe(last !== undefined)
-      if (last !== undefined) expect(JSON.parse(last[4])).toEqual(parsed[name])
+      const found = last === undefined ? undefined : (JSON.parse(last[4]) as unknown)
+      expect(found).toEqual(Object.hasOwn(parsed, name) ? parsed[name] : undefined)
     }),
     { numRuns: 3_000 },
   )

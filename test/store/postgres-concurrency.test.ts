@@ -25,26 +25,7 @@ import {
   T0,
 } from '../conformance/builders.ts'
 import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
-import { openStore } from './temp-postgres.ts'
-
-interface Nodes extends AsyncDisposable {
-  url: string
-  one: Store
-  other: Store
-}
-
-async function twoNodes(server: PostgresServer): Promise<Nodes> {
-  const url = await server.createDatabase()
-  const [one, other] = await Promise.all([openStore(url), openStore(url)])
-  return {
-    url,
-    one,
-    other,
-    async [Symbol.asyncDispose]() {
-      await Promise.all([one[Symbol.asyncDispose](), other[Symbol.asyncDispose]()])
-    },
-  }
-}
+import { openStore, twoNodes } from './temp-postgres.ts'
 
 /** `count` due deliveries to `endpoints` endpoints, without the detour over a thousand batches. */
 const FILL = `

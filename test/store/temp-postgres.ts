@@ -1,5 +1,6 @@
 /** PostgreSQL stores in databases of their own, on a server that goes away with the tests. */
 import { DEFAULT_APP, DEFAULT_APP_UID, DEFAULT_ORG } from '../../src/domain/application.ts'
+import { MANAGEMENT_ORG } from '../../src/domain/operational.ts'
 import { openPostgresStore, type PostgresOptions } from '../../src/store/postgres/postgres-store.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { OpenedStore } from '../conformance/builders.ts'
@@ -8,6 +9,26 @@ import { type PostgresServer, startPostgres } from '../postgres-server.ts'
 /** The server's disk is not flushed, which a test has to allow; few connections, for a test opens many stores. */
 export const openStore = (url: string, options: Omit<PostgresOptions, 'url'> = {}): Promise<Store> =>
   openPostgresStore({ url, allowUnsafeFsync: true, ...options })
+
+/** Two nodes on one new database. */
+export interface Nodes extends AsyncDisposable {
+  url: string
+  one: Store
+  other: Store
+}
+
+export async function twoNodes(server: PostgresServer): Promise<Nodes> {
+  const url = await server.createDatabase()
+  const [one, other] = await Promise.all([openStore(url), openStore(url)])
+  return {
+    url,
+    one,
+    other,
+    async [Symbol.asyncDispose]() {
+      await Promise.all([one[Symbol.asyncDispose](), other[Symbol.asyncDispose]()])
+    },
+  }
+}
 
 export interface TempPostgres extends AsyncDisposable {
   readonly server: PostgresServer
@@ -28,10 +49,11 @@ BEGIN
   FOR name IN
     SELECT c.relname FROM pg_class c
     WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
-      AND c.relname NOT IN ('hookferry_schema', 'organization', 'inbox_total')
+      AND c.relname NOT IN ('hookferry_schema', 'organization', 'event_type', 'inbox_total')
   LOOP
     EXECUTE format('DELETE FROM %I', name);
   END LOOP;
+  DELETE FROM event_type WHERE org_id <> '${MANAGEMENT_ORG}';
   INSERT INTO application (org_id, id, uid, name, created_at, updated_at)
     VALUES ('${DEFAULT_ORG}', '${DEFAULT_APP}', '${DEFAULT_APP_UID}', 'Default', 0, 0);
   UPDATE inbox_total SET messages = 0, senders = 0;

@@ -111,6 +111,18 @@ test('what was repeated is answered as it was, whatever has changed since', asyn
   expect((await tenant.ask<Page<unknown>>('/app')).data).toEqual([])
 })
 
+test('a repeated request for a portal token gets the first one, however much later', async () => {
+  const tenant = newTenant(gateway)
+  const { id } = await tenant.svix.application.create({ name: 'App' })
+  const token = async (key: string) => (await post(tenant, `/auth/app-portal-access/${id}`, key)).text
+  const first = await token('key')
+  ahead += 5_000
+  expect(await token('key')).toBe(first)
+  // Tokens tell when they were made.
+  expect(await token('key-2')).not.toBe(first)
+  ahead = 0
+})
+
 test('twelve hours later a key is forgotten', async () => {
   const tenant = newTenant(gateway)
   const create = () => post(tenant, '/app', 'key', { name: 'Twice' })

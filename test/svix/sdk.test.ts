@@ -264,6 +264,6 @@ describe('a portal token', () => {
 })
 
 test('the health check answers without a token', async () => {
-  await newTenant(gateway).svix.health.get()
-  await new Svix('nobody', { serverUrl: gateway.url }).health.get()
+  const { health } = new Svix('nobody', { serverUrl: gateway.url, retryScheduleInMs: [] })
+  await expect(health.get()).resolves.not.toThrow()
 })

@@ -6,7 +6,6 @@ import { z } from 'zod'
 import type { Application } from '../../domain/application.ts'
 import type { Endpoint } from '../../domain/endpoint.ts'
 import type { AppId } from '../../domain/ids.ts'
-import { MANAGEMENT_ORG, OPERATIONAL_EVENTS } from '../../domain/operational.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../../flow/edit-endpoint.ts'
 import type { Server } from '../context.ts'
 import {
@@ -60,9 +59,7 @@ async function checkEventTypes(
   names: readonly string[] | null | undefined,
 ): Promise<void> {
   if (names === null || names === undefined) return
-  // What the gateway tells of itself is known without anybody having made it.
-  const own = application.orgId === MANAGEMENT_ORG ? Object.keys(OPERATIONAL_EVENTS) : []
-  const known = new Set([...own, ...(await store.knownEventTypes(application.orgId, names))])
+  const known = new Set(await store.knownEventTypes(application.orgId, names))
   const unknown = names.filter((name) => !known.has(name))
   if (unknown.length > 0)
     throw invalidField(['body', 'eventTypes'], `The following event types don't exist: ${unknown.join(', ')}`)

@@ -187,7 +187,9 @@ function send(reply: FastifyReply, { status, body }: { status: number; body: unk
 function repeatKey({ headers, url }: FastifyRequest): string | null {
   const key = headers['idempotency-key']
   if (typeof key !== 'string' || key === '') return null
-  return createHash('sha256').update(`${headers.authorization}\0${key}\0${url}`).digest('base64url')
+  // Clients differ on a slash at the end of the path.
+  const path = url.replace(/\/(?=\?|$)/, '')
+  return createHash('sha256').update(`${headers.authorization}\0${key}\0${path}`).digest('base64url')
 }
 
 /** A body that is missing is an empty object: what is required is then missing in it. */

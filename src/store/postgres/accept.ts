@@ -17,7 +17,7 @@ import {
   lanesOf,
   messageValues,
 } from './accept-values.ts'
-import { type Pool, type Session, statement, type Statement, type Value } from './database.ts'
+import { type Ask, type Pool, type Session, statement } from './database.ts'
 import { HOUR_CHARS } from './inbox-counts.ts'
 import { addToLanesFrom, givenLanes, laneValues } from './lanes.ts'
 import { noteDue } from './notify.ts'
@@ -30,15 +30,12 @@ export type AcceptCall = readonly Acceptance[]
 /** What is known by a key: the message that was stored with it, or `replayed` where the request was answered. */
 type Known = { messageId: Accepted['messageId']; deliveries: number } | 'replayed'
 
-/** Runs a statement: as a transaction of its own, or within one. */
-type Run = <T>(sql: Statement | string, ...values: Value[]) => Promise<T[]>
-
 /** Every turn but the first follows the commit of a repeat on another node; nobody has that many. */
 const TURNS_MAX = 20
 
 /** Stores each message with its deliveries, its idempotency record and its answer, unless it was stored before. All calls, or none. */
 export async function accept(pool: Pool, partitions: Partitions, calls: readonly AcceptCall[]): Promise<Accepted[][]> {
-  const run: Run = (sql, ...values) => pool.write(sql, ...values)
+  const run: Ask = (sql, ...values) => pool.write(sql, ...values)
   for (let turn = 1; ; turn++)
     try {
       const { answers, news } = await sort(run, calls)
@@ -56,13 +53,12 @@ export async function accept(pool: Pool, partitions: Partitions, calls: readonly
 /** The same within a transaction, which is run again when another node stores a repeat at the same time. */
 export async function acceptIn(session: Session, acceptances: readonly Acceptance[]): Promise<void> {
   if (acceptances.length === 0) return
-  const run: Run = (sql, ...values) => session.all(sql, ...values)
-  const { news } = await sort(run, [acceptances])
-  await store(run, news)
+  const { news } = await sort(session.ask, [acceptances])
+  await store(session.ask, news)
 }
 
 /** Tells news from what is known, and answers both. */
-async function sort(run: Run, calls: readonly AcceptCall[]): Promise<{ answers: Accepted[][]; news: Acceptance[] }> {
+async function sort(run: Ask, calls: readonly AcceptCall[]): Promise<{ answers: Accepted[][]; news: Acceptance[] }> {
   const known = await lookUp(run, calls.flat())
   const news: Acceptance[] = []
   const answers = calls.map((call) => call.map((acceptance) => answerTo(acceptance, known, news)))
@@ -134,7 +130,7 @@ interface Row {
 }
 
 /** The first answers to those keys of the acceptances that are known. */
-async function lookUp(run: Run, acceptances: readonly Acceptance[]): Promise<Map<string, Known>> {
+async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map<string, Known>> {
   const known = new Map<string, Known>()
   const withKey = acceptances.flatMap(({ message, idempotency }) => (idempotency ? [{ message, ...idempotency }] : []))
   const events = acceptances.flatMap(({ message }) => (message.eventId === null ? [] : [message]))
@@ -231,7 +227,7 @@ const STORE = statement(
    SELECT 1 FROM (SELECT $48::text AS due_at) n WHERE n.due_at IS NOT NULL AND ${noteDue('n.due_at')}`,
 )
 
-async function store(run: Run, news: readonly Acceptance[]): Promise<void> {
+async function store(run: Ask, news: readonly Acceptance[]): Promise<void> {
   if (news.length === 0) return
   const lanes = lanesOf(news)
   const dueAt = lanes.length === 0 ? null : String(Math.min(...lanes.map((lane) => lane.dueAt)))

@@ -1,37 +1,36 @@
 import type { Answer } from '../once.ts'
 import { type Pool, type Session, statement } from './database.ts'
 
+/**
+ * Whoever else is about to answer the same request is waited for. An answer that expired gives way; to one that stands the
+ * statement does nothing.
+ */
+const KEEP = statement(
+  'answer-keep',
+  `INSERT INTO answer AS a (org_id, key, status, body, expires_at) VALUES ($1, $2, $3, $4, $5)
+   ON CONFLICT (org_id, key) DO UPDATE SET status = excluded.status, body = excluded.body, expires_at = excluded.expires_at
+     WHERE a.expires_at <= $6
+   RETURNING 1 AS kept`,
+)
+
+const valuesOf = ({ orgId, key, status, body, expiresAt, at }: Answer) =>
+  [orgId, key, status, body, expiresAt, at] as const
+
+/** False when the request was answered before, and that answer still stands. */
+export const keepAnswer = async (session: Session, answer: Answer): Promise<boolean> =>
+  (await session.run(KEEP, ...valuesOf(answer))) > 0
+
+/** What it was the answer to has not been done after all. */
+export const takeBackAnswer = (session: Session, { orgId, key }: Answer): Promise<number> =>
+  session.run('DELETE FROM answer WHERE org_id = $1 AND key = $2', orgId, key)
+
+export const saveAnswer = async (pool: Pool, answer: Answer): Promise<'saved' | 'replayed'> =>
+  (await pool.write(KEEP, ...valuesOf(answer))).length > 0 ? 'saved' : 'replayed'
+
 const GET = statement(
   'answer-get',
   'SELECT status, body FROM answer WHERE org_id = $1 AND key = $2 AND expires_at > $3',
 )
-
-/** Whether the request was answered before, and the answer still stands. */
-export const isReplay = async (session: Session, { orgId, key, at }: Answer): Promise<boolean> =>
-  (await session.get(GET, orgId, key, at)) !== undefined
-
-/**
- * Takes the place of one that has expired. Where another node has answered meanwhile, this fails and the transaction is
- * run again, to find that answer.
- */
-export async function keepAnswer(session: Session, { orgId, key, status, body, at, expiresAt }: Answer): Promise<void> {
-  await session.run('DELETE FROM answer WHERE org_id = $1 AND key = $2 AND expires_at <= $3', orgId, key, at)
-  await session.run(
-    'INSERT INTO answer (org_id, key, status, body, expires_at) VALUES ($1, $2, $3, $4, $5)',
-    orgId,
-    key,
-    status,
-    body,
-    expiresAt,
-  )
-}
-
-export const saveAnswer = (pool: Pool, answer: Answer): Promise<'saved' | 'replayed'> =>
-  pool.transaction(async (session) => {
-    if (await isReplay(session, answer)) return 'replayed'
-    await keepAnswer(session, answer)
-    return 'saved'
-  })
 
 export async function getAnswer(
   pool: Pool,

@@ -3,7 +3,7 @@ import type { Extras } from '../once.ts'
 import type { Keyset } from '../tenants.ts'
 import { type Pool, type Session, statement } from './database.ts'
 import { stretchOf } from './keyset.ts'
-import { once } from './once.ts'
+import { once, type Writer } from './once.ts'
 import { isUniqueViolation } from './trouble.ts'
 
 interface ApplicationRow {
@@ -28,102 +28,95 @@ const fromRow = (row: ApplicationRow): Application => ({
   updatedAt: row.updated_at,
 })
 
-/** Of a live application, for a deleted one has none. Two that take it at once are told apart by the unique index. */
-const isUidTaken = async (session: Session, { orgId, id, uid }: Application): Promise<boolean> =>
-  uid !== null &&
-  (await session.run('SELECT 1 FROM application WHERE org_id = $1 AND uid = $2 AND id <> $3', orgId, uid, id)) > 0
-
-const orUidTaken = async <R>(writing: Promise<R>): Promise<R | 'uid_taken'> =>
-  writing.catch((error: unknown) => {
-    if (isUniqueViolation(error, ['application_uid'])) return 'uid_taken'
-    throw error
-  })
-
+/** Of two that want one uid at the same time, the second waits for the first, and then finds it taken. */
 export const createApplication = (
-  pool: Pool,
+  writer: Writer,
   application: Application,
   extras?: Extras,
 ): Promise<'created' | 'uid_taken' | 'replayed'> =>
-  orUidTaken(
-    once<'created' | 'uid_taken'>(pool, extras, 'created', async (session) => {
-      if (await isUidTaken(session, application)) return 'uid_taken'
-      await session.run(
-        `INSERT INTO application (org_id, id, uid, name, throttle_rate, metadata, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-        application.orgId,
-        application.id,
-        application.uid,
-        application.name,
-        application.throttleRate,
-        JSON.stringify(application.metadata),
-        application.createdAt,
-        application.updatedAt,
-      )
-      return 'created'
-    }),
-  )
+  once(writer, extras, 'created', async (session) => {
+    const inserted = await session.run(
+      `INSERT INTO application (org_id, id, uid, name, throttle_rate, metadata, created_at, updated_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org_id, uid) WHERE uid IS NOT NULL DO NOTHING`,
+      application.orgId,
+      application.id,
+      application.uid,
+      application.name,
+      application.throttleRate,
+      JSON.stringify(application.metadata),
+      application.createdAt,
+      application.updatedAt,
+    )
+    return inserted > 0 ? 'created' : 'uid_taken'
+  })
 
-export const updateApplication = (
+export async function updateApplication(
   pool: Pool,
   application: Application,
   unchangedSince: number,
-): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken'> =>
-  orUidTaken(
-    pool.transaction(async (session) => {
-      const of = [application.orgId, application.id] as const
-      const before = await session.get<{ updated_at: number }>(
-        'SELECT updated_at FROM application WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE',
-        ...of,
-      )
-      if (before === undefined) return 'unknown'
-      if (before.updated_at !== unchangedSince) return 'changed'
-      if (await isUidTaken(session, application)) return 'uid_taken'
-      await session.run(
-        `UPDATE application SET uid = $3, name = $4, throttle_rate = $5, metadata = $6, updated_at = $7
-         WHERE org_id = $1 AND id = $2`,
-        ...of,
-        application.uid,
-        application.name,
-        application.throttleRate,
-        JSON.stringify(application.metadata),
-        application.updatedAt,
-      )
-      return 'updated'
-    }),
-  )
+): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken'> {
+  const of = [application.orgId, application.id] as const
+  try {
+    const updated = await pool.write(
+      `UPDATE application SET uid = $4, name = $5, throttle_rate = $6, metadata = $7, updated_at = $8
+       WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL AND updated_at = $3 RETURNING id`,
+      ...of,
+      unchangedSince,
+      application.uid,
+      application.name,
+      application.throttleRate,
+      JSON.stringify(application.metadata),
+      application.updatedAt,
+    )
+    if (updated.length > 0) return 'updated'
+  } catch (error) {
+    if (isUniqueViolation(error, ['application_uid'])) return 'uid_taken'
+    throw error
+  }
+  const live = await pool.read('SELECT 1 FROM application WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL', ...of)
+  return live.length > 0 ? 'changed' : 'unknown'
+}
 
 /** What waits for its endpoints is cancelled when it becomes due, like that of any deleted endpoint. */
 export const deleteApplication = (pool: Pool, orgId: string, id: string, now: number): Promise<boolean> =>
   pool.transaction(async (session) => {
     const deleted = await session.run(
-      `UPDATE application SET deleted_at = $1, updated_at = $1, uid = NULL
-       WHERE org_id = $2 AND id = $3 AND deleted_at IS NULL`,
-      now,
+      `UPDATE application SET deleted_at = $3, updated_at = $3, uid = NULL
+       WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL`,
       orgId,
       id,
+      now,
     )
     if (deleted === 0) return false
     await session.run(
-      'UPDATE endpoint SET deleted_at = $1, updated_at = $1, uid = NULL WHERE app_id = $2 AND deleted_at IS NULL',
-      now,
+      `WITH live AS (SELECT id FROM endpoint WHERE app_id = $1 AND deleted_at IS NULL ORDER BY id FOR UPDATE)
+       UPDATE endpoint e SET deleted_at = $2, updated_at = $2, uid = NULL FROM live
+       WHERE e.app_id = $1 AND e.id = live.id`,
       id,
+      now,
     )
     return true
   })
 
-/** Locked against being deleted before the transaction ends. */
+/**
+ * Whether it lives, and it will until the transaction ends: who deletes it waits, and then deletes also what was added
+ * to it.
+ */
 export const isLiveApplication = async (session: Session, id: string): Promise<boolean> =>
   (await session.run('SELECT 1 FROM application WHERE id = $1 AND deleted_at IS NULL FOR SHARE', id)) > 0
 
-const FIND = statement(
+const BY_ID = statement(
   'application-find',
-  `SELECT * FROM application WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL
-   UNION ALL SELECT * FROM application WHERE org_id = $1 AND uid = $2 AND id <> $2`,
+  'SELECT * FROM application WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL',
 )
+const BY_UID = statement('application-find-uid', 'SELECT * FROM application WHERE org_id = $1 AND uid = $2')
 
 export async function findApplication(pool: Pool, orgId: string, idOrUid: string): Promise<Application | null> {
-  const [row] = await pool.read<ApplicationRow>(FIND, orgId, idOrUid)
-  return row === undefined ? null : fromRow(row)
+  for (const how of [BY_ID, BY_UID]) {
+    const [row] = await pool.read<ApplicationRow>(how, orgId, idOrUid)
+    if (row !== undefined) return fromRow(row)
+  }
+  return null
 }
 
 const GET = statement('application-get', 'SELECT * FROM application WHERE id = $1 AND deleted_at IS NULL')

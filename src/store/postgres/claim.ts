@@ -34,7 +34,7 @@ export async function claim({ writes, points }: Pools, request: ClaimRequest, tu
   })
   if (taken.length === 0) return { deliveries: [], nextDueAt }
   try {
-    const payloads = await payloadsOf(points, taken)
+    const payloads = await payloadsOf(points.ask, taken)
     const deliveries = taken.flatMap((candidate, i) => {
       const payload = payloads[i]
       return payload === undefined ? [] : [toDelivery(candidate, request, payload)]

@@ -19,6 +19,9 @@ export interface Statement {
 
 export const statement = (name: string, text: string): Statement => ({ name, text })
 
+/** Runs a statement, on any connection or within a transaction, and returns the rows. `T` is what it selects. */
+export type Ask = <T>(sql: Statement | string, ...values: Value[]) => Promise<T[]>
+
 /** One connection, for as long as it is lent. */
 export class Session {
   readonly #client: PoolClient
@@ -37,6 +40,8 @@ export class Session {
     const { rows } = await this.#query(sql, values)
     return rows as T[]
   }
+
+  readonly ask: Ask = (sql, ...values) => this.all(sql, ...values)
 
   async get<T>(sql: Statement | string, ...values: Value[]): Promise<T | undefined> {
     return (await this.all<T>(sql, ...values))[0]
@@ -117,6 +122,8 @@ export class Pool {
   read<T>(sql: Statement | string, ...values: Value[]): Promise<T[]> {
     return this.use((session) => session.all<T>(sql, ...values))
   }
+
+  readonly ask: Ask = (sql, ...values) => this.read(sql, ...values)
 
   /** Runs one statement as a transaction of its own. */
   write<T>(sql: Statement | string, ...values: Value[]): Promise<T[]> {

@@ -3,13 +3,13 @@ import type { EndpointPage } from '../store.ts'
 import type { Extras } from '../once.ts'
 import type { Keyset } from '../tenants.ts'
 import { isLiveApplication } from './applications.ts'
-import { type Pool, type Session, statement, type Value } from './database.ts'
+import { type Ask, type Pool, type Session, statement, type Value } from './database.ts'
 import { stretchOf } from './keyset.ts'
 import { wakeLanes } from './lanes.ts'
-import { once } from './once.ts'
+import { once, type Writer } from './once.ts'
 import { isUniqueViolation } from './trouble.ts'
 
-interface EndpointRow {
+export interface EndpointRow {
   app_id: string
   id: string
   uid: string | null
@@ -36,7 +36,7 @@ interface EndpointRow {
 const parse = <T>(json: string | null): T | null => (json === null ? null : (JSON.parse(json) as T))
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
 
-const fromRow = (row: EndpointRow): Endpoint => ({
+export const endpointFrom = (row: EndpointRow): Endpoint => ({
   appId: row.app_id as Endpoint['appId'],
   id: row.id as Endpoint['id'],
   uid: row.uid,
@@ -100,52 +100,44 @@ const SETTINGS = [
 ]
 const parameters = SETTINGS.map((_, i) => `$${i + 1}`)
 
-/** Of a live endpoint, for a deleted one has none. Two that take it at once are told apart by the unique index. */
-const isUidTaken = async (session: Session, { appId, id, uid }: Endpoint): Promise<boolean> =>
-  uid !== null &&
-  (await session.run('SELECT 1 FROM endpoint WHERE app_id = $1 AND uid = $2 AND id <> $3', appId, uid, id)) > 0
-
-/** What came between the look and the write is found by looking again. */
-const orUidTaken = async <R>(writing: Promise<R>): Promise<R | 'uid_taken'> =>
-  writing.catch((error: unknown) => {
-    if (isUniqueViolation(error, ['endpoint_uid'])) return 'uid_taken'
-    throw error
-  })
-
 export const createEndpoint = (
-  pool: Pool,
+  writer: Writer,
   endpoint: Endpoint,
   extras?: Extras,
 ): Promise<'created' | 'uid_taken' | 'unknown' | 'replayed'> =>
-  orUidTaken(
-    once<'created' | 'uid_taken' | 'unknown'>(pool, extras, 'created', async (session) => {
-      if (!(await isLiveApplication(session, endpoint.appId))) return 'unknown'
-      if (await isUidTaken(session, endpoint)) return 'uid_taken'
-      await session.run(
-        `INSERT INTO endpoint (${SETTINGS.join(', ')}, app_id, id, created_at)
-         VALUES (${parameters.join(', ')}, $17, $18, $19)`,
-        ...settings(endpoint),
-        endpoint.appId,
-        endpoint.id,
-        endpoint.createdAt,
-      )
-      return 'created'
-    }),
-  )
+  once<'created' | 'uid_taken' | 'unknown'>(writer, extras, 'created', async (session) => {
+    if (!(await isLiveApplication(session, endpoint.appId))) return 'unknown'
+    // Of two that want one uid at the same time, the second waits for the first, and then finds it taken.
+    const inserted = await session.run(
+      `INSERT INTO endpoint (${SETTINGS.join(', ')}, app_id, id, created_at)
+       VALUES (${parameters.join(', ')}, $17, $18, $19) ON CONFLICT (app_id, uid) WHERE uid IS NOT NULL DO NOTHING`,
+      ...settings(endpoint),
+      endpoint.appId,
+      endpoint.id,
+      endpoint.createdAt,
+    )
+    return inserted > 0 ? 'created' : 'uid_taken'
+  })
 
-export const updateEndpoint = (
-  pool: Pool,
+export async function updateEndpoint(
+  writer: Writer,
   endpoint: Endpoint,
   unchangedSince: number,
   extras?: Extras,
-): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken' | 'replayed'> =>
-  orUidTaken(once(pool, extras, 'updated', (session) => replaceEndpoint(session, endpoint, unchangedSince)))
+): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken' | 'replayed'> {
+  try {
+    return await once(writer, extras, 'updated', (session) => replaceEndpoint(session, endpoint, unchangedSince))
+  } catch (error) {
+    if (isUniqueViolation(error, ['endpoint_uid'])) return 'uid_taken'
+    throw error
+  }
+}
 
 async function replaceEndpoint(
   session: Session,
   endpoint: Endpoint,
   unchangedSince: number,
-): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken'> {
+): Promise<'updated' | 'changed' | 'unknown'> {
   const of = [endpoint.appId, endpoint.id] as const
   const before = await session.get<{ disabled: boolean; url: string; updated_at: number }>(
     'SELECT disabled, url, updated_at FROM endpoint WHERE app_id = $1 AND id = $2 AND deleted_at IS NULL FOR UPDATE',
@@ -153,7 +145,6 @@ async function replaceEndpoint(
   )
   if (before === undefined) return 'unknown'
   if (before.updated_at !== unchangedSince) return 'changed'
-  if (await isUidTaken(session, endpoint)) return 'uid_taken'
   await session.run(
     `UPDATE endpoint SET ${SETTINGS.map((name, i) => `${name} = ${parameters[i]}`).join(', ')}
        WHERE app_id = $17 AND id = $18`,
@@ -171,30 +162,31 @@ async function replaceEndpoint(
   return 'updated'
 }
 
-export const deleteEndpoint = async (
-  pool: Pool,
+export async function deleteEndpoint(
+  writer: Writer,
   { appId, id }: { appId: string; id: string },
   now: number,
   extras?: Extras,
-): Promise<boolean> => {
-  const result = await once<'deleted' | 'unknown'>(pool, extras, 'deleted', async (session) => {
-    const changed = await session.run(
+): Promise<boolean> {
+  const result = await once<'deleted' | 'unknown'>(writer, extras, 'deleted', async (session) => {
+    const deleted = await session.run(
       `UPDATE endpoint SET deleted_at = $1, updated_at = $1, uid = NULL
        WHERE app_id = $2 AND id = $3 AND deleted_at IS NULL`,
       now,
       appId,
       id,
     )
-    return changed > 0 ? 'deleted' : 'unknown'
+    return deleted > 0 ? 'deleted' : 'unknown'
   })
   return result === 'deleted'
 }
 
 const GET = statement('endpoint-get', 'SELECT * FROM endpoint WHERE app_id = $1 AND id = $2 AND deleted_at IS NULL')
 
-export async function getEndpoint(pool: Pool, appId: string, id: string): Promise<Endpoint | null> {
-  const [row] = await pool.read<EndpointRow>(GET, appId, id)
-  return row === undefined ? null : fromRow(row)
+/** On any connection, or within a transaction. */
+export async function getEndpoint({ ask }: { ask: Ask }, appId: string, id: string): Promise<Endpoint | null> {
+  const [row] = await ask<EndpointRow>(GET, appId, id)
+  return row === undefined ? null : endpointFrom(row)
 }
 
 const FIND = statement(
@@ -205,7 +197,7 @@ const FIND = statement(
 
 export async function findEndpoint(pool: Pool, appId: string, idOrUid: string): Promise<Endpoint | null> {
   const [row] = await pool.read<EndpointRow>(FIND, appId, idOrUid)
-  return row === undefined ? null : fromRow(row)
+  return row === undefined ? null : endpointFrom(row)
 }
 
 export async function pageEndpoints(pool: Pool, appId: string, page: Keyset): Promise<Endpoint[]> {
@@ -218,13 +210,13 @@ export async function pageEndpoints(pool: Pool, appId: string, page: Keyset): Pr
     below,
     limit,
   )
-  return rows.map(fromRow)
+  return rows.map(endpointFrom)
 }
 
 const ALL = statement('endpoints-of', 'SELECT * FROM endpoint WHERE app_id = $1 AND deleted_at IS NULL ORDER BY id')
 
 export const endpointsOf = async (pool: Pool, appId: string): Promise<Endpoint[]> =>
-  (await pool.read<EndpointRow>(ALL, appId)).map(fromRow)
+  (await pool.read<EndpointRow>(ALL, appId)).map(endpointFrom)
 
 /** The page and the number of all, seen at the same moment. */
 export async function listEndpoints(
@@ -240,5 +232,5 @@ export async function listEndpoints(
     query.limit,
     query.offset,
   )
-  return { data: rows.flatMap((row) => (row.id === null ? [] : [fromRow(row)])), total: rows[0]?.total ?? 0 }
+  return { data: rows.flatMap((row) => (row.id === null ? [] : [endpointFrom(row)])), total: rows[0]?.total ?? 0 }
 }

@@ -1,5 +1,12 @@
-/** Pages of lists that are ordered by a unique text: an index is entered at one place and walked for one page. */
+/**
+ * Pages of lists that are ordered by a unique text: an index is entered at one place and walked for one page.
+ *
+ * Which index that is, the server decides by its statistics, and they can be wrong: walking all ids in their order until
+ * enough of a rare kind were met looks cheap to it. So a walk names the columns of its index as one value to compare, and
+ * orders by all of them; no other index has that order, and the wrong walk would have to sort.
+ */
 import type { Keyset } from '../tenants.ts'
+import type { Parameters } from './parameters.ts'
 
 /** Both bounds are exclusive, and always there, so that there is one statement and not four. */
 export interface Stretch {
@@ -9,7 +16,7 @@ export interface Stretch {
   limit: number
 }
 
-/** Greater than every id and every name, as the database compares them: by their bytes. */
+/** Greater than every id and every name, as they are compared: by their bytes. */
 const END = '\u{10FFFF}'
 
 const greatest = (a: string, b: string): string => (a > b ? a : b)
@@ -25,11 +32,34 @@ export function stretchOf(
     : { above: from ?? '', below: least(until ?? END, after ?? END), direction: 'DESC', limit }
 }
 
-/** The first of what several walks over the same stretch found; no id is in two of them. */
-export function merge(
-  parts: readonly { id: string }[][],
-  { direction, limit }: Pick<Stretch, 'direction' | 'limit'>,
-): string[] {
-  const ids = parts.flatMap((part) => part.map(({ id }) => id)).toSorted()
-  return (direction === 'ASC' ? ids : ids.toReversed()).slice(0, limit)
+/** A stretch with its values' places in a statement. */
+export interface PlacedStretch {
+  above: string
+  below: string
+  direction: Stretch['direction']
+  limit: string
 }
+
+export const placed = ({ above, below, direction, limit }: Stretch, parameters: Parameters): PlacedStretch => ({
+  above: parameters.add(above),
+  below: parameters.add(below),
+  direction,
+  limit: parameters.add(limit, 'bigint'),
+})
+
+/**
+ * Rows whose leading columns have these values, in the order of the id: `of` says columns and values in the order of the
+ * index. The rest of the statement may name what it wants.
+ */
+export const within = (
+  of: readonly (readonly [column: string, value: string])[],
+  id: string,
+  stretch: PlacedStretch,
+) => {
+  const columns = [...of.map(([column]) => column), id].join(', ')
+  const values = of.map(([, value]) => `${value}, `).join('')
+  return `(${columns}) > (${values}${stretch.above}) AND (${columns}) < (${values}${stretch.below})`
+}
+
+export const inOrderOf = (columns: readonly string[], { direction, limit }: PlacedStretch): string =>
+  `ORDER BY ${columns.map((column) => `${column} ${direction}`).join(', ')} LIMIT ${limit}`

@@ -1,3 +1,31 @@
-/** The words that messages are found by. */
+/** The words that messages are found by, and the conditions that lists put on the message of a row. */
+import type { MessageFilter } from '../log.ts'
+import type { Parameters } from './parameters.ts'
+import { textArray } from './values.ts'
+
 export const channelLabel = (channel: string): string => `c:${channel}`
 export const tagLabel = (tag: string): string => `t:${tag}`
+
+/** The labels that a filter asks for. A tag is usually the rarer one of the two, so it comes first. */
+export const labelsOf = ({ channel, tag }: Pick<MessageFilter, 'channel' | 'tag'>): string[] => [
+  ...(tag === null ? [] : [tagLabel(tag)]),
+  ...(channel === null ? [] : [channelLabel(channel)]),
+]
+
+/** Has all of these labels and one of these event types, each found by its key. `row` has `app_id` and `msg_id`. */
+export function messageHas(
+  row: string,
+  labels: readonly string[],
+  eventTypes: readonly string[] | null,
+  parameters: Parameters,
+): string {
+  // Compared with 1 so that they stay what they are: as EXISTS they would become joins, with which the server may begin.
+  const conditions = labels.map(
+    (label) => `AND (SELECT 1 FROM msg_label x
+      WHERE x.app_id = ${row}.app_id AND x.label = ${parameters.add(label)} AND x.msg_id = ${row}.msg_id) = 1`,
+  )
+  if (eventTypes !== null)
+    conditions.push(`AND (SELECT 1 FROM msg x WHERE x.app_id = ${row}.app_id AND x.id = ${row}.msg_id
+      AND x.event_type = ANY (${parameters.add(textArray(eventTypes), 'text[]')})) = 1`)
+  return conditions.join(' ')
+}

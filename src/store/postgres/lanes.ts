@@ -77,34 +77,41 @@ export interface Taken extends LaneKey {
  * Reading begins at the oldest due time that the lane had: before it there are only index entries of deliveries that are
  * not pending any more, which vacuum has not removed yet.
  */
-const AFTER_TAKING = statement(
-  'lanes-after-taking',
-  `WITH served AS (
-     SELECT t.*, (SELECT d.due_at FROM delivery d
-                  WHERE d.state = 'pending' AND d.app_id = t.app_id AND d.endpoint_id = t.endpoint_id AND d.retry = t.retry
-                    AND d.due_at >= t.oldest_due_at
-                  ORDER BY d.due_at LIMIT 1) AS next_due_at
-     FROM ${GIVEN_LANES(1)} t (app_id, endpoint_id, retry, oldest_due_at, taken)
-   ), emptied AS (
-     DELETE FROM lane l USING served s
-     WHERE l.app_id = s.app_id AND l.endpoint_id = s.endpoint_id AND l.retry = s.retry AND s.next_due_at IS NULL
-   )
-   UPDATE lane l SET wake_at = greatest(s.next_due_at, $6), oldest_due_at = s.next_due_at,
-     size = greatest(l.size - s.taken, 1)
-   FROM served s
-   WHERE l.app_id = s.app_id AND l.endpoint_id = s.endpoint_id AND l.retry = s.retry AND s.next_due_at IS NOT NULL`,
-)
+const setAnew = (wakeAt: string): string => `
+  WITH served AS (
+    SELECT t.*, (SELECT d.due_at FROM delivery d
+                 WHERE d.state = 'pending' AND d.app_id = t.app_id AND d.endpoint_id = t.endpoint_id AND d.retry = t.retry
+                   AND d.due_at >= t.oldest_due_at
+                 ORDER BY d.due_at LIMIT 1) AS next_due_at
+    FROM ${GIVEN_LANES(1)} t (app_id, endpoint_id, retry, oldest_due_at, taken)
+  ), emptied AS (
+    DELETE FROM lane l USING served s
+    WHERE l.app_id = s.app_id AND l.endpoint_id = s.endpoint_id AND l.retry = s.retry AND s.next_due_at IS NULL
+  )
+  UPDATE lane l SET wake_at = greatest(s.next_due_at, ${wakeAt}), oldest_due_at = s.next_due_at,
+    size = greatest(l.size - s.taken, 1)
+  FROM served s
+  WHERE l.app_id = s.app_id AND l.endpoint_id = s.endpoint_id AND l.retry = s.retry AND s.next_due_at IS NOT NULL`
+
+const AFTER_TAKING = statement('lanes-after-taking', setAnew('$6'))
+const REMOVE = statement('lanes-remove', setAnew('l.wake_at'))
+
+const takenValues = (lanes: readonly Taken[]): Value[] =>
+  laneValues(lanes.map(({ oldestDueAt, taken, ...lane }) => ({ ...lane, dueAt: oldestDueAt, size: taken })))
 
 /**
  * Takes deliveries off their lanes' counts and sets when the lanes are looked at again; empty lanes go away. The rows
  * must have been locked by an earlier statement of this transaction.
  */
 export const afterTaking = (session: Session, lanes: readonly Taken[], now: number): Promise<number> =>
-  session.run(
-    AFTER_TAKING,
-    ...laneValues(lanes.map(({ oldestDueAt, taken, ...lane }) => ({ ...lane, dueAt: oldestDueAt, size: taken }))),
-    now,
-  )
+  session.run(AFTER_TAKING, ...takenValues(lanes), now)
+
+/**
+ * Takes deliveries off their lanes that nobody claimed. Unlike after a claim it is not the lanes' turn, nor does a pause
+ * end. The rows must have been locked as well.
+ */
+export const removeFromLanes = (session: Session, lanes: readonly Taken[]): Promise<number> =>
+  session.run(REMOVE, ...takenValues(lanes))
 
 const LOCK_LANES = statement(
   'lanes-lock',
@@ -114,6 +121,31 @@ const LOCK_LANES = statement(
 export async function lockLanes(session: Session, appId: string, endpointId: string): Promise<Taken[]> {
   const rows = await session.all<{ retry: 0 | 1; oldest_due_at: number }>(LOCK_LANES, appId, endpointId)
   return rows.map((row) => ({ appId, endpointId, retry: row.retry, oldestDueAt: row.oldest_due_at, taken: 0 }))
+}
+
+const LOCK_GIVEN = statement(
+  'lanes-lock-given',
+  `SELECT l.app_id, l.endpoint_id, l.retry, l.oldest_due_at, g.size AS taken
+   FROM ${givenLanes(1)} g JOIN lane l ON l.app_id = g.app_id AND l.endpoint_id = g.endpoint_id AND l.retry = g.retry
+   ORDER BY l.app_id, l.endpoint_id, l.retry FOR UPDATE OF l`,
+)
+
+/** Locks the lanes that deliveries were taken of, and says since when their oldest one has been due. */
+export async function lockLanesOf(session: Session, lanes: readonly Omit<Taken, 'oldestDueAt'>[]): Promise<Taken[]> {
+  const rows = await session.all<{
+    app_id: string
+    endpoint_id: string
+    retry: 0 | 1
+    oldest_due_at: number
+    taken: number
+  }>(LOCK_GIVEN, ...laneValues(lanes.map(({ taken, ...lane }) => ({ ...lane, dueAt: 0, size: taken }))))
+  return rows.map((row) => ({
+    appId: row.app_id,
+    endpointId: row.endpoint_id,
+    retry: row.retry,
+    oldestDueAt: row.oldest_due_at,
+    taken: row.taken,
+  }))
 }
 
 /** Keeps endpoints' lanes asleep; rows are locked in the order of their keys. */

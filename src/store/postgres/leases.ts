@@ -1,7 +1,7 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Lease } from '../store.ts'
 import { type Pool, type Session, statement } from './database.ts'
-import { addEachToLanes, addToLanes, afterTaking, lockLanes, type LaneKey, repairLanes } from './lanes.ts'
+import { addEachToLanes, afterTaking, lockLanes, type LaneKey, repairLanes } from './lanes.ts'
 import { noteDue } from './notify.ts'
 import { numberArray, textArray } from './values.ts'
 
@@ -89,38 +89,6 @@ export async function sweep(
   const expired = await expireLeases(pool, now, max)
   const repairs = await pool.transaction((session) => repairLanes(session, cursor, LANES_PER_SWEEP))
   return { expired, ...repairs }
-}
-
-const OF_DELIVERY = 'app_id = $1 AND msg_id = $2 AND endpoint_id = $3'
-
-/** Adds a manual attempt. One that waits already is not doubled. */
-export function requestManualAttempt(
-  pool: Pool,
-  key: Omit<DeliveryKey, 'run'>,
-  now: number,
-): Promise<{ run: number } | null> {
-  const of = [key.appId, key.msgId, key.endpointId] as const
-  return pool.transaction(async (session) => {
-    // Whoever else asks for one waits here, and then sees this one.
-    const locked = await session.run(`SELECT 1 FROM delivery WHERE ${OF_DELIVERY} AND run = 0 FOR UPDATE`, ...of)
-    if (locked === 0) return null
-    const rows = await session.all<{ run: number; state: string }>(
-      `SELECT run, state FROM delivery WHERE ${OF_DELIVERY} ORDER BY run`,
-      ...of,
-    )
-    const waiting = rows.find((row) => row.run > 0 && row.state === 'pending')
-    if (waiting !== undefined) return { run: waiting.run }
-    const run = rows.at(-1)!.run + 1
-    await session.run(
-      `INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at) VALUES ($1, $2, $3, $4, 'pending', $5)`,
-      ...of,
-      run,
-      now,
-    )
-    await addToLanes(session, [{ appId: key.appId, endpointId: key.endpointId, retry: 0, dueAt: now, size: 1 }])
-    await session.run(`SELECT ${noteDue('$1::text')}`, String(now))
-    return { run }
-  })
 }
 
 /** Deliveries are locked before the lanes, as everywhere but in a claim; what a claim has meanwhile is not pending any more. */

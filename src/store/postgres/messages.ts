@@ -1,47 +1,28 @@
-import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
 import type { DeliveryInfo } from '../../domain/delivery.ts'
 import type { MessageInfo } from '../../domain/message.ts'
-import { type Pool, statement } from './database.ts'
-import { payloadsOf } from './payloads.ts'
+import { type Ask, type Pool, statement } from './database.ts'
+import { lockLanesOf, removeFromLanes } from './lanes.ts'
+import { arePresent, type PayloadKey, payloadsOf, shownOf } from './payloads.ts'
 
-interface MessageRow {
-  app_id: string
-  id: string
+/** A message without its payload, of which it only says where to look for it. */
+export interface MessageRow extends PayloadKey {
   event_id: string | null
   event_type: string
   channels: string | null
   tags: string | null
   content_type: string
   received_at: number
-  expires_at: number
 }
 
-const GET = statement(
-  'message-get',
-  `SELECT app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at
-   FROM msg WHERE app_id = $1 AND id = $2`,
-)
-
-/** The payload is there, at its time or where retention has moved it meanwhile. Planned with its values: see payloads.ts. */
-const HAS_PAYLOAD = 'SELECT 1 AS found FROM payload WHERE app_id = $1 AND msg_id = $2 AND expires_at = $3'
-
-export async function getMessage(pool: Pool, appId: string, id: string): Promise<MessageInfo | null> {
-  let row: MessageRow | undefined
-  for (;;) {
-    const [now] = await pool.read<MessageRow>(GET, appId, id)
-    if (now === undefined) return null
-    if (now.expires_at === row?.expires_at) return toMessage(row, true)
-    row = now
-    const found = await pool.read(HAS_PAYLOAD, appId, id, row.expires_at)
-    if (found.length > 0) return toMessage(row, false)
-  }
-}
+/** Of `msg m`. */
+export const MESSAGE_COLUMNS = `m.app_id, m.id AS msg_id, m.event_id, m.event_type, m.channels, m.tags, m.content_type,
+  m.received_at, m.expires_at`
 
 const words = (json: string | null): string[] | null => (json === null ? null : (JSON.parse(json) as string[]))
 
-const toMessage = (row: MessageRow, payloadRemoved: boolean): MessageInfo => ({
+export const messageFrom = (row: MessageRow, payloadRemoved: boolean): MessageInfo => ({
   appId: row.app_id as MessageInfo['appId'],
-  id: row.id as MessageInfo['id'],
+  id: row.msg_id as MessageInfo['id'],
   eventId: row.event_id,
   eventType: row.event_type,
   channels: words(row.channels),
@@ -52,24 +33,64 @@ const toMessage = (row: MessageRow, payloadRemoved: boolean): MessageInfo => ({
   payloadRemoved,
 })
 
+const BY_ID = statement('message-get', `SELECT ${MESSAGE_COLUMNS} FROM msg m WHERE m.app_id = $1 AND m.id = $2`)
+const BY_EVENT = statement(
+  'message-find',
+  `SELECT ${MESSAGE_COLUMNS} FROM msg m WHERE m.app_id = $1 AND m.event_id = $2`,
+)
+
+const find = async (ask: Ask, how: typeof BY_ID, appId: string, id: string): Promise<MessageRow | undefined> =>
+  (await ask<MessageRow>(how, appId, id))[0]
+
+export async function getMessage(pool: Pool, appId: string, id: string): Promise<MessageInfo | null> {
+  const row = await find(pool.ask, BY_ID, appId, id)
+  return row === undefined ? null : withPresence(pool.ask, row)
+}
+
+export async function findMessage(pool: Pool, appId: string, idOrEventId: string): Promise<MessageInfo | null> {
+  const row = (await find(pool.ask, BY_ID, appId, idOrEventId)) ?? (await find(pool.ask, BY_EVENT, appId, idOrEventId))
+  return row === undefined ? null : withPresence(pool.ask, row)
+}
+
+/** With the word whether its payload is still there. */
+async function withPresence(ask: Ask, row: MessageRow): Promise<MessageInfo> {
+  const [isPresent] = await arePresent(ask, [row])
+  return messageFrom(row, !isPresent)
+}
+
 export async function getPayload(
   pool: Pool,
   appId: string,
   id: string,
 ): Promise<{ payload: Uint8Array; contentType: string } | null> {
-  const [row] = await pool.read<MessageRow>(GET, appId, id)
+  const row = await find(pool.ask, BY_ID, appId, id)
   if (row === undefined) return null
-  const [payload] = await payloadsOf(pool, [{ app_id: appId, msg_id: id, expires_at: row.expires_at }])
+  const [payload] = await payloadsOf(pool.ask, [row])
   return payload === undefined ? null : { payload, contentType: row.content_type }
 }
 
-interface DeliveryRow {
+export async function getShownPayload(pool: Pool, appId: string, id: string): Promise<Uint8Array | null> {
+  const row = await find(pool.ask, BY_ID, appId, id)
+  if (row === undefined) return null
+  const [shown] = await shownOf(pool.ask, [row])
+  return shown ?? null
+}
+
+export interface DeliveryRow {
   endpoint_id: string
   state: DeliveryInfo['state']
   attempts: number
   due_at: number | null
   last_attempt_at: number | null
 }
+
+export const deliveryFrom = (row: DeliveryRow): DeliveryInfo => ({
+  endpointId: row.endpoint_id as DeliveryInfo['endpointId'],
+  state: row.state,
+  attempts: row.attempts,
+  nextAttemptAt: row.state === 'pending' ? row.due_at : null,
+  lastAttemptAt: row.last_attempt_at,
+})
 
 const DELIVERIES = statement(
   'message-deliveries',
@@ -79,76 +100,51 @@ const DELIVERIES = statement(
 
 export async function deliveriesOf(pool: Pool, appId: string, msgId: string): Promise<DeliveryInfo[]> {
   const rows = await pool.read<DeliveryRow>(DELIVERIES, appId, msgId)
-  return rows.map((row) => ({
-    endpointId: row.endpoint_id as DeliveryInfo['endpointId'],
-    state: row.state,
-    attempts: row.attempts,
-    nextAttemptAt: row.state === 'pending' ? row.due_at : null,
-    lastAttemptAt: row.last_attempt_at,
-  }))
+  return rows.map(deliveryFrom)
 }
 
-interface AttemptRow {
-  app_id: string
-  endpoint_id: string
-  id: string
-  msg_id: string
-  number: number
-  manual: boolean
-  outcome: AttemptOutcome
-  at: number
-  url: string
-  status_code: number | null
-  error: string | null
-  duration_ms: number
-  response: string | null
-}
+/** Takes the payload away and cancels what waits. An attempt that is under way still has it, and may succeed. */
+export const expungeMessage = (pool: Pool, appId: string, id: string): Promise<boolean> =>
+  pool.transaction(async (session) => {
+    // Retention moves payloads on only together with their messages: with this row locked, it stays where it is.
+    const message = await session.get<{ expires_at: number }>(
+      'SELECT expires_at FROM msg WHERE app_id = $1 AND id = $2 FOR UPDATE',
+      appId,
+      id,
+    )
+    if (message === undefined) return false
+    // The time is written out, so that only its partition is opened.
+    await session.run(
+      `DELETE FROM payload WHERE app_id = $1 AND msg_id = $2 AND expires_at = ${message.expires_at}`,
+      appId,
+      id,
+    )
+    const ended = await session.all<{ endpoint_id: string; retry: 0 | 1; size: number }>(END_WAITING, appId, id)
+    if (ended.length === 0) return true
+    const lanes = await lockLanesOf(
+      session,
+      ended.map((row) => ({ appId, endpointId: row.endpoint_id, retry: row.retry, taken: row.size })),
+    )
+    await removeFromLanes(session, lanes)
+    return true
+  })
 
-const attemptFrom = (row: AttemptRow): Attempt => ({
-  appId: row.app_id as Attempt['appId'],
-  id: row.id as Attempt['id'],
-  msgId: row.msg_id as Attempt['msgId'],
-  endpointId: row.endpoint_id as Attempt['endpointId'],
-  url: row.url,
-  at: row.at,
-  number: row.number,
-  trigger: row.manual ? 'manual' : 'scheduled',
-  outcome: row.outcome,
-  statusCode: row.status_code,
-  error: row.error,
-  durationMs: row.duration_ms,
-  response: row.response,
-})
-
-/** Partitions are in the order of the ids, so that they are read newest first and only as far as the limit goes. */
-export async function attemptsOfMessage(
-  pool: Pool,
-  query: { appId: string; msgId: string; limit: number },
-): Promise<Attempt[]> {
-  const rows = await pool.read<AttemptRow>(
-    'SELECT * FROM attempt WHERE app_id = $1 AND msg_id = $2 ORDER BY id DESC LIMIT $3',
-    query.appId,
-    query.msgId,
-    query.limit,
-  )
-  return rows.map(attemptFrom)
-}
-
-export async function attemptsOfEndpoint(
-  pool: Pool,
-  query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null },
-): Promise<Attempt[]> {
-  const rows = await pool.read<AttemptRow>(
-    `SELECT * FROM attempt WHERE app_id = $1 AND endpoint_id = $2 ${withOutcome(query.outcome)} ORDER BY id DESC LIMIT $3`,
-    query.appId,
-    query.endpointId,
-    query.limit,
-  )
-  return rows.map(attemptFrom)
-}
-
-/** Failures are few among many successes and have an index; the condition it was made with has to be said again to be used. */
-function withOutcome(outcome: AttemptOutcome | null): string {
-  if (outcome === null) return ''
-  return outcome === 'success' ? "AND outcome = 'success'" : `AND outcome = '${outcome}' AND outcome <> 'success'`
-}
+/** Cancels what waits for the delivery of a message; a waiting manual attempt simply goes away. */
+const END_WAITING = statement(
+  'message-end-waiting',
+  `WITH waiting AS (
+     SELECT app_id, msg_id, endpoint_id, run FROM delivery
+     WHERE app_id = $1 AND msg_id = $2 AND due_at IS NOT NULL AND lease_owner IS NULL
+     ORDER BY endpoint_id, run FOR UPDATE
+   ), cancelled AS (
+     UPDATE delivery d SET state = 'cancelled', due_at = NULL FROM waiting w
+     WHERE d.app_id = w.app_id AND d.msg_id = w.msg_id AND d.endpoint_id = w.endpoint_id AND d.run = w.run AND w.run = 0
+     RETURNING d.endpoint_id, d.retry
+   ), removed AS (
+     DELETE FROM delivery d USING waiting w
+     WHERE d.app_id = w.app_id AND d.msg_id = w.msg_id AND d.endpoint_id = w.endpoint_id AND d.run = w.run AND w.run > 0
+     RETURNING d.endpoint_id, d.retry
+   )
+   SELECT endpoint_id, retry, count(*) AS size FROM (SELECT * FROM cancelled UNION ALL SELECT * FROM removed) c
+   GROUP BY endpoint_id, retry`,
+)

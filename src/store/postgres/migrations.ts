@@ -111,7 +111,8 @@ CREATE TABLE msg_label (
   PRIMARY KEY (app_id, label, msg_id)
 );
 
--- The bytes of a message, apart from it so that a whole day of them can be dropped at once. expires_at is the message's.
+-- The bytes of a message, and what is shown of it where that is something else. They are apart from it so that a whole day
+-- of them can be dropped at once; expires_at is the message's.
 CREATE TABLE payload (
   app_id TEXT COLLATE "C" NOT NULL,
   msg_id TEXT COLLATE "C" NOT NULL,
@@ -145,6 +146,9 @@ CREATE TABLE delivery (
         autovacuum_analyze_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
 CREATE INDEX delivery_pending ON delivery (app_id, endpoint_id, retry, due_at) WHERE state = 'pending';
 CREATE INDEX delivery_leased ON delivery (due_at) WHERE state = 'leased';
+CREATE INDEX delivery_tried ON delivery (app_id, endpoint_id, state, msg_id, attempts) WHERE run = 0 AND attempts > 0;
+CREATE INDEX delivery_untried ON delivery (app_id, endpoint_id, msg_id, attempts)
+  WHERE run = 0 AND attempts = 0 AND state = 'cancelled';
 
 -- One row for each endpoint that has pending deliveries, first attempts and retries apart: whose turn is next.
 CREATE TABLE lane (
@@ -206,12 +210,12 @@ CREATE INDEX answer_expiry ON answer (expires_at);
 CREATE TABLE task (
   org_id TEXT COLLATE "C" NOT NULL,
   id TEXT COLLATE "C" NOT NULL,
-  kind TEXT NOT NULL,
+  kind TEXT COLLATE "C" NOT NULL,
   app_id TEXT COLLATE "C" NOT NULL,
   endpoint_id TEXT COLLATE "C" NOT NULL,
   since BIGINT NOT NULL,
   until BIGINT NOT NULL,
-  status TEXT NOT NULL CHECK (status IN ('running', 'finished')),
+  status TEXT COLLATE "C" NOT NULL CHECK (status IN ('running', 'finished')),
   position TEXT COLLATE "C" NOT NULL,
   added BIGINT NOT NULL,
   created_at BIGINT NOT NULL,

@@ -1,21 +1,38 @@
 import type { Extras } from '../once.ts'
 import { acceptIn } from './accept.ts'
-import { isReplay, keepAnswer } from './answers.ts'
+import { keepAnswer, takeBackAnswer } from './answers.ts'
 import type { Pool, Session } from './database.ts'
+import { PAYLOAD, type Partitions } from './partitions.ts'
 
-/** Does a write unless its request was answered before; when it was `done`, its answer and what tells of it are stored. */
-export const once = <R extends string>(
-  pool: Pool,
+/** What a write needs that may bring messages along. */
+export interface Writer {
+  pool: Pool
+  partitions: Partitions
+}
+
+/**
+ * Does a write unless its request was answered before; when it was `done`, its answer and what tells of it are stored.
+ *
+ * The answer comes first: the same request at another node waits there for the end of this transaction, instead of finding
+ * the uid taken or the endpoint changed by what it asks for itself. `write` may be run several times, and must not have
+ * changed anything when it is not done.
+ */
+export async function once<R extends string>(
+  { pool, partitions }: Writer,
   extras: Extras | undefined,
   done: NoInfer<R>,
   write: (session: Session) => Promise<R>,
-): Promise<R | 'replayed'> =>
-  pool.transaction(async (session) => {
-    if (extras?.answer && (await isReplay(session, extras.answer))) return 'replayed'
+): Promise<R | 'replayed'> {
+  const { answer, announce } = extras ?? { answer: null, announce: [] }
+  await partitions.ready(
+    PAYLOAD,
+    announce.map(({ message }) => message.expiresAt),
+  )
+  return pool.transaction(async (session) => {
+    if (answer !== null && !(await keepAnswer(session, answer))) return 'replayed'
     const result = await write(session)
-    if (result === done && extras !== undefined) {
-      if (extras.answer !== null) await keepAnswer(session, extras.answer)
-      await acceptIn(session, extras.announce)
-    }
+    if (result === done) await acceptIn(session, announce)
+    else if (answer !== null) await takeBackAnswer(session, answer)
     return result
   })
+}

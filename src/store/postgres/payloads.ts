@@ -1,4 +1,4 @@
-import type { Pool } from './database.ts'
+import type { Ask } from './database.ts'
 import { numberArray, textArray } from './values.ts'
 
 /** Where a payload is: its message's key and expiry, which names the partition. */
@@ -8,24 +8,40 @@ export interface PayloadKey {
   expires_at: number
 }
 
-/** Without a name it is planned with its values, so that only the partitions of these times are opened at all. */
-const PAYLOADS = `
-  SELECT k.ord, p.bytes
-  FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY k (app_id, msg_id, expires_at, ord)
-  JOIN payload p ON p.app_id = k.app_id AND p.msg_id = k.msg_id AND p.expires_at = k.expires_at
-  WHERE p.expires_at BETWEEN $4 AND $5`
+/** What is asked of a payload. What is not asked for is not read. */
+const COLUMNS = { bytes: 'p.bytes', shown: 'coalesce(p.shown, p.bytes)', presence: 'NULL::bytea' } as const
+type Column = keyof typeof COLUMNS
 
 const EXPIRIES = `
   SELECT k.ord, m.expires_at FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k (app_id, msg_id, ord)
   JOIN msg m ON m.app_id = k.app_id AND m.id = k.msg_id`
 
 /** The payloads in the order of their keys; undefined for those that were removed. */
-export async function payloadsOf(pool: Pool, keys: readonly PayloadKey[]): Promise<(Uint8Array | undefined)[]> {
-  const payloads = await read(pool, keys)
-  const missing = keys.flatMap((key, i) => (payloads[i] === undefined ? [{ key, i }] : []))
-  if (missing.length === 0) return payloads
+export async function payloadsOf(ask: Ask, keys: readonly PayloadKey[]): Promise<(Uint8Array | undefined)[]> {
+  const found = await find(ask, keys, 'bytes')
+  return keys.map((_, i) => found.get(i) ?? undefined)
+}
+
+/** The payloads as their senders wrote them, in the order of their keys; undefined for those that were removed. */
+export async function shownOf(ask: Ask, keys: readonly PayloadKey[]): Promise<(Uint8Array | undefined)[]> {
+  const found = await find(ask, keys, 'shown')
+  return keys.map((_, i) => found.get(i) ?? undefined)
+}
+
+/** Which of the payloads were not removed, in the order of their keys. */
+export async function arePresent(ask: Ask, keys: readonly PayloadKey[]): Promise<boolean[]> {
+  const found = await find(ask, keys, 'presence')
+  return keys.map((_, i) => found.has(i))
+}
+
+type Found = Map<number, Uint8Array | null>
+
+async function find(ask: Ask, keys: readonly PayloadKey[], column: Column): Promise<Found> {
+  const found = await read(ask, keys, column)
+  const missing = keys.flatMap((key, i) => (found.has(i) ? [] : [{ key, i }]))
+  if (missing.length === 0) return found
   // Either they are gone, or retention has just moved them on: then their messages know where to.
-  const rows = await pool.read<{ ord: number; expires_at: number }>(
+  const rows = await ask<{ ord: number; expires_at: number }>(
     EXPIRIES,
     textArray(missing.map(({ key }) => key.app_id)),
     textArray(missing.map(({ key }) => key.msg_id)),
@@ -34,32 +50,32 @@ export async function payloadsOf(pool: Pool, keys: readonly PayloadKey[]): Promi
     const { key, i } = missing[ord - 1]!
     return key.expires_at === expires_at ? [] : [{ key: { ...key, expires_at }, i }]
   })
-  const found =
-    moved.length === 0
-      ? []
-      : await read(
-          pool,
-          moved.map(({ key }) => key),
-        )
-  for (const [at, { i }] of moved.entries()) payloads[i] = found[at]
-  return payloads
+  const late = await read(
+    ask,
+    moved.map(({ key }) => key),
+    column,
+  )
+  for (const [at, value] of late) found.set(moved[at]!.i, value)
+  return found
 }
 
-async function read(pool: Pool, keys: readonly PayloadKey[]): Promise<(Uint8Array | undefined)[]> {
-  const payloads = Array<Uint8Array | undefined>(keys.length).fill(undefined)
+async function read(ask: Ask, keys: readonly PayloadKey[], column: Column): Promise<Found> {
+  if (keys.length === 0) return new Map()
   let [first, last] = [Infinity, -Infinity]
   for (const { expires_at } of keys) {
     first = Math.min(first, expires_at)
     last = Math.max(last, expires_at)
   }
-  const rows = await pool.read<{ ord: number; bytes: Buffer }>(
-    PAYLOADS,
+  // Without a name, and with the times written out, it is planned for them: other partitions are not even opened.
+  const rows = await ask<{ ord: number; bytes: Buffer | null }>(
+    `SELECT k.ord, ${COLUMNS[column]} AS bytes
+     FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY k (app_id, msg_id, expires_at, ord)
+     JOIN payload p ON p.app_id = k.app_id AND p.msg_id = k.msg_id AND p.expires_at = k.expires_at
+     WHERE p.expires_at BETWEEN ${first} AND ${last}`,
     textArray(keys.map((key) => key.app_id)),
     textArray(keys.map((key) => key.msg_id)),
     numberArray(keys.map((key) => key.expires_at)),
-    first,
-    last,
   )
-  for (const { ord, bytes } of rows) payloads[ord - 1] = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
-  return payloads
+  const bytesOf = (bytes: Buffer) => new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+  return new Map(rows.map(({ ord, bytes }) => [ord - 1, bytes && bytesOf(bytes)]))
 }

@@ -1,0 +1,138 @@
+/** The delivery log. */
+import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
+import { type AttemptFilter, EXPUNGED } from '../log.ts'
+import type { Keyset } from '../tenants.ts'
+import type { Pool } from './database.ts'
+import { inOrderOf, placed, type PlacedStretch, stretchOf, within } from './keyset.ts'
+import { labelsOf, messageHas } from './labels.ts'
+import { Parameters } from './parameters.ts'
+import { textArray } from './values.ts'
+
+interface AttemptRow {
+  app_id: string
+  endpoint_id: string
+  id: string
+  msg_id: string
+  number: number
+  manual: boolean
+  outcome: AttemptOutcome
+  at: number
+  url: string
+  status_code: number | null
+  error: string | null
+  duration_ms: number
+  response: string | null
+}
+
+const attemptFrom = (row: AttemptRow): Attempt => ({
+  appId: row.app_id as Attempt['appId'],
+  id: row.id as Attempt['id'],
+  msgId: row.msg_id as Attempt['msgId'],
+  endpointId: row.endpoint_id as Attempt['endpointId'],
+  url: row.url,
+  at: row.at,
+  number: row.number,
+  trigger: row.manual ? 'manual' : 'scheduled',
+  outcome: row.outcome,
+  statusCode: row.status_code,
+  error: row.error,
+  durationMs: row.duration_ms,
+  response: row.response,
+})
+
+/** Partitions are in the order of the ids, so that they are read newest first and only as far as the limit goes. */
+export async function attemptsOfMessage(
+  pool: Pool,
+  query: { appId: string; msgId: string; limit: number },
+): Promise<Attempt[]> {
+  const rows = await pool.read<AttemptRow>(
+    'SELECT * FROM attempt WHERE app_id = $1 AND msg_id = $2 ORDER BY id DESC LIMIT $3',
+    query.appId,
+    query.msgId,
+    query.limit,
+  )
+  return rows.map(attemptFrom)
+}
+
+export async function attemptsOfEndpoint(
+  pool: Pool,
+  query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null },
+): Promise<Attempt[]> {
+  const rows = await pool.read<AttemptRow>(
+    `SELECT * FROM attempt WHERE app_id = $1 AND endpoint_id = $2 ${withOutcome(query.outcome)} ORDER BY id DESC LIMIT $3`,
+    query.appId,
+    query.endpointId,
+    query.limit,
+  )
+  return rows.map(attemptFrom)
+}
+
+/** Failures are few among many successes and have an index; the condition it was made with has to be said again to be used. */
+function withOutcome(outcome: AttemptOutcome | null): string {
+  if (outcome === null) return ''
+  return outcome === 'success' ? "AND outcome = 'success'" : `AND outcome = '${outcome}' AND outcome <> 'success'`
+}
+
+/**
+ * Walks the attempts of the message, or those of the endpoint: of the latter's failures when only they are asked for.
+ * What else is asked for is looked at row by row, so that a page of something rare costs what lies between `from` and
+ * `until`, of the one endpoint.
+ */
+export async function listAttempts(pool: Pool, filter: AttemptFilter, page: Keyset): Promise<Attempt[]> {
+  if (filter.eventTypes?.length === 0) return []
+  const parameters = new Parameters()
+  const stretch = placed(stretchOf(page, filter), parameters)
+  const rows = await pool.read<AttemptRow>(walk(filter, stretch, parameters), ...parameters.values)
+  return rows.map(attemptFrom)
+}
+
+const FAILURES: readonly AttemptOutcome[] = ['failed_attempt', 'failure']
+
+/** The index to walk, with all conditions. */
+function walk(filter: AttemptFilter, stretch: PlacedStretch, parameters: Parameters): string {
+  const { appId, endpointId, msgId, succeeded } = filter
+  const conditions = conditionsOf(filter, stretch, parameters)
+  const from = `SELECT a.* FROM attempt a WHERE a.app_id = ${parameters.add(appId)} AND ${conditions}`
+  if (msgId !== null) {
+    const ofEndpoint = endpointId === null ? '' : `AND a.endpoint_id = ${parameters.add(endpointId)}`
+    const ofMessage = within([['a.msg_id', parameters.add(msgId)]], 'a.id', stretch)
+    return `${from} ${ofEndpoint} AND ${ofMessage} ${inOrderOf(['a.msg_id', 'a.id'], stretch)}`
+  }
+  const ofEndpoint = ['a.endpoint_id', parameters.add(endpointId)] as const
+  if (succeeded !== false)
+    return `${from} AND ${within([ofEndpoint], 'a.id', stretch)} ${inOrderOf(['a.endpoint_id', 'a.id'], stretch)}`
+  // The condition that the index was made with has to be said for it to be used; `conditions` says it as well.
+  const ofOutcome = within([ofEndpoint, ['a.outcome', 'f.outcome COLLATE "C"']], 'a.id', stretch)
+  return `SELECT w.* FROM unnest(${parameters.add(textArray(FAILURES), 'text[]')}) f (outcome) CROSS JOIN LATERAL (
+      ${from} AND a.outcome <> 'success' AND ${ofOutcome}
+      ${inOrderOf(['a.endpoint_id', 'a.outcome', 'a.id'], stretch)}
+    ) w ${inOrderOf(['w.id'], stretch)}`
+}
+
+function conditionsOf(
+  { succeeded, statusCodes, eventTypes, ...filter }: AttemptFilter,
+  { above, below }: PlacedStretch,
+  parameters: Parameters,
+): string {
+  // By these bounds of the id alone, partitions outside of them are not opened.
+  const parts = [`a.id > ${above} AND a.id < ${below}`]
+  if (succeeded !== null) parts.push(`AND a.outcome ${succeeded ? '=' : '<>'} 'success'`)
+  if (statusCodes !== null) {
+    const [from, to] = [parameters.add(statusCodes.from, 'bigint'), parameters.add(statusCodes.below, 'bigint')]
+    parts.push(`AND coalesce(a.status_code, 0) >= ${from} AND coalesce(a.status_code, 0) < ${to}`)
+  }
+  parts.push(messageHas('a', labelsOf(filter), eventTypes, parameters))
+  return parts.join(' ')
+}
+
+const OF_MESSAGE = 'app_id = $1 AND msg_id = $2 AND id = $3'
+
+export async function getAttempt(pool: Pool, appId: string, msgId: string, id: string): Promise<Attempt | null> {
+  const [row] = await pool.read<AttemptRow>(`SELECT * FROM attempt WHERE ${OF_MESSAGE}`, appId, msgId, id)
+  return row === undefined ? null : attemptFrom(row)
+}
+
+export async function expungeAttempt(pool: Pool, appId: string, msgId: string, id: string): Promise<boolean> {
+  const text = `UPDATE attempt SET response = '${EXPUNGED}' WHERE ${OF_MESSAGE} RETURNING id`
+  return (await pool.write(text, appId, msgId, id)).length > 0
+}

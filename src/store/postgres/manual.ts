@@ -1,0 +1,105 @@
+/** What somebody asks for beside the schedule. */
+import type { DeliveryKey } from '../../domain/delivery.ts'
+import type { Extras } from '../once.ts'
+import { type Pool, type Session, statement } from './database.ts'
+import { getEndpoint } from './endpoints.ts'
+import { addToLanes } from './lanes.ts'
+import { noteDue } from './notify.ts'
+import { once, type Writer } from './once.ts'
+import { arePresent } from './payloads.ts'
+import { textArray } from './values.ts'
+
+/** Some messages of an application, and one of its endpoints. */
+export interface Some {
+  appId: string
+  endpointId: string
+  msgIds: readonly string[]
+}
+
+const LOCK = statement(
+  'manual-lock',
+  `SELECT d.msg_id FROM unnest($3::text[]) k (msg_id)
+   JOIN delivery d ON d.app_id = $1 AND d.msg_id = k.msg_id AND d.endpoint_id = $2 AND d.run = 0
+   ORDER BY d.msg_id FOR UPDATE OF d`,
+)
+
+/** With the delivery locked, whoever else asks for a manual attempt of it waits, and then sees this one. */
+const ADD_MANUAL = statement(
+  'manual-add',
+  `INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at)
+   SELECT $1, k.msg_id, $2, r.last + 1, 'pending', $4
+   FROM unnest($3::text[]) k (msg_id) CROSS JOIN LATERAL (
+     SELECT max(d.run) AS last, coalesce(bool_or(d.run > 0 AND d.state = 'pending'), FALSE) AS waits
+     FROM delivery d WHERE d.app_id = $1 AND d.msg_id = k.msg_id AND d.endpoint_id = $2
+   ) r
+   WHERE r.last IS NOT NULL AND NOT r.waits
+   RETURNING run`,
+)
+
+/** Where there is a delivery already, another node was faster. */
+const ADD_FIRST = statement(
+  'manual-add-first',
+  `INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at)
+   SELECT $1, k.msg_id, $2, 0, 'pending', $4 FROM unnest($3::text[]) k (msg_id) ORDER BY k.msg_id
+   ON CONFLICT DO NOTHING RETURNING run`,
+)
+
+/** Adds a manual attempt of each of the deliveries, due now. One that waits already is not doubled. Returns their runs. */
+export async function addManual(session: Session, some: Some, now: number): Promise<number[]> {
+  await session.run(LOCK, some.appId, some.endpointId, textArray(some.msgIds))
+  return add(session, ADD_MANUAL, some, now)
+}
+
+/** Adds the deliveries themselves, due now, where there are none. Returns their runs. */
+export const addFirst = (session: Session, some: Some, now: number): Promise<number[]> =>
+  add(session, ADD_FIRST, some, now)
+
+async function add(session: Session, how: typeof ADD_FIRST, some: Some, now: number): Promise<number[]> {
+  const { appId, endpointId, msgIds } = some
+  const rows = await session.all<{ run: number }>(how, appId, endpointId, textArray(msgIds), now)
+  if (rows.length === 0) return []
+  await addToLanes(session, [{ appId, endpointId, retry: 0, dueAt: now, size: rows.length }])
+  await session.run(`SELECT ${noteDue('$1::text')}`, String(now))
+  return rows.map(({ run }) => run)
+}
+
+const WAITING = statement(
+  'manual-waiting',
+  `SELECT run FROM delivery
+   WHERE app_id = $1 AND msg_id = $2 AND endpoint_id = $3 AND run > 0 AND due_at IS NOT NULL AND lease_owner IS NULL
+   ORDER BY run LIMIT 1`,
+)
+
+export const requestManualAttempt = (
+  pool: Pool,
+  { appId, msgId, endpointId }: Omit<DeliveryKey, 'run'>,
+  now: number,
+): Promise<{ run: number } | null> =>
+  pool.transaction(async (session) => {
+    const [run] = await addManual(session, { appId, endpointId, msgIds: [msgId] }, now)
+    if (run !== undefined) return { run }
+    return (await session.get<{ run: number }>(WAITING, appId, msgId, endpointId)) ?? null
+  })
+
+export const resend = (
+  writer: Writer,
+  { appId, msgId, endpointId }: Omit<DeliveryKey, 'run'>,
+  now: number,
+  extras?: Extras,
+): Promise<'added' | 'unknown' | 'expired' | 'replayed'> =>
+  once<'added' | 'unknown' | 'expired'>(writer, extras, 'added', async (session) => {
+    const message = await session.get<{ expires_at: number }>(
+      'SELECT expires_at FROM msg WHERE app_id = $1 AND id = $2',
+      appId,
+      msgId,
+    )
+    if (message === undefined || (await getEndpoint(session, appId, endpointId)) === null) return 'unknown'
+    const [isPresent] = await arePresent(session.ask, [
+      { app_id: appId, msg_id: msgId, expires_at: message.expires_at },
+    ])
+    if (isPresent !== true) return 'expired'
+    const some = { appId, endpointId, msgIds: [msgId] }
+    // Nothing is added where a manual attempt waits already, or where there is no delivery to make one of.
+    if ((await addManual(session, some, now)).length === 0) await addFirst(session, some, now)
+    return 'added'
+  })

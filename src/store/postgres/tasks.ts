@@ -1,0 +1,187 @@
+import { type Endpoint, wants } from '../../domain/endpoint.ts'
+import { startId } from '../../domain/ids.ts'
+import type { TaskInfo } from '../../domain/task.ts'
+import type { Extras } from '../once.ts'
+import type { TaskStep } from '../tasks.ts'
+import type { Keyset } from '../tenants.ts'
+import { type Pool, type Session, statement } from './database.ts'
+import { getEndpoint } from './endpoints.ts'
+import { stretchOf } from './keyset.ts'
+import { addFirst, addManual } from './manual.ts'
+import { once, type Writer } from './once.ts'
+import { arePresent, type PayloadKey } from './payloads.ts'
+
+interface TaskRow {
+  org_id: string
+  id: string
+  kind: TaskInfo['kind']
+  app_id: string
+  endpoint_id: string
+  since: number
+  until: number
+  status: TaskInfo['status']
+  position: string
+  added: number
+  created_at: number
+  updated_at: number
+}
+
+const fromRow = (row: TaskRow): TaskInfo => ({
+  orgId: row.org_id as TaskInfo['orgId'],
+  id: row.id as TaskInfo['id'],
+  kind: row.kind,
+  appId: row.app_id as TaskInfo['appId'],
+  endpointId: row.endpoint_id as TaskInfo['endpointId'],
+  since: row.since,
+  until: row.until,
+  status: row.status,
+  added: row.added,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+})
+
+export const createTask = (writer: Writer, task: TaskInfo, extras?: Extras): Promise<'created' | 'replayed'> =>
+  once(writer, extras, 'created', async (session) => {
+    await session.run(
+      `INSERT INTO task (org_id, id, kind, app_id, endpoint_id, since, until, status, position, added, created_at, updated_at)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+      task.orgId,
+      task.id,
+      task.kind,
+      task.appId,
+      task.endpointId,
+      task.since,
+      task.until,
+      task.status,
+      startId('msg', task.since),
+      task.added,
+      task.createdAt,
+      task.updatedAt,
+    )
+    return 'created'
+  })
+
+const GET = statement('task-get', 'SELECT * FROM task WHERE org_id = $1 AND id = $2')
+
+export async function getTask(pool: Pool, orgId: string, id: string): Promise<TaskInfo | null> {
+  const [row] = await pool.read<TaskRow>(GET, orgId, id)
+  return row === undefined ? null : fromRow(row)
+}
+
+/** Walks the organization's tasks from where the page begins: somebody asked for each of them, so they are few. */
+export async function listTasks(
+  pool: Pool,
+  { orgId, status, kind }: { orgId: string; status: string | null; kind: string | null },
+  page: Keyset,
+): Promise<TaskInfo[]> {
+  const { above, below, direction, limit } = stretchOf(page)
+  const rows = await pool.read<TaskRow>(
+    `SELECT * FROM task WHERE org_id = $1 AND id > $2 AND id < $3
+       AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR kind = $5)
+     ORDER BY id ${direction} LIMIT $6`,
+    orgId,
+    above,
+    below,
+    status,
+    kind,
+    limit,
+  )
+  return rows.map(fromRow)
+}
+
+/** The one that waited longest, of those that no other node is working on: two of them never do the same step. */
+const TAKE = statement(
+  'task-take',
+  "SELECT * FROM task WHERE status = 'running' ORDER BY updated_at, id LIMIT 1 FOR UPDATE SKIP LOCKED",
+)
+
+const MOVE_ON = statement(
+  'task-move-on',
+  `UPDATE task SET position = coalesce($3, position), status = CASE WHEN $3::text IS NULL THEN 'finished' ELSE status END,
+     added = added + $4, updated_at = $5
+   WHERE org_id = $1 AND id = $2 RETURNING *`,
+)
+
+export const stepTask = (pool: Pool, now: number, max: number): Promise<TaskStep> =>
+  pool.transaction(async (session) => {
+    const task = await session.get<TaskRow>(TAKE)
+    if (task === undefined) return { task: null, added: 0 }
+    const { added, next } = await walk(session, task, now, max)
+    const row = await session.get<TaskRow>(MOVE_ON, task.org_id, task.id, next, added, now)
+    return { task: fromRow(row!), added }
+  })
+
+/** Looks at the next messages; `next` is where to go on, null at the end. */
+async function walk(
+  session: Session,
+  task: TaskRow,
+  now: number,
+  max: number,
+): Promise<{ added: number; next: string | null }> {
+  const { appId, endpointId } = fromRow(task)
+  // An application takes its endpoints along when it is deleted.
+  const endpoint = await getEndpoint(session, appId, endpointId)
+  if (endpoint === null || endpoint.disabled) return { added: 0, next: null }
+  const isRecovery = task.kind === 'endpoint.recover'
+  // One more than it looks at, which is where the next step begins.
+  const found = isRecovery
+    ? await endedWithoutSuccess(session, task, max + 1)
+    : await missed(session, task, endpoint, max + 1)
+  const wanted = found.slice(0, max).filter((one) => one.isWanted)
+  const isPresent = await arePresent(session.ask, wanted)
+  const some = { appId, endpointId, msgIds: wanted.flatMap(({ msg_id }, i) => (isPresent[i] === true ? [msg_id] : [])) }
+  const added = isRecovery ? await addManual(session, some, now) : await addFirst(session, some, now)
+  return { added: added.length, next: found[max]?.msg_id ?? null }
+}
+
+/** A message of the window, and whether it is to be made due, provided that it still has a payload. */
+interface Found extends PayloadKey {
+  isWanted: boolean
+}
+
+const restOf = (task: TaskRow, limit: number) =>
+  [task.app_id, task.endpoint_id, task.position, startId('msg', task.until), limit] as const
+
+/** As one value to compare, so that it is the index of this endpoint that is walked: see keyset.ts. */
+const ended = (condition: string, columns: string, values: string) => `(
+  SELECT msg_id FROM delivery WHERE app_id = $1 AND run = 0 AND ${condition}
+    AND (${columns}, msg_id) >= (${values}, $3) AND (${columns}, msg_id) < (${values}, $4)
+  ORDER BY ${columns}, msg_id LIMIT $5)`
+const tried = (state: 'failed' | 'cancelled') =>
+  ended(`attempts > 0 AND state = '${state}'`, 'endpoint_id, state', `$2, '${state}'`)
+const UNTRIED = ended("attempts = 0 AND state = 'cancelled'", 'endpoint_id', '$2')
+
+/** Deliveries that ended without success are in three indexes; the first of all of them are looked at. */
+const ENDED = statement(
+  'task-ended',
+  `SELECT m.app_id, m.id AS msg_id, m.expires_at FROM (
+     SELECT msg_id FROM (${tried('failed')} UNION ALL ${tried('cancelled')} UNION ALL ${UNTRIED}) e ORDER BY msg_id LIMIT $5
+   ) p JOIN msg m ON m.app_id = $1 AND m.id = p.msg_id ORDER BY m.id`,
+)
+
+async function endedWithoutSuccess(session: Session, task: TaskRow, limit: number): Promise<Found[]> {
+  const rows = await session.all<PayloadKey>(ENDED, ...restOf(task, limit))
+  return rows.map((row) => ({ ...row, isWanted: true }))
+}
+
+const MESSAGES = statement(
+  'task-messages',
+  `SELECT m.app_id, m.id AS msg_id, m.expires_at, m.event_type, m.channels, EXISTS (
+     SELECT 1 FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.endpoint_id = $2) AS has_delivery
+   FROM msg m WHERE m.app_id = $1 AND m.id >= $3 AND m.id < $4 ORDER BY m.id LIMIT $5`,
+)
+
+interface MissedRow extends PayloadKey {
+  event_type: string
+  channels: string | null
+  has_delivery: boolean
+}
+
+/** The messages of the application; those that never had a delivery to this endpoint may be wanted. */
+async function missed(session: Session, task: TaskRow, endpoint: Endpoint, limit: number): Promise<Found[]> {
+  const rows = await session.all<MissedRow>(MESSAGES, ...restOf(task, limit))
+  return rows.map((row) => {
+    const channels = row.channels === null ? null : (JSON.parse(row.channels) as string[])
+    return { ...row, isWanted: !row.has_delivery && wants(endpoint, { eventType: row.event_type, channels }) }
+  })
+}
