@@ -9,6 +9,7 @@ import { probeDisk } from './disk.ts'
 import { stopAll } from './processes.ts'
 import { line, percentiles } from './report.ts'
 import { openDatabase } from './database.ts'
+import { claims } from './scenarios/claims.ts'
 import { delivery, svix } from './scenarios/delivery.ts'
 import { idle } from './scenarios/idle.ts'
 import { inbox } from './scenarios/inbox.ts'
@@ -23,6 +24,7 @@ const SCENARIOS: Record<string, (settings: Settings) => Promise<boolean>> = {
   svix,
   idle,
   listing,
+  claims,
   inbox,
   'inbox-reads': inboxReads,
   'inbox-search': inboxSearch,

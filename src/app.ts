@@ -167,6 +167,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     inbound,
     editing: { ...outbound, store, handoff: inbound.handoff },
     taskStarted: () => tasks.wake(),
+    discard: async (msgId) => dispatcher?.discard(msgId),
     guard,
     clock,
     ids,

@@ -82,7 +82,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   undici: ['destinations'],
   zod: ['config.ts', 'flow', 'http'],
   'node:buffer': ['domain', 'flow'],
-  'node:crypto': ['domain', 'sources', 'http', 'app.ts', 'cli'],
+  'node:crypto': ['domain', 'sources', 'store', 'http', 'app.ts', 'cli'],
   'node:dns': ['destinations'],
   'node:fs': ['http', 'store', 'cli', 'main.ts'],
   'node:http': ['http'],

@@ -6,7 +6,7 @@ import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { Config, Secrets } from '../config.ts'
 import type { AddressGuard } from '../destinations/guard.ts'
-import type { Ids } from '../domain/ids.ts'
+import type { Ids, MessageId } from '../domain/ids.ts'
 import type { EditContext } from '../flow/edit-endpoint.ts'
 import type { InboundContext } from '../flow/flow.ts'
 import type { InboxLine, Observer } from '../flow/observe.ts'
@@ -35,6 +35,8 @@ export interface HttpContext {
   editing: EditContext
   /** There is something to do in the background. */
   taskStarted: () => void
+  /** The payload of a message was taken away: what waits of it in this node's memory is given up. */
+  discard: (msgId: MessageId) => Promise<void>
   guard: AddressGuard
   clock: Clock
   ids: Ids

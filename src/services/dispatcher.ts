@@ -12,7 +12,7 @@
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { DeliveryKey } from '../domain/delivery.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
-import type { AppId, EndpointId } from '../domain/ids.ts'
+import type { AppId, EndpointId, MessageId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Handoff } from '../flow/accept.ts'
 import type { Recorded } from '../flow/record.ts'
@@ -261,11 +261,16 @@ export class Dispatcher implements Handoff, Service {
     if (this.#memory.size === 0) this.#drained?.()
   }
 
+  /** Puts back what waits of a message that was changed in the store; a claim finds out what becomes of it. */
+  discard(msgId: MessageId): Promise<void> {
+    return this.#giveBack([...this.#lanes.values()], this.#options.clock.now(), (one) => one.msgId === msgId)
+  }
+
   /** What waits in these lanes goes back to the store, which keeps it until `dueAt`. */
-  async #giveBack(lanes: readonly Lane[], dueAt: number): Promise<void> {
+  async #giveBack(lanes: readonly Lane[], dueAt: number, isMeant?: (one: LeasedDelivery) => boolean): Promise<void> {
     const deliveries: LeasedDelivery[] = []
     for (const lane of lanes) {
-      for (const delivery of lane.drain()) {
+      for (const delivery of lane.drain(isMeant)) {
         this.#letGo(lane, delivery)
         deliveries.push(delivery)
       }
@@ -370,9 +375,7 @@ export class Dispatcher implements Handoff, Service {
     for (const endpointId of new Set(lost.map((key) => key.endpointId))) {
       const lane = this.#lanes.get(endpointId)
       if (lane === undefined) continue
-      for (const delivery of lane.drain())
-        if (keys.has(keyText(delivery))) this.#letGo(lane, delivery)
-        else lane.push(delivery)
+      for (const delivery of lane.drain((one) => keys.has(keyText(one)))) this.#letGo(lane, delivery)
       this.#place(lane)
     }
   }

@@ -57,8 +57,13 @@ export class Lane {
     return isRetrysTurn ? (this.retries.shift() ?? this.firsts.shift()) : (this.firsts.shift() ?? this.retries.shift())
   }
 
-  drain(): LeasedDelivery[] {
-    return [...this.firsts.drain(), ...this.retries.drain()]
+  /** Takes out what waits and is meant; the rest stays, in its order. */
+  drain(isMeant = (_: LeasedDelivery) => true): LeasedDelivery[] {
+    const taken: LeasedDelivery[] = []
+    for (const one of [...this.firsts.drain(), ...this.retries.drain()])
+      if (isMeant(one)) taken.push(one)
+      else this.push(one)
+    return taken
   }
 
   /** The endpoint's settings if they are at hand. */

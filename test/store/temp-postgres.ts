@@ -30,6 +30,12 @@ export async function twoNodes(server: PostgresServer): Promise<Nodes> {
   }
 }
 
+export const AT_ONCE = 30
+
+/** Does something many times at the same moment, in turns through the one node and the other. */
+export const throughBoth = <T>(nodes: Nodes, act: (store: Store, i: number) => Promise<T>): Promise<T[]> =>
+  Promise.all(Array.from({ length: AT_ONCE }, (_, i) => act(i % 2 === 0 ? nodes.one : nodes.other, i)))
+
 export interface TempPostgres extends AsyncDisposable {
   readonly server: PostgresServer
   /** An empty store; disposing empties it for the next one. */

@@ -186,6 +186,18 @@ describe('a payload that is taken away', () => {
     expect(await stats()).toMatchObject({ sending: 0, canceled: 1 })
   })
 
+  test('is not delivered from memory either, where it waits for its turn', async () => {
+    const { svix, app, endpoint, send, hook, stats } = await scene(200)
+    await svix.endpoint.patch(app, endpoint, { throttleRate: 1 })
+    await send()
+    const { id } = await send({ payload: { secret: 'of the customer' } })
+    await svix.message.expungeContent(app, id)
+    await later(async () => (await stats()).success).toBe(1)
+    await clock.advance(10 * SECOND)
+    await later(async () => (await stats()).canceled).toBe(1)
+    expect(hook.received).toHaveLength(1)
+  })
+
   test('while it is on its way arrives or not, and is not tried again', async () => {
     const held: ServerResponse[] = []
     const { svix, app, send, status, hook } = await scene((response) => void held.push(response))

@@ -267,6 +267,7 @@ export function messageOperations(app: Server, context: SvixContext): void {
       const { id: appId } = await findApplication(context, call)
       const { id } = await findMessage(context, appId, call.params['msg_id'], 'Message not found')
       await store.expungeMessage(appId, id)
+      await context.discard(id)
       return noContent
     },
   })

@@ -22,9 +22,9 @@ export async function listAttemptedEndpoints(
   const rows = await pool.read<AttemptedRow>(
     `SELECT e.*, p.state, p.attempts, p.due_at, p.last_attempt_at FROM (
        SELECT d.* FROM delivery d
-       WHERE d.app_id = ${parameters.add(appId)} AND ${within([['d.msg_id', parameters.add(msgId)]], 'd.endpoint_id', stretch)}
-         AND d.run = 0 AND d.attempts > 0
-       ${inOrderOf(['d.msg_id', 'd.endpoint_id'], stretch)}
+       WHERE d.app_id = ${parameters.add(appId)} AND d.msg_id = ${parameters.add(msgId)}
+         AND ${within('d.endpoint_id', stretch)} AND d.run = 0 AND d.attempts + 0 > 0
+       ${inOrderOf('d.endpoint_id', stretch)}
      ) p JOIN endpoint e ON e.app_id = p.app_id AND e.id = p.endpoint_id ORDER BY e.id ${stretch.direction}`,
     ...parameters.values,
   )
@@ -35,23 +35,19 @@ export async function listAttemptedEndpoints(
   }))
 }
 
-const OF_STATE = (state: DeliveryState) =>
-  `SELECT count(*) FROM delivery WHERE app_id = $1 AND run = 0 AND state = '${state}'`
-/** As one value to compare, so that it is the index of this endpoint that is walked: see keyset.ts. */
-const tried = (state: DeliveryState) => `(${OF_STATE(state)} AND attempts > 0
-  AND (endpoint_id, state, msg_id) >= ($2, '${state}', $3) AND (endpoint_id, state, msg_id) < ($2, '${state}', $4))`
-const CANCELLED_UNTRIED = `(${OF_STATE('cancelled')} AND attempts = 0
-  AND (endpoint_id, msg_id) >= ($2, $3) AND (endpoint_id, msg_id) < ($2, $4))`
-const waiting = (state: 'pending' | 'leased') =>
-  `(${OF_STATE(state)} AND attempts = 0 AND endpoint_id = $2 AND msg_id >= $3 AND msg_id < $4)`
+const count = (state: DeliveryState, index: 'attempts > 0' | 'attempts = 0') =>
+  `(SELECT count(*) FROM delivery WHERE app_id = $1 AND endpoint_id = $2 AND msg_id >= $3 AND msg_id < $4
+    AND run = 0 AND state = '${state}' AND ${index})`
+const tried = (state: DeliveryState) => count(state, 'attempts > 0')
+const untried = (state: DeliveryState) => count(state, 'attempts = 0')
 
 /**
  * What was tried is counted in its index, and so is what was cancelled untried: both cost what lies in the window. What
  * waits has no index by message, so that counting it costs what waits for the endpoint and what is leased in all.
  */
-const COUNT = `SELECT ${tried('delivered')} AS success, ${waiting('pending')} + ${waiting('leased')} AS pending,
+const COUNT = `SELECT ${tried('delivered')} AS success, ${untried('pending')} + ${untried('leased')} AS pending,
   ${tried('pending')} + ${tried('leased')} AS sending, ${tried('failed')} AS fail,
-  ${tried('cancelled')} + ${CANCELLED_UNTRIED} AS canceled`
+  ${tried('cancelled')} + ${untried('cancelled')} AS canceled`
 
 export async function countDeliveries(
   pool: Pool,

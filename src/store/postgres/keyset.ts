@@ -1,10 +1,4 @@
-/**
- * Pages of lists that are ordered by a unique text: an index is entered at one place and walked for one page.
- *
- * Which index that is, the server decides by its statistics, and they can be wrong: walking all ids in their order until
- * enough of a rare kind were met looks cheap to it. So a walk names the columns of its index as one value to compare, and
- * orders by all of them; no other index has that order, and the wrong walk would have to sort.
- */
+/** Pages of lists that are ordered by a unique text: an index is entered at one place and walked for one page. */
 import type { Keyset } from '../tenants.ts'
 import type { Parameters } from './parameters.ts'
 
@@ -47,19 +41,8 @@ export const placed = ({ above, below, direction, limit }: Stretch, parameters: 
   limit: parameters.add(limit, 'bigint'),
 })
 
-/**
- * Rows whose leading columns have these values, in the order of the id: `of` says columns and values in the order of the
- * index. The rest of the statement may name what it wants.
- */
-export const within = (
-  of: readonly (readonly [column: string, value: string])[],
-  id: string,
-  stretch: PlacedStretch,
-) => {
-  const columns = [...of.map(([column]) => column), id].join(', ')
-  const values = of.map(([, value]) => `${value}, `).join('')
-  return `(${columns}) > (${values}${stretch.above}) AND (${columns}) < (${values}${stretch.below})`
-}
+/** The part of an index that a page is found in, by the id that it is ordered by. */
+export const within = (id: string, { above, below }: PlacedStretch): string => `${id} > ${above} AND ${id} < ${below}`
 
-export const inOrderOf = (columns: readonly string[], { direction, limit }: PlacedStretch): string =>
-  `ORDER BY ${columns.map((column) => `${column} ${direction}`).join(', ')} LIMIT ${limit}`
+export const inOrderOf = (id: string, { direction, limit }: PlacedStretch): string =>
+  `ORDER BY ${id} ${direction} LIMIT ${limit}`

@@ -53,16 +53,15 @@ function messageIds(filter: MessageFilter, stretch: PlacedStretch, parameters: P
   const [label, ...others] = labelsOf(filter)
   if (label !== undefined)
     return `SELECT l.msg_id AS id FROM msg_label l
-      WHERE l.app_id = ${appId} AND ${within([['l.label', parameters.add(label)]], 'l.msg_id', stretch)}
-        ${messageHas('l', others, eventTypes, parameters)} ${inOrderOf(['l.label', 'l.msg_id'], stretch)}`
+      WHERE l.app_id = ${appId} AND l.label = ${parameters.add(label)} AND ${within('l.msg_id', stretch)}
+        ${messageHas('l', others, eventTypes, parameters)} ${inOrderOf('l.msg_id', stretch)}`
   if (eventTypes === null)
-    return `SELECT m.id FROM msg m WHERE m.app_id = ${appId} AND ${within([], 'm.id', stretch)} ${inOrderOf(['m.id'], stretch)}`
+    return `SELECT m.id FROM msg m WHERE m.app_id = ${appId} AND ${within('m.id', stretch)} ${inOrderOf('m.id', stretch)}`
   const given = parameters.add(textArray([...new Set(eventTypes)]), 'text[]')
   return `SELECT w.id FROM unnest(${given}) t (name) CROSS JOIN LATERAL (
       SELECT m.id FROM msg m
-      WHERE m.app_id = ${appId} AND ${within([['m.event_type', 't.name COLLATE "C"']], 'm.id', stretch)}
-      ${inOrderOf(['m.event_type', 'm.id'], stretch)}
-    ) w ${inOrderOf(['w.id'], stretch)}`
+      WHERE m.app_id = ${appId} AND m.event_type = t.name AND ${within('m.id', stretch)} ${inOrderOf('m.id', stretch)}
+    ) w ${inOrderOf('w.id', stretch)}`
 }
 
 type AttemptedFilter = MessageFilter & { endpointId: string; status: readonly DeliveryStatus[] | null }
@@ -117,18 +116,13 @@ function attemptedIds(filter: AttemptedFilter, stretch: PlacedStretch, parameter
   const [label, ...others] = labelsOf(filter)
   if (label !== undefined)
     return `SELECT l.msg_id AS id FROM msg_label l
-      WHERE l.app_id = ${appId} AND ${within([['l.label', parameters.add(label)]], 'l.msg_id', stretch)}
-        AND (SELECT 1 FROM delivery d WHERE d.app_id = l.app_id AND d.msg_id = l.msg_id AND d.endpoint_id = ${endpointId}
-          AND d.run = 0 AND d.attempts > 0 AND d.state = ANY (${given})) = 1
-        ${messageHas('l', others, eventTypes, parameters)} ${inOrderOf(['l.label', 'l.msg_id'], stretch)}`
-  const ofState = [
-    ['d.endpoint_id', endpointId],
-    ['d.state', 's.name COLLATE "C"'],
-  ] as const
+      WHERE l.app_id = ${appId} AND l.label = ${parameters.add(label)} AND ${within('l.msg_id', stretch)}
+        AND (SELECT d.attempts > 0 AND d.state = ANY (${given}) FROM delivery d
+          WHERE d.app_id = l.app_id AND d.msg_id = l.msg_id AND d.endpoint_id = ${endpointId} AND d.run = 0)
+        ${messageHas('l', others, eventTypes, parameters)} ${inOrderOf('l.msg_id', stretch)}`
   return `SELECT w.id FROM unnest(${given}) s (name) CROSS JOIN LATERAL (
       SELECT d.msg_id AS id FROM delivery d
-      WHERE d.app_id = ${appId} AND ${within(ofState, 'd.msg_id', stretch)} AND d.run = 0 AND d.attempts > 0
-        ${messageHas('d', [], eventTypes, parameters)}
-      ${inOrderOf(['d.endpoint_id', 'd.state', 'd.msg_id'], stretch)}
-    ) w ${inOrderOf(['w.id'], stretch)}`
+      WHERE d.app_id = ${appId} AND d.endpoint_id = ${endpointId} AND d.state = s.name AND d.run = 0 AND d.attempts > 0
+        AND ${within('d.msg_id', stretch)} ${messageHas('d', [], eventTypes, parameters)} ${inOrderOf('d.msg_id', stretch)}
+    ) w ${inOrderOf('w.id', stretch)}`
 }

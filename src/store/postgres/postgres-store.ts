@@ -28,7 +28,8 @@ export interface PostgresOptions {
 }
 
 const POOL_MAX = 14
-const SHARES = { writes: 8, points: 4, lists: 2 }
+/** Pages are read one after the other; beside them, one search and what else may read whole tables. */
+const SHARES = { writes: 8, points: 3, lists: 1, searches: 2 }
 /** Longer than the server's own time-outs, so that it is the server that gives up, and its connection can go on. */
 const GRACE_MS = 2_000
 
@@ -45,7 +46,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   await using stack = new AsyncDisposableStack()
   const session = sessionSettings(synchronousCommit)
   const openPool = (share: number, settings: PoolOptions['settings']) => {
-    const max = Math.max(2, Math.round(((options.poolMax ?? POOL_MAX) * share) / POOL_MAX))
+    const max = Math.max(Math.min(share, 2), Math.round(((options.poolMax ?? POOL_MAX) * share) / POOL_MAX))
     const pool = new Pool({
       url,
       max,
@@ -59,8 +60,9 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   }
   const writes = openPool(SHARES.writes, { ...BY_INDEX, ...PLANNED_ONCE })
   const points = openPool(SHARES.points, BY_INDEX)
-  const lists = openPool(SHARES.lists, {})
-  const pools = { writes: writes.pool, points: points.pool, lists: lists.pool }
+  const lists = openPool(SHARES.lists, BY_INDEX)
+  const searches = openPool(SHARES.searches, {})
+  const pools = { writes: writes.pool, points: points.pool, lists: lists.pool, searches: searches.pool }
   const partitions = new Partitions(pools.writes, onTrouble)
   await partitions.maintain()
 

@@ -142,20 +142,18 @@ interface Found extends PayloadKey {
 const restOf = (task: TaskRow, limit: number) =>
   [task.app_id, task.endpoint_id, task.position, startId('msg', task.until), limit] as const
 
-/** As one value to compare, so that it is the index of this endpoint that is walked: see keyset.ts. */
-const ended = (condition: string, columns: string, values: string) => `(
-  SELECT msg_id FROM delivery WHERE app_id = $1 AND run = 0 AND ${condition}
-    AND (${columns}, msg_id) >= (${values}, $3) AND (${columns}, msg_id) < (${values}, $4)
-  ORDER BY ${columns}, msg_id LIMIT $5)`
-const tried = (state: 'failed' | 'cancelled') =>
-  ended(`attempts > 0 AND state = '${state}'`, 'endpoint_id, state', `$2, '${state}'`)
-const UNTRIED = ended("attempts = 0 AND state = 'cancelled'", 'endpoint_id', '$2')
+const ended = (state: 'failed' | 'cancelled', index: 'attempts > 0' | 'attempts = 0') => `(
+  SELECT msg_id FROM delivery WHERE app_id = $1 AND endpoint_id = $2 AND msg_id >= $3 AND msg_id < $4
+    AND run = 0 AND state = '${state}' AND ${index} ORDER BY msg_id LIMIT $5)`
 
 /** Deliveries that ended without success are in three indexes; the first of all of them are looked at. */
 const ENDED = statement(
   'task-ended',
   `SELECT m.app_id, m.id AS msg_id, m.expires_at FROM (
-     SELECT msg_id FROM (${tried('failed')} UNION ALL ${tried('cancelled')} UNION ALL ${UNTRIED}) e ORDER BY msg_id LIMIT $5
+     SELECT msg_id FROM (
+       ${ended('failed', 'attempts > 0')} UNION ALL ${ended('cancelled', 'attempts > 0')}
+       UNION ALL ${ended('cancelled', 'attempts = 0')}
+     ) e ORDER BY msg_id LIMIT $5
    ) p JOIN msg m ON m.app_id = $1 AND m.id = p.msg_id ORDER BY m.id`,
 )
 

@@ -54,7 +54,10 @@ import { createTask, getTask, listTasks, stepTask } from './tasks.ts'
 export interface Parts {
   writes: Pool
   points: Pool
+  /** Walks an index for one page, whatever the server knows about the tables. */
   lists: Pool
+  /** May read whole tables. */
+  searches: Pool
   partitions: Partitions
   gates: Gates
 }
@@ -69,7 +72,7 @@ export const verbs = (parts: Parts): Omit<Store, symbol> => ({
 
 type Own = Pick<Store, 'problem' | 'secret'>
 
-function queueVerbs({ writes, points, lists, partitions, gates }: Parts): Queue & Tasks {
+function queueVerbs({ writes, points, lists, searches, partitions, gates }: Parts): Queue & Tasks {
   const writer = { pool: writes, partitions }
   let turn = 0
   let sweepCursor: LaneKey | null = null
@@ -92,7 +95,7 @@ function queueVerbs({ writes, points, lists, partitions, gates }: Parts): Queue 
     requestManualAttempt: (key, now) => gates.write(() => requestManualAttempt(writes, key, now)),
     resend: (key, now, extras) => gates.write(() => resend(writer, key, now, extras)),
     cancelWaiting: (appId, endpointId, max) => gates.write(() => cancelWaiting(writes, appId, endpointId, max)),
-    backlog: (now) => gates.list(() => backlog(lists, now)),
+    backlog: (now) => gates.list(() => backlog(searches, now)),
     createTask: (task, extras) => gates.write(() => createTask(writer, task, extras)),
     stepTask: (now, max) => gates.write(() => stepTask(writes, now, max)),
     getTask: (orgId, id) => gates.point(() => getTask(points, orgId, id)),
@@ -143,7 +146,7 @@ function endpointVerbs({ writes, points, lists, partitions, gates }: Parts): End
   }
 }
 
-function messageVerbs({ writes, points, lists, gates }: Parts): Messages & Log & Inbox {
+function messageVerbs({ writes, points, lists, searches, gates }: Parts): Messages & Log & Inbox {
   return {
     getMessage: (appId, id) => gates.point(() => getMessage(points, appId, id)),
     findMessage: (appId, idOrEventId) => gates.point(() => findMessage(points, appId, idOrEventId)),
@@ -161,8 +164,8 @@ function messageVerbs({ writes, points, lists, gates }: Parts): Messages & Log &
     attemptsOfEndpoint: (query) => gates.list(() => attemptsOfEndpoint(lists, query)),
     expungeMessage: (appId, id) => gates.write(() => expungeMessage(writes, appId, id)),
     expungeAttempt: (appId, msgId, id) => gates.write(() => expungeAttempt(writes, appId, msgId, id)),
-    listInbox: (query) => (query.q === null ? gates.list : gates.search)(() => listInbox(lists, query)),
-    inboxStats: () => gates.list(() => inboxStats(lists)),
+    listInbox: (query) => (query.q === null ? gates.list : gates.search)(() => listInbox(searches, query)),
+    inboxStats: () => gates.list(() => inboxStats(searches)),
   }
 }
 

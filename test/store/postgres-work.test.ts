@@ -1,0 +1,134 @@
+/** Several nodes that work on the same tasks, settle the same attempts, and take contents out while others claim them. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { MessageId } from '../../src/domain/ids.ts'
+import type { Store } from '../../src/store/store.ts'
+import {
+  A,
+  acceptance,
+  acceptFor,
+  acceptHeld,
+  APP,
+  B,
+  claim,
+  createEndpoint,
+  effect,
+  givingUp,
+  leaseOf,
+  ORG,
+  settlement,
+  T0,
+} from '../conformance/builders.ts'
+import { firstPage } from '../conformance/paging.ts'
+import { task } from '../conformance/task-builders.ts'
+import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
+import { throughBoth, twoNodes } from './temp-postgres.ts'
+
+describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at several nodes', () => {
+  let server: PostgresServer | undefined
+  beforeAll(async () => {
+    server = await startPostgres()
+  })
+  afterAll(() => server?.[Symbol.asyncDispose]())
+
+  test.each(['endpoint.recover', 'endpoint.replay'] as const)(
+    'two nodes that step one %s task do each message once, while what they add is delivered',
+    async (kind) => {
+      await using nodes = await twoNodes(server!)
+      const endpointId = await createEndpoint(nodes.one)
+      const ids: MessageId[] = []
+      for (let i = 0; i < 120; i++) {
+        const to = kind === 'endpoint.recover' ? [endpointId] : []
+        const { message, ...rest } = acceptance(to, { lease: leaseOf(A), receivedAt: T0 + i * 5 })
+        await nodes.one.accept([{ message, ...rest }])
+        ids.push(message.id)
+        if (to.length > 0)
+          await nodes.one.settle(givingUp({ appId: APP, msgId: message.id, endpointId, run: 0, tries: 0 }))
+      }
+      const created = task({ kind, endpointId })
+      await nodes.one.createTask(created)
+      let added = 0
+      const step = async (store: Store) => {
+        while ((await nodes.one.getTask(ORG, created.id))!.status === 'running') {
+          const stepped = await store.stepTask(T0, 7)
+          added += stepped.added
+        }
+      }
+      const delivered: MessageId[] = []
+      const deliver = async (store: Store, owner: string) => {
+        for (let isOver = false; !isOver;) {
+          isOver = (await store.getTask(ORG, created.id))!.status === 'finished'
+          const { deliveries } = await claim(store, owner)
+          for (const one of deliveries) await store.settle(settlement(one, { owner }))
+          delivered.push(...deliveries.map((one) => one.msgId))
+        }
+      }
+      await Promise.all([step(nodes.one), step(nodes.other), deliver(nodes.one, A), deliver(nodes.other, B)])
+      expect(added).toBe(120)
+      expect(await nodes.other.getTask(ORG, created.id)).toMatchObject({ added: 120 })
+      expect(delivered.toSorted()).toEqual(ids.toSorted())
+    },
+  )
+
+  test('two tasks for the same messages add each of them once', async () => {
+    await using nodes = await twoNodes(server!)
+    const endpointId = await createEndpoint(nodes.one)
+    await nodes.one.accept(Array.from({ length: 50 }, () => acceptance([])))
+    await nodes.one.createTask(task({ kind: 'endpoint.replay', endpointId }))
+    await nodes.one.createTask(task({ kind: 'endpoint.replay', endpointId }))
+    const step = async (store: Store): Promise<number> => {
+      let added = 0
+      while ((await store.listTasks({ orgId: ORG, status: 'running', kind: null }, firstPage)).length > 0)
+        added += (await store.stepTask(T0, 4)).added
+      return added
+    }
+    const [byOne, byOther] = await Promise.all([step(nodes.one), step(nodes.other)])
+    expect(byOne + byOther).toBe(50)
+    expect((await nodes.one.backlog(T0)).pending).toBe(50)
+    expect((await claim(nodes.one, A)).deliveries).toHaveLength(50)
+  })
+
+  test('an attempt that is settled through two nodes at once is told once, and so is what it disables', async () => {
+    await using nodes = await twoNodes(server!)
+    const listener = await createEndpoint(nodes.one)
+    for (let round = 0; round < 10; round++) {
+      const held = await acceptHeld(nodes.one)
+      const tell = (when: 'held' | 'disabled') => ({ when, acceptance: acceptance([listener], { eventType: when }) })
+      const settled = givingUp(held, T0, { endpoint: effect({ disable: 'gone' }) })
+      await throughBoth(nodes, (store) => store.settle({ ...settled, announce: [tell('held'), tell('disabled')] }))
+    }
+    const told = await server!.sql(
+      nodes.url,
+      "SELECT event_type, count(*)::int AS n FROM msg WHERE event_type IN ('held', 'disabled') GROUP BY 1 ORDER BY 1",
+    )
+    expect(told).toEqual([
+      { event_type: 'disabled', n: 10 },
+      { event_type: 'held', n: 10 },
+    ])
+    expect((await claim(nodes.other, B)).deliveries).toHaveLength(20)
+  })
+
+  test('messages that are expunged while others are claimed leave nothing waiting, and no lane without its deliveries', async () => {
+    await using nodes = await twoNodes(server!)
+    const endpointId = await createEndpoint(nodes.one)
+    const all = await Promise.all(Array.from({ length: 200 }, () => acceptFor(nodes.one, endpointId)))
+    const taken: MessageId[] = []
+    const take = async (store: Store, owner: string) => {
+      for (let i = 0; i < 25; i++)
+        taken.push(...(await claim(store, owner, { max: 5 })).deliveries.map((one) => one.msgId))
+    }
+    const expunge = all.filter((_, i) => i % 3 === 0).map(({ msgId }) => nodes.other.expungeMessage(APP, msgId))
+    await Promise.all([take(nodes.one, A), take(nodes.other, B), ...expunge])
+    await take(nodes.one, A)
+    const states = await server!.sql<{ state: string; n: number }>(
+      nodes.url,
+      'SELECT state, count(*)::int AS n FROM delivery GROUP BY 1 ORDER BY 1',
+    )
+    expect(states).toEqual([
+      { state: 'cancelled', n: 200 - taken.length },
+      { state: 'leased', n: taken.length },
+    ])
+    expect(new Set(taken).size).toBe(taken.length)
+    expect(await nodes.one.backlog(T0)).toEqual({ pending: 0, oldestDueAt: null })
+    expect(await nodes.one.sweep(T0, 10)).toEqual({ expired: 0, repaired: 0 })
+  })
+})
