@@ -198,8 +198,32 @@ describe.skipIf(missingPostgres() !== null || missingRedis() !== null)('several 
     expect(new Set(hook.received.map(({ headers }) => headers['webhook-id'])).size).toBe(1)
   })
 
+  test('a worker that was frozen for longer than its lease overwrites nothing when it goes on', async () => {
+    const others = programs.workers.splice(0)
+    await Promise.all(others.map((worker) => worker[Symbol.asyncDispose]()))
+    const frozen = await startWorker()
+    programs.workers.push(frozen)
+    const hook = receiver.hook(silence, 200)
+    const subscription = await api.subscribe({ target_url: hook.url, timeout: '1s' })
+    const { id } = await api.ingest(subscription)
+    await soon(() => hook.received.length).toBe(1)
+    frozen.signal('SIGSTOP')
+    const clock = { ...systemClock, now: () => Date.now() + LIMITS.leaseMs + 1_000 }
+    {
+      await using late = await startGateway(environment('worker'), undefined, { clock })
+      await api.messageWhen(id, 'delivered')
+      expect(late.log.filter((line) => line['msg'] === 'attempt')).toHaveLength(1)
+    }
+    frozen.signal('SIGCONT')
+    // Its own attempt has timed out meanwhile; it is put on record, and the delivery is left as the other one left it.
+    await eventually(async () => (await api.attempts(subscription)).length === 2)
+    expect(await api.messageWhen(id, 'delivered')).toMatchObject({ status: 'delivered' })
+    expect(hook.received).toHaveLength(2)
+    await api.ingest(subscription)
+    await soon(() => hook.received.length).toBe(3)
+  })
+
   test('while the database is away nodes are not ready and refuse, and when it is back they go on by themselves', async () => {
-    programs.workers.push(await startWorker())
     const hook = receiver.hook()
     const subscription = await api.subscribe({ target_url: hook.url })
     await postgres.stop('immediate')
