@@ -79,7 +79,7 @@ test('a recovery goes on after every kill -9, and tries each message once', asyn
   expect(read(client, `SELECT manual, n, count(*) AS messages FROM (${attempts}) GROUP BY 1, 2`)).toEqual([
     { manual: 1, n: 2, messages: MESSAGES },
   ])
-  // What was on its way when the process was killed may have come twice; nothing else.
-  expect(hook.received.length - 2 * MESSAGES).toBeLessThanOrEqual(2 * 64)
+  // What was on its way when the process was killed, or had arrived and was about to be recorded, may have come twice.
+  expect(hook.received.length - 2 * MESSAGES).toBeLessThanOrEqual(2 * 512)
   client.agent.destroy()
 })

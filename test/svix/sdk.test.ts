@@ -61,8 +61,12 @@ describe('applications', () => {
   test('are gone once deleted, and their uid is free again', async () => {
     const { id } = await svix.application.create({ name: 'Gone', uid: 'gone' })
     await svix.application.delete('gone')
-    for (const call of [svix.application.get(id), svix.application.get('gone'), svix.application.delete(id)])
-      await expect(call).rejects.toEqual(NOT_FOUND)
+    for (const call of [
+      () => svix.application.get(id),
+      () => svix.application.get('gone'),
+      () => svix.application.delete(id),
+    ])
+      await expect(call()).rejects.toEqual(NOT_FOUND)
     const again = await svix.application.create({ name: 'Back', uid: 'gone' })
     expect(again.id).not.toBe(id)
     expect((await svix.application.list()).data.map((one) => one.id)).not.toContain(id)

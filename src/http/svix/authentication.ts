@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { uidProblem } from '../../domain/uid.ts'
 import type { Server } from '../context.ts'
 import { ApplicationIn, findOrCreateApplication } from './applications.ts'
-import { defineOperation, ok, type SvixContext, unlessReplayed } from './operation.ts'
+import { defineOperation, ok, type SvixContext, SvixRefusal, unlessReplayed } from './operation.ts'
 import { CAPABILITIES, PORTAL_TOKEN_MS, READ_ONLY } from './principal.ts'
 import { invalidField, SvixError } from './problems.ts'
 import { setOf, wordOf } from './schemas.ts'
@@ -67,8 +67,14 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
 
   app.post(
     '/auth/logout',
-    { schema: { tags: ['svix: authentication'], summary: 'Not implemented: tokens end by themselves' } },
-    () => {
+    {
+      schema: {
+        tags: ['svix: authentication'],
+        summary: 'Not implemented: tokens end by themselves',
+        response: { 501: SvixRefusal },
+      },
+    },
+    async () => {
       throw new SvixError('not_implemented')
     },
   )

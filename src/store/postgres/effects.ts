@@ -5,7 +5,7 @@
 import type { DisabledReason } from '../../domain/endpoint.ts'
 import type { Settlement } from '../store.ts'
 import { type Session, statement } from './database.ts'
-import { PAUSE_LANES } from './lanes.ts'
+import { type LaneKey, PAUSE_LANES } from './lanes.ts'
 import { numberArray, textArray } from './values.ts'
 
 export interface Affected {
@@ -62,7 +62,6 @@ export async function affectEndpoints(
           settlements,
           [...keys].filter(([name]) => toChange.has(name)),
         )
-  await pauseLanes(session, settlements)
   return affected
 }
 
@@ -143,20 +142,31 @@ function reasonToDisable(health: Health, effect: NonNullable<Settlement['endpoin
   return since !== null && health.failing_since !== null && health.failing_since <= since ? 'failing' : null
 }
 
-async function pauseLanes(session: Session, settlements: readonly Settlement[]): Promise<void> {
-  const pauses = new Map<string, { appId: string; endpointId: string; until: number }>()
+interface Pause {
+  appId: string
+  endpointId: string
+  until: number
+}
+
+/** Receivers that asked for a pause, each with the longest of them. */
+export function pausesOf(settlements: readonly Settlement[]): Pause[] {
+  const pauses = new Map<string, Pause>()
   for (const { key, endpoint } of settlements) {
     const until = endpoint?.pausedUntil ?? null
     if (until === null) continue
     const known = pauses.get(nameOf(key))
     if (known === undefined || known.until < until) pauses.set(nameOf(key), { ...key, until })
   }
-  if (pauses.size === 0) return
-  const rows = [...pauses.values()]
-  await session.run(
-    PAUSE_LANES,
-    textArray(rows.map((row) => row.appId)),
-    textArray(rows.map((row) => row.endpointId)),
-    numberArray(rows.map((row) => row.until)),
-  )
+  return [...pauses.values()]
 }
+
+export const lanesOfPauses = (pauses: readonly Pause[]): LaneKey[] =>
+  pauses.flatMap(({ appId, endpointId }) => ([0, 1] as const).map((retry) => ({ appId, endpointId, retry })))
+
+export const pauseLanes = (session: Session, pauses: readonly Pause[]): Promise<number> =>
+  session.run(
+    PAUSE_LANES,
+    textArray(pauses.map((pause) => pause.appId)),
+    textArray(pauses.map((pause) => pause.endpointId)),
+    numberArray(pauses.map((pause) => pause.until)),
+  )

@@ -67,6 +67,21 @@ const ADD_TO_LANES = statement('lanes-add', addToLanesFrom(givenLanes(1)))
 export const addToLanes = (session: Session, lanes: readonly Waiting[]): Promise<number> =>
   session.run(ADD_TO_LANES, ...laneValues(lanes))
 
+/** The same with each lane once. */
+export function perLane(waiting: readonly Waiting[]): Waiting[] {
+  const lanes = new Map<string, Waiting>()
+  for (const one of waiting) {
+    const name = `${one.appId} ${one.endpointId} ${one.retry}`
+    const lane = lanes.get(name)
+    if (lane === undefined) lanes.set(name, { ...one })
+    else {
+      lane.size += one.size
+      lane.dueAt = Math.min(lane.dueAt, one.dueAt)
+    }
+  }
+  return [...lanes.values()]
+}
+
 /** A lane that deliveries were taken of, how many, and since when its oldest one has been due. */
 export interface Taken extends LaneKey {
   oldestDueAt: number
@@ -125,26 +140,25 @@ export async function lockLanes(session: Session, appId: string, endpointId: str
 
 const LOCK_GIVEN = statement(
   'lanes-lock-given',
-  `SELECT l.app_id, l.endpoint_id, l.retry, l.oldest_due_at, g.size AS taken
-   FROM ${givenLanes(1)} g JOIN lane l ON l.app_id = g.app_id AND l.endpoint_id = g.endpoint_id AND l.retry = g.retry
+  `SELECT l.app_id, l.endpoint_id, l.retry, l.oldest_due_at
+   FROM unnest($1::text[], $2::text[], $3::smallint[]) g (app_id, endpoint_id, retry)
+   JOIN lane l ON l.app_id = g.app_id AND l.endpoint_id = g.endpoint_id AND l.retry = g.retry
    ORDER BY l.app_id, l.endpoint_id, l.retry FOR UPDATE OF l`,
 )
 
-/** Locks the lanes that deliveries were taken of, and says since when their oldest one has been due. */
-export async function lockLanesOf(session: Session, lanes: readonly Omit<Taken, 'oldestDueAt'>[]): Promise<Taken[]> {
-  const rows = await session.all<{
-    app_id: string
-    endpoint_id: string
-    retry: 0 | 1
-    oldest_due_at: number
-    taken: number
-  }>(LOCK_GIVEN, ...laneValues(lanes.map(({ taken, ...lane }) => ({ ...lane, dueAt: 0, size: taken }))))
+/** Locks those lanes that there are, and says since when their oldest delivery has been due. */
+export async function lockLanesOf(session: Session, lanes: readonly LaneKey[]): Promise<Omit<Taken, 'taken'>[]> {
+  const rows = await session.all<{ app_id: string; endpoint_id: string; retry: 0 | 1; oldest_due_at: number }>(
+    LOCK_GIVEN,
+    textArray(lanes.map((lane) => lane.appId)),
+    textArray(lanes.map((lane) => lane.endpointId)),
+    numberArray(lanes.map((lane) => lane.retry)),
+  )
   return rows.map((row) => ({
     appId: row.app_id,
     endpointId: row.endpoint_id,
     retry: row.retry,
     oldestDueAt: row.oldest_due_at,
-    taken: row.taken,
   }))
 }
 

@@ -123,9 +123,13 @@ export const expungeMessage = (pool: Pool, appId: string, id: string): Promise<b
     if (ended.length === 0) return true
     const lanes = await lockLanesOf(
       session,
-      ended.map((row) => ({ appId, endpointId: row.endpoint_id, retry: row.retry, taken: row.size })),
+      ended.map((row) => ({ appId, endpointId: row.endpoint_id, retry: row.retry })),
     )
-    await removeFromLanes(session, lanes)
+    const sizeOf = new Map(ended.map((row) => [`${row.endpoint_id} ${row.retry}`, row.size]))
+    await removeFromLanes(
+      session,
+      lanes.map((lane) => ({ ...lane, taken: sizeOf.get(`${lane.endpointId} ${lane.retry}`) ?? 0 })),
+    )
     return true
   })
 

@@ -2,9 +2,10 @@
 import type { AttemptOutcome } from '../../domain/attempt.ts'
 import type { Settled, Settlement } from '../store.ts'
 import type { Session } from './database.ts'
-import { addToLanes } from './lanes.ts'
+import type { Waiting } from './lanes.ts'
 
-export type Progress = Pick<Settled, 'held' | 'number' | 'outcome'> & { isRepeat?: true }
+/** How it went; `waiting` is what became pending and has to be added to its lane. */
+export type Progress = Pick<Settled, 'held' | 'number' | 'outcome'> & { isRepeat?: true; waiting?: Waiting }
 
 const OF_DELIVERY = 'app_id = $1 AND msg_id = $2 AND endpoint_id = $3'
 const keyOf = ({ key }: Settlement) => [key.appId, key.msgId, key.endpointId] as const
@@ -31,9 +32,8 @@ async function settleManual(session: Session, settlement: Settlement): Promise<P
       ...where,
       to.dueAt,
     )
-    if (held > 0)
-      await addToLanes(session, [{ appId: key.appId, endpointId: key.endpointId, retry: 0, dueAt: to.dueAt, size: 1 }])
-    return { held: held > 0, number: 0, outcome: null }
+    const waiting = { appId: key.appId, endpointId: key.endpointId, retry: 0 as const, dueAt: to.dueAt, size: 1 }
+    return { held: held > 0, number: 0, outcome: null, ...(held > 0 ? { waiting } : {}) }
   }
   const held = (await session.run(`DELETE FROM delivery WHERE ${isHeld}`, ...where)) > 0
   const before = held ? null : await recordedBefore(session, settlement)
