@@ -11,7 +11,7 @@ import { createHttpDriver } from './destinations/http.ts'
 import { createSvixDriver } from './destinations/svix.ts'
 import { DEFAULT_APP } from './domain/application.ts'
 import { SVIX_ENDPOINT } from './domain/endpoint.ts'
-import { createIds } from './domain/ids.ts'
+import { type AppId, createIds, type EndpointId } from './domain/ids.ts'
 import { LIMITS } from './domain/limits.ts'
 import type { Handoff } from './flow/accept.ts'
 import { carryOut, type InboundContext, type OutboundContext } from './flow/flow.ts'
@@ -67,7 +67,15 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
 
   // Work that another node made due; there is nobody to tell of it yet.
   let wake = (_dueAt: number): void => {}
-  const store = stack.use(await openStore(config, secrets, { observer, onFatal, onDue: (dueAt) => wake(dueAt) }))
+  let forget = (_appId: AppId, _id: EndpointId): void => {}
+  const store = stack.use(
+    await openStore(config, secrets, {
+      observer,
+      onFatal,
+      onDue: (dueAt) => wake(dueAt),
+      onChange: (appId, id) => forget(appId, id),
+    }),
+  )
   const isAlone = config.database.engine === 'sqlite'
   const redis =
     isAlone || secrets.redisUrl === null
@@ -85,6 +93,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     shared: redis?.endpoints ?? null,
     ...(!isAlone && { freshness: amongOthers(clock, redis?.bus ?? null) }),
   })
+  forget = (appId, id) => cache.forgetRemote(appId, id)
   redis?.bus.listen({ onChange: (appId, id) => cache.forgetHere(appId, id), onDue: (dueAt) => wake(dueAt) })
   const applications = createApplicationCache(store, isAlone ? undefined : amongOthers(clock, null))
   observeCache(registry, () => cache.counts)
@@ -216,7 +225,12 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
   const known = config.database.engine === 'sqlite' ? readSecret(config.database.path, JWT_SECRET[0]) : null
   if (known !== null) return known
   const quiet = createObserver(createLog('SILENT').log, new Registry())
-  await using store = await openStore(config, secrets, { observer: quiet, onFatal: () => {}, onDue: () => {} })
+  await using store = await openStore(config, secrets, {
+    observer: quiet,
+    onFatal: () => {},
+    onDue: () => {},
+    onChange: () => {},
+  })
   return await store.secret(...JWT_SECRET)
 }
 
@@ -235,16 +249,19 @@ interface StoreEvents {
   onFatal: (error: Error) => void
   /** Another node put something into the store that is due at this time. */
   onDue: (dueAt: number) => void
+  /** Another node changed an endpoint. */
+  onChange: (appId: AppId, id: EndpointId) => void
 }
 
 async function openStore({ database }: Config, secrets: Secrets, events: StoreEvents): Promise<Store> {
-  const { observer, onFatal, onDue } = events
+  const { observer, onFatal, onDue, onChange } = events
   if (database.engine === 'postgres') {
     const { openPostgresStore } = await import('./store/postgres/postgres-store.ts')
     return openPostgresStore({
       url: secrets.databaseUrl,
       onBatch: (size) => observer.committed(size),
       onDue,
+      onChange,
       onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
     })
   }

@@ -11,6 +11,7 @@ import {
   B,
   claim,
   createEndpoint,
+  endpoint,
   createEndpoints,
   deliveryOf,
   effect,
@@ -238,6 +239,23 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL with several nodes', () 
     await expect.poll(() => heard.one).toEqual([T0 + MINUTE])
     await one.sweep(T0, 10)
     expect(heard.other).toHaveLength(1)
+  })
+
+  test('changes of an endpoint are made known to the other nodes, and to them alone', async () => {
+    const url = await server!.createDatabase()
+    const heard: Record<'one' | 'other', string[]> = { one: [], other: [] }
+    await using one = await openStore(url, { onDue: () => {}, onChange: (_, id) => heard.one.push(id) })
+    await using other = await openStore(url, { onDue: () => {}, onChange: (_, id) => heard.other.push(id) })
+    const created = endpoint()
+    await one.createEndpoint(created)
+    await expect.poll(() => heard.other).toEqual([created.id])
+    await one.updateEndpoint({ ...created, url: 'https://new.example/', updatedAt: T0 + 1 }, created.updatedAt)
+    await expect.poll(() => heard.other).toHaveLength(2)
+    // What was not written is not told.
+    await one.updateEndpoint({ ...created, updatedAt: T0 + 2 }, created.updatedAt)
+    await other.deleteEndpoint(created.appId, created.id, T0 + 3)
+    await expect.poll(() => heard.one).toEqual([created.id])
+    expect(heard.other).toHaveLength(2)
   })
 
   test('the inbox’s counts are exact while nodes add to it and fold it', async () => {

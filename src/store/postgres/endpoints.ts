@@ -6,6 +6,7 @@ import { isLiveApplication } from './applications.ts'
 import { type Ask, type Pool, type Session, statement, type Value } from './database.ts'
 import { stretchOf } from './keyset.ts'
 import { wakeLanes } from './lanes.ts'
+import { noteChanged } from './notify.ts'
 import { once, type Writer } from './once.ts'
 import { isUniqueViolation } from './trouble.ts'
 
@@ -116,7 +117,9 @@ export const createEndpoint = (
       endpoint.id,
       endpoint.createdAt,
     )
-    return inserted > 0 ? 'created' : 'uid_taken'
+    if (inserted === 0) return 'uid_taken'
+    await noteChanged(session, endpoint)
+    return 'created'
   })
 
 export async function updateEndpoint(
@@ -159,6 +162,7 @@ async function replaceEndpoint(
     )
     await wakeLanes(session, endpoint.appId, endpoint.id, endpoint.updatedAt)
   }
+  await noteChanged(session, endpoint)
   return 'updated'
 }
 
@@ -176,7 +180,9 @@ export async function deleteEndpoint(
       appId,
       id,
     )
-    return deleted > 0 ? 'deleted' : 'unknown'
+    if (deleted === 0) return 'unknown'
+    await noteChanged(session, { appId, id })
+    return 'deleted'
   })
   return result === 'deleted'
 }

@@ -1,14 +1,16 @@
 /**
- * Hears when another node puts something due into the store. Notifications are hints: while the connection is down some
+ * Hears when another node puts something due into the store, or changes an endpoint. Notifications are hints: while the connection is down some
  * are lost, and what they would have told is found by polling. It is made again for ever, at growing intervals.
  */
 import { Client } from 'pg'
+import type { AppId, EndpointId } from '../../domain/ids.ts'
 import { systemClock, type Timer } from '../../lib/clock.ts'
 import { connectionConfig, type PoolOptions } from './database.ts'
-import { DUE_CHANNEL } from './notify.ts'
+import { CHANGED_CHANNEL, DUE_CHANNEL } from './notify.ts'
 
 export interface ListenerOptions extends Pick<PoolOptions, 'url' | 'settings' | 'connectTimeoutMs' | 'onTrouble'> {
   onDue: (at: number) => void
+  onChange: (appId: AppId, endpointId: EndpointId) => void
   /** Whether a process of the server works for this node: what that one tells is known here. */
   isOwn: (processId: number) => boolean
 }
@@ -41,11 +43,13 @@ export class Listener {
     client.on('error', (error) => this.#lost(client, error))
     client.on('end', () => this.#lost(client, new Error('the connection ended')))
     client.on('notification', ({ channel, payload, processId }) => {
-      if (channel === DUE_CHANNEL && !this.#options.isOwn(processId)) this.#options.onDue(Number(payload))
+      if (this.#options.isOwn(processId) || payload === undefined) return
+      if (channel === DUE_CHANNEL) this.#options.onDue(Number(payload))
+      else this.#options.onChange(...(payload.split(' ') as [AppId, EndpointId]))
     })
     try {
       await client.connect()
-      await client.query(`LISTEN ${DUE_CHANNEL}`)
+      await client.query(`LISTEN ${DUE_CHANNEL}; LISTEN ${CHANGED_CHANNEL}`)
     } catch (error) {
       this.#lost(client, error)
       return

@@ -1,4 +1,5 @@
-/** Telling the other nodes that something is due. It is a hint: what is due is found without it, a little later. */
+/** Telling the other nodes that something is due, or was changed. Both are hints: without them it is found a little later. */
+import type { Session } from './database.ts'
 
 export const DUE_CHANNEL = 'hookferry_due'
 
@@ -7,3 +8,9 @@ export const DUE_CHANNEL = 'hookferry_due'
  * notify commit one after the other, so only those do that put something into the store for anybody to take.
  */
 export const noteDue = (dueAt: string): string => `pg_notify('${DUE_CHANNEL}', ${dueAt}) IS NOT NULL`
+
+export const CHANGED_CHANNEL = 'hookferry_changed'
+
+/** An endpoint's owner changed it: with the commit, the other nodes hear that they had better forget it. */
+export const noteChanged = (session: Session, { appId, id }: { appId: string; id: string }): Promise<number> =>
+  session.run('SELECT pg_notify($1, $2)', CHANGED_CHANNEL, `${appId} ${id}`)

@@ -1,3 +1,4 @@
+import type { AppId, EndpointId } from '../../domain/ids.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import type { Store } from '../store.ts'
 import type { OnBatch } from './batcher.ts'
@@ -14,6 +15,8 @@ export interface PostgresOptions {
   onBatch?: OnBatch
   /** Another node made something due, at this time or before. */
   onDue?: (at: number) => void
+  /** Another node changed an endpoint. */
+  onChange?: (appId: AppId, endpointId: EndpointId) => void
   /** Something went wrong that nobody waits for; it heals by itself or is tried again. */
   onTrouble?: (doing: string, error: unknown) => void
   /** Connections of this node at most, without the one that listens. */
@@ -67,9 +70,9 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   await partitions.maintain()
 
   if (options.onDue !== undefined) {
-    const { onDue } = options
+    const { onDue, onChange = () => {} } = options
     const isOwn = (processId: number) => pools.writes.processes.has(processId)
-    const listener = new Listener({ url, settings: session, connectTimeoutMs, onTrouble, onDue, isOwn })
+    const listener = new Listener({ url, settings: session, connectTimeoutMs, onTrouble, onDue, onChange, isOwn })
     stack.defer(() => listener.close())
     await listener.start()
   }
