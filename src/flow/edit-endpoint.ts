@@ -77,7 +77,7 @@ export async function editEndpoint(
     if (result === 'changed') continue
     if (result !== 'updated') return result
     written(context, after, announce.length)
-    if (after.disabled) cancelInBackground(context, after.appId, after.id)
+    if (after.disabled && !before.disabled) cancelInBackground(context, after.appId, [after.id])
     return context.store.getEndpoint(after.appId, after.id)
   }
   throw new GatewayError('edit_conflict')
@@ -95,17 +95,18 @@ export async function removeEndpoint(
   context.cache.forget(endpoint.appId, endpoint.id)
   if (!wasThere) return false
   written(context, endpoint, announce.length)
-  cancelInBackground(context, endpoint.appId, endpoint.id)
+  cancelInBackground(context, endpoint.appId, [endpoint.id])
   return true
 }
 
-/** Should the process end in between, the rest is cancelled when it becomes due. */
+/** One after the other, for an application may have many. Should the process end in between, the rest is cancelled when it becomes due. */
 export function cancelInBackground(
-  { store, observer }: Pick<EditContext, 'store' | 'observer'>,
+  { store, cache, observer }: Pick<EditContext, 'store' | 'cache' | 'observer'>,
   appId: AppId,
-  id: EndpointId,
+  ids: readonly EndpointId[],
 ): void {
-  cancelWaiting(store, appId, id).catch((error: unknown) =>
-    observer.storeTrouble({ doing: 'cancel what waits for an endpoint', error }),
-  )
+  const cancelAll = async () => {
+    for (const id of ids) await cancelWaiting({ queue: store, cache }, appId, id)
+  }
+  cancelAll().catch((error: unknown) => observer.storeTrouble({ doing: 'cancel what waits for an endpoint', error }))
 }

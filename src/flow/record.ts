@@ -66,14 +66,8 @@ export async function record(
   // The operator's own destination is never given up on.
   const disableAfterMs = endpoint.driver === 'svix' ? Infinity : context.endpointDisableAfterMs
   const effect = effectOn(endpoint, outcome, now, disableAfterMs)
-  const announce = await announcementsOf(context, {
-    delivery,
-    endpoint,
-    attempt,
-    isLast: next.do === 'giveUp',
-    effect,
-    now,
-  })
+  const told: Told = { delivery, endpoint, attempt, isLast: next.do === 'giveUp', effect, now }
+  const announce = await persistently(context, () => announcementsOf(context, told))
   const settled = await settle(context, {
     key: { appId: delivery.appId, msgId: delivery.msgId, endpointId: delivery.endpointId, run: delivery.run },
     owner: context.owner,
@@ -96,7 +90,7 @@ export async function record(
     context.observer.deferred({ delivery, driver: endpoint.driver, until: next.until, outcome })
   if (settled.disabled !== null) {
     context.observer.endpointDisabled({ endpoint, reason: settled.disabled })
-    await cancelWaiting(context.queue, delivery.appId, delivery.endpointId)
+    await cancelWaiting(context, delivery.appId, delivery.endpointId)
   }
   const dueAgainAt = next.do === 'retry' ? next.at : next.do === 'defer' ? next.until : null
   return {
@@ -218,11 +212,14 @@ export function effectOn(
 
 const SETTLE_RETRY_MS = { first: 100, max: 5_000 }
 
+const settle = (context: RecordContext, settlement: Settlement): Promise<Settled> =>
+  persistently(context, () => context.queue.settle(settlement))
+
 /** The receiver has seen the attempt, so its record must not be lost because the store was away for a while. */
-async function settle(context: RecordContext, settlement: Settlement): Promise<Settled> {
+async function persistently<T>(context: RecordContext, work: () => Promise<T>): Promise<T> {
   for (let waitMs = SETTLE_RETRY_MS.first; ; waitMs = Math.min(waitMs * 2, SETTLE_RETRY_MS.max)) {
     try {
-      return await context.queue.settle(settlement)
+      return await work()
     } catch (error) {
       const isTransient =
         error instanceof GatewayError && (error.code === 'store_unavailable' || error.code === 'overloaded')

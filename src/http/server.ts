@@ -35,6 +35,8 @@ export async function buildServer(context: HttpContext): Promise<Server> {
     http: { headersTimeout: HEADERS_TIMEOUT_MS },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: URL_CHARS_MAX },
     forceCloseConnections: 'idle',
+    // What still arrives on an open connection is served: the store closes after the last request, and the answer closes the connection.
+    return503OnClosing: false,
     genReqId: requestId,
     logger: false,
     frameworkErrors: (error, request, reply) => {

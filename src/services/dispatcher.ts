@@ -177,7 +177,10 @@ export class Dispatcher implements Handoff, Service {
       if (waitMs > 0) return this.#sleep(lane, Math.min(waitMs, LIMITS.rateSleepMaxMs))
     }
     const delivery = lane.shift()
-    if (delivery !== undefined) void this.#attempt(lane, delivery, rank)
+    if (delivery === undefined) return
+    // Not renewed in time, so it is anybody's now: the store finds it.
+    if (delivery.leaseUntil <= this.#options.clock.now()) this.#letGo(lane, delivery)
+    else void this.#attempt(lane, delivery, rank)
   }
 
   #sleep(lane: Lane, ms: number): void {
@@ -380,17 +383,14 @@ export class Dispatcher implements Handoff, Service {
     }
   }
 
-  // ---- the end --------------------------------------------------------------------------------------------------
-
   /** Starts nothing any more, puts back what waits, and lets what is in flight finish, until `deadline` (ms, `performance.now`). */
   async drain(deadline: number): Promise<void> {
     this.#stopping = true
     this.#alarm.wake()
-    const { clock } = this.#options
-    await this.#giveBack([...this.#lanes.values()], clock.now())
+    await this.#giveBack([...this.#lanes.values()], this.#options.clock.now())
     if (this.#memory.size === 0) return
     await new Promise<void>((resolve) => {
-      const timer = clock.after(deadline - performance.now(), resolve)
+      const timer = this.#options.clock.after(deadline - performance.now(), resolve)
       this.#drained = () => {
         timer.cancel()
         resolve()

@@ -58,7 +58,7 @@ export class Lane {
   }
 
   /** Takes out what waits and is meant; the rest stays, in its order. */
-  drain(isMeant = (_: LeasedDelivery) => true): LeasedDelivery[] {
+  drain(isMeant: (one: LeasedDelivery) => boolean = () => true): LeasedDelivery[] {
     const taken: LeasedDelivery[] = []
     for (const one of [...this.firsts.drain(), ...this.retries.drain()])
       if (isMeant(one)) taken.push(one)

@@ -40,11 +40,14 @@ export const TOLD = application({ orgId: MANAGEMENT_ORG, uid: OWNED.orgId })
 export function scripted(...answers: (Partial<Settled> | Error)[]) {
   const settlements: Settlement[] = []
   let toCancel = 450
+  let isDisabled = false
   const queue = {
     settle(settlement: Settlement) {
       const answer = answers[Math.min(settlements.length, answers.length - 1)] ?? {}
       settlements.push(settlement)
-      return answer instanceof Error ? Promise.reject(answer) : Promise.resolve({ ...SETTLED, ...answer })
+      if (answer instanceof Error) return Promise.reject(answer)
+      isDisabled ||= (answer.disabled ?? null) !== null
+      return Promise.resolve({ ...SETTLED, ...answer })
     },
     cancelWaiting(_appId: string, _endpointId: string, max: number) {
       const cancelled = Math.min(max, toCancel)
@@ -61,7 +64,7 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
   const context: RecordContext = {
     queue: queue as Partial<Queue> as Queue,
     cache: createEndpointCache({
-      getEndpoint: () => Promise.resolve(receiver),
+      getEndpoint: () => Promise.resolve(isDisabled ? { ...receiver, disabled: true } : receiver),
       endpointsOf: (appId) => Promise.resolve(appId === TOLD.id ? [listener] : [receiver]),
     }),
     applications: createApplicationCache({

@@ -28,6 +28,20 @@ describe('the way from accepting', () => {
     expectNothingLeft(rig)
   })
 
+  test('what waited until its lease was over is not started: by then it may be another node’s', async () => {
+    const rig = createRig({ endpointConcurrency: 1 })
+    rig.endpoint('a')
+    rig.accept('a')
+    rig.accept('a')
+    await rig.clock.settle()
+    expect(rig.attempts).toHaveLength(1)
+    await rig.clock.advance(LIMITS.leaseMs)
+    rig.attempts[0]!.end()
+    await rig.clock.settle()
+    expect(rig.attempts).toHaveLength(1)
+    expectNothingLeft(rig)
+  })
+
   test('room that is not used is given back', () => {
     const rig = createRig()
     const endpoint = rig.endpoint('a')

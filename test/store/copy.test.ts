@@ -1,4 +1,5 @@
 /** A SQLite file becomes a PostgreSQL database, whatever interrupts the copy. */
+import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { copyToPostgres } from '../../src/store/copy/copy.ts'
@@ -213,6 +214,38 @@ describe.skipIf(missing !== null)('copying SQLite into PostgreSQL', () => {
     await expect(
       copyToPostgres({ path: other.path, url, onProgress: () => {}, allowUnsafeFsync: true }),
     ).rejects.toThrow('copy of another file')
+  }, 60_000)
+
+  test('a file that is not there is refused, and not made', async () => {
+    const path = `${source.path}.typo`
+    const url = await server.createDatabase()
+    await expect(copyToPostgres({ path, url, onProgress: () => {}, allowUnsafeFsync: true })).rejects.toThrow(
+      'does not exist',
+    )
+    expect(existsSync(path)).toBe(false)
+  })
+
+  test('no gateway starts on a copy that is not finished', async () => {
+    const url = await server.createDatabase()
+    const interrupt = () => {
+      throw new Error('interrupted')
+    }
+    await expect(
+      copyToPostgres({ path: source.path, url, allowUnsafeFsync: true, onProgress: interrupt }),
+    ).rejects.toThrow('interrupted')
+    await expect(opened(url)).rejects.toThrow('unfinished copy')
+    await copy(url)
+    await using store = await opened(url)
+    expect(await store.problem()).toBeNull()
+  }, 60_000)
+
+  test('a database on which a gateway was started once, to see whether it can, is taken', async () => {
+    const url = await server.createDatabase()
+    {
+      await using store = await opened(url)
+      await store.secret('installation', () => 'tried')
+    }
+    expect(await copy(url)).toMatchObject({ messages: 2 })
   }, 60_000)
 
   test('a file that a gateway uses is refused', async () => {

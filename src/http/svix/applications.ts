@@ -161,7 +161,10 @@ export function applicationOperations(app: Server, context: SvixContext): void {
       }
       const existing = query.get_if_exists ? await store.findApplication(principal.orgId, body.uid ?? '') : null
       if (existing === null) throw new SvixError('conflict', TAKEN)
-      return ok(toApplicationOut(existing))
+      const found = toApplicationOut(existing)
+      const stored = answer(200, found)
+      if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
+      return ok(found)
     },
   })
 
@@ -228,10 +231,11 @@ export function applicationOperations(app: Server, context: SvixContext): void {
       const endpoints = await store.endpointsOf(application.id)
       const wasThere = await store.deleteApplication(call.principal.orgId, application.id, clock.now())
       applications.forget(application)
-      for (const endpoint of endpoints) {
-        context.cache.forget(application.id, endpoint.id)
-        context.cancelInBackground(application.id, endpoint.id)
-      }
+      for (const endpoint of endpoints) context.cache.forget(application.id, endpoint.id)
+      context.cancelInBackground(
+        application.id,
+        endpoints.map(({ id }) => id),
+      )
       if (!wasThere) throw new SvixError('not_found')
       return noContent
     },

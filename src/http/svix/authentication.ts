@@ -47,7 +47,10 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
         if (found === null && body.application == null) throw new SvixError('not_found')
         if (found === null) checkUid(idOrUid, body.application?.uid)
         const application = found ?? (await findOrCreateApplication(context, principal, body.application!))
-        const capabilities = body.readOnly === true ? READ_ONLY : body.capabilities
+        const capabilities =
+          body.readOnly === true
+            ? READ_ONLY.filter((one) => body.capabilities?.includes(one) ?? true)
+            : body.capabilities
         const token = await tokens.sign(
           {
             org: principal.orgId,

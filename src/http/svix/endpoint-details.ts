@@ -2,13 +2,14 @@
 import { z } from 'zod'
 import { SENSITIVE_HEADERS } from '../../domain/custom-headers.ts'
 import type { Endpoint } from '../../domain/endpoint.ts'
+import { LIMITS } from '../../domain/limits.ts'
 import { editEndpoint } from '../../flow/edit-endpoint.ts'
 import type { Server } from '../context.ts'
 import { checkHeaders, headerValue } from '../schemas.ts'
 import type { EndpointPlace } from './endpoints.ts'
 import { newSecret, rotate, secretIn, shownSecret } from './endpoint-schemas.ts'
 import { defineOperation, Empty, findEndpoint, noContent, ok, Replayed, type SvixContext } from './operation.ts'
-import { SvixError } from './problems.ts'
+import { invalidField, SvixError } from './problems.ts'
 
 const GRACE_S = { fallback: 86_400, max: 604_800 }
 
@@ -114,7 +115,12 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
     body: HeadersPatchIn,
     answers: { 204: Empty },
     async handle(call) {
-      await setHeaders(call, (before) => patchHeaders(before.headers, call.body))
+      await setHeaders(call, (before) => {
+        const headers = patchHeaders(before.headers, call.body)
+        if (Object.keys(headers).length > LIMITS.customHeadersMax)
+          throw invalidField(['body', 'headers'], `would make it more than ${LIMITS.customHeadersMax} headers`)
+        return headers
+      })
       return noContent
     },
   })

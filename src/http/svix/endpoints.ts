@@ -40,7 +40,16 @@ export interface EndpointPlace {
   operations: string
   /** Portal tokens see those of applications only. */
   access: (capability: Exclude<Access, 'nobody'>) => Exclude<Access, 'nobody'>
-  application: (call: { principal: Principal; params: Record<string, string> }) => Promise<Application>
+  application: (call: Named) => Promise<Application>
+  /** The application for a new one, made where that has to be. */
+  toCreateIn: (call: Named) => Promise<Application>
+  /** Null where there is nothing to list yet. */
+  toList: (call: Named) => Promise<Application | null>
+}
+
+interface Named {
+  principal: Principal
+  params: Record<string, string>
 }
 
 export const ofApplications = (context: SvixContext): EndpointPlace => ({
@@ -48,6 +57,8 @@ export const ofApplications = (context: SvixContext): EndpointPlace => ({
   operations: 'v1.endpoint',
   access: (capability) => capability,
   application: (call) => findApplication(context, call),
+  toCreateIn: (call) => findApplication(context, call),
+  toList: (call) => findApplication(context, call),
 })
 
 const TAKEN = 'An endpoint with that id or uid already exists'
@@ -112,11 +123,11 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
     query: z.object({ limit: limit(50), iterator: iterator('ep'), order }),
     answers: { 200: pageOf(EndpointOut) },
     async handle(call) {
-      const { id } = await place.application(call)
+      const application = await place.toList(call)
       const page = await readPage(call.query, {
         order: call.query.order ?? 'descending',
         keyOf: (endpoint: Endpoint) => endpoint.id,
-        read: (keyset) => store.pageEndpoints(id, keyset),
+        read: async (keyset) => (application === null ? [] : store.pageEndpoints(application.id, keyset)),
       })
       return ok({ ...page, data: page.data.map(toEndpointOut) })
     },
@@ -131,7 +142,7 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
     body: endpointIn(guard),
     answers: { 201: EndpointOut },
     async handle(call) {
-      const application = await place.application(call)
+      const application = await place.toCreateIn(call)
       const endpoint = newEndpoint(context, application.id, call.body)
       await checkEventTypes(context, application, endpoint.eventTypes)
       const out = toEndpointOut(endpoint)
@@ -164,7 +175,7 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
     body: EndpointUpdate,
     answers: { 200: EndpointOut, 201: EndpointOut },
     async handle(call) {
-      const application = await place.application(call)
+      const application = await place.toCreateIn(call)
       await checkEventTypes(context, application, call.body.eventTypes ?? call.body.filterTypes)
       const existing = await store.findEndpoint(application.id, call.params['endpoint_id']!)
       if (existing !== null && existing.driver === 'http')

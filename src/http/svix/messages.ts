@@ -141,7 +141,8 @@ async function createMessage(
   const { body, query } = call
   const application = await applicationFor(context, call)
   const raw = body.transformationsParams?.rawPayload ?? null
-  const member = memberOf(call.bytes, ['payload', 'data'])!
+  // A copy: it may be held for long, and a view would hold the whole request.
+  const member = Uint8Array.from(memberOf(call.bytes, ['payload', 'data'])!)
   const candidates = await context.cache.ofApplication(application.id)
   const now = context.clock.now()
   if (body.deliverAt != null && body.deliverAt > now + DELIVER_AHEAD_MAX_MS)
@@ -234,6 +235,7 @@ export function messageOperations(app: Server, context: SvixContext): void {
         keyOf: (message: MessageInfo & Shown) => message.id,
         read: (keyset) => store.listMessages(filter, keyset, query.with_content),
         fromTheEnd: startsAtTheEnd(query),
+        sizeOf: (message) => message.payload?.byteLength ?? 0,
       })
       const data = page.data.map((one) => messageJson(one, shownPayload(query.with_content, one.payload)))
       return ok(pageJson({ ...page, data }))

@@ -20,8 +20,8 @@ import { invalidField, SvixError, toSvixIssue } from './problems.ts'
 import { parseQuery } from './query.ts'
 
 export interface SvixContext extends HttpContext {
-  /** Cancels what waits for an endpoint, step by step; what goes wrong is told, and done when it is due. */
-  cancelInBackground: (appId: AppId, endpointId: EndpointId) => void
+  /** Cancels what waits for endpoints, one after the other and step by step; what goes wrong is told, and done when it is due. */
+  cancelInBackground: (appId: AppId, endpointIds: readonly EndpointId[]) => void
   tokens: Tokens
 }
 

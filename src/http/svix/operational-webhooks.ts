@@ -10,10 +10,20 @@ import { endpointDetailOperations } from './endpoint-details.ts'
 import { endpointOperations, type EndpointPlace } from './endpoints.ts'
 import type { SvixContext } from './operation.ts'
 import type { Principal } from './principal.ts'
+import { SvixError } from './problems.ts'
 
 export function operationalWebhookOperations(app: Server, context: SvixContext): void {
-  async function managementApplication({ principal }: { principal: Principal }): Promise<Application> {
-    const found = await context.applications.find(MANAGEMENT_ORG, principal.orgId)
+  const find = async ({ principal }: { principal: Principal }): Promise<Application | null> =>
+    context.applications.find(MANAGEMENT_ORG, principal.orgId)
+
+  async function existing(call: { principal: Principal }): Promise<Application> {
+    const found = await find(call)
+    if (found === null) throw new SvixError('not_found')
+    return found
+  }
+
+  async function made({ principal }: { principal: Principal }): Promise<Application> {
+    const found = await find({ principal })
     if (found !== null) return found
     const management: Principal = { ...principal, orgId: MANAGEMENT_ORG }
     return findOrCreateApplication(context, management, { name: principal.orgId, uid: principal.orgId })
@@ -22,7 +32,9 @@ export function operationalWebhookOperations(app: Server, context: SvixContext):
     path: '/operational-webhook/endpoint',
     operations: 'v1.operational-webhook.endpoint',
     access: () => 'organization',
-    application: managementApplication,
+    application: existing,
+    toCreateIn: made,
+    toList: find,
   }
   endpointOperations(app, context, place)
   endpointDetailOperations(app, context, place)

@@ -26,7 +26,7 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
   const context: SvixContext = {
     ...http,
     tokens: createTokens(http.jwtSecret, http.clock),
-    cancelInBackground: (appId, endpointId) => cancelInBackground(http.editing, appId, endpointId),
+    cancelInBackground: (appId, endpointIds) => cancelInBackground(http.editing, appId, endpointIds),
   }
   // Portals are pages of other hosts, and they have their own tokens: no cookie is involved.
   await app.register(cors, {

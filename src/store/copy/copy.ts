@@ -4,9 +4,11 @@
  * transaction, so a copy that was interrupted is simply started again. At the end all tables are counted on both sides.
  */
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { Client } from 'pg'
 import { type Database, openWriter } from '../sqlite/database.ts'
-import { connectionConfig } from '../postgres/database.ts'
+import { connectionConfig, Pool } from '../postgres/database.ts'
+import { ATTEMPT, Partitions, PAYLOAD } from '../postgres/partitions.ts'
 import { prepareDatabase, sessionSettings, type StartOptions } from '../postgres/start.ts'
 import { insert, type Columns, readColumns } from './insert.ts'
 import { type Table, TABLES } from './tables.ts'
@@ -43,12 +45,19 @@ export async function copyToPostgres(options: CopyOptions): Promise<Record<strin
     connectTimeoutMs: 5_000,
     allowUnsafeFsync: options.allowUnsafeFsync ?? false,
   }
+  // Opening would make an empty file, and copying that would look like success.
+  if (!existsSync(options.path)) throw new Error(`${options.path} does not exist`)
   const { synchronousCommit } = await prepareDatabase(start)
   const { db, lock } = openWriter(options.path)
   const settings = { ...sessionSettings(synchronousCommit), statement_timeout: 0 }
   const target = new Client({ ...connectionConfig({ ...start, settings }), pipeline: false })
+  // Whatever waits for an answer is told of a lost connection; without a listener it would end the process.
+  target.on('error', () => {})
+  const pool = new Pool({ ...start, settings, max: 1, queryTimeoutMs: 60_000, onTrouble: () => {} })
+  const partitions = new Partitions(pool, () => {})
   try {
     await target.connect()
+    await partitions.maintain()
     const source = nameOf(db)
     let progress = await begin(target, source)
     const columns = await readColumns(target)
@@ -57,17 +66,26 @@ export async function copyToPostgres(options: CopyOptions): Promise<Record<strin
       for (const step of stepsOf(db, table, after)) {
         options.signal?.throwIfAborted()
         progress = { source, table: table.name, after: step.at(-1)!.key, isDone: false }
-        await write(target, { table, rows: step.map(({ row }) => row), progress, columns })
+        const rows = step.map(({ row }) => row)
+        // Rows of the default partitions would have to be looked through for each one that is made later.
+        if (table.name === 'msg') await partitions.ready(PAYLOAD, timesOf(rows, 'expires_at'))
+        if (table.name === 'attempt') await partitions.ready(ATTEMPT, timesOf(rows, 'at'))
+        await write(target, { table, rows, progress, columns })
         options.onProgress({ table: table.name, rows: step.length })
       }
     }
     return await finish(target, db, { ...progress, isDone: true })
   } finally {
     await target.end().catch(() => {})
+    await pool.close().catch(() => {})
     db.close()
     lock.close()
   }
 }
+
+const timesOf = (rows: readonly Record<string, unknown>[], column: string): number[] => [
+  ...new Set(rows.map((row) => Number(row[column]))),
+]
 
 /** A name by which the file is known again. */
 function nameOf(db: Database): string {
@@ -87,9 +105,12 @@ async function begin(target: Client, source: string): Promise<Progress> {
     return known
   }
   const used = await target.query(
-    'SELECT 1 FROM endpoint UNION ALL SELECT 1 FROM msg UNION ALL SELECT 1 FROM messages LIMIT 1',
+    `SELECT 1 FROM endpoint UNION ALL SELECT 1 FROM msg UNION ALL SELECT 1 FROM messages UNION ALL SELECT 1 FROM answer
+     UNION ALL (SELECT 1 FROM application OFFSET 1) LIMIT 1`,
   )
   if (used.rows.length > 0) throw new Error(NOT_EMPTY)
+  // A gateway that was started once to try the connection has left names there that mean nothing yet.
+  await target.query('DELETE FROM meta')
   return { source, table: TABLES[0]!.name, after: null, isDone: false }
 }
 

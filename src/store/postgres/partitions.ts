@@ -9,6 +9,7 @@
 import { startId } from '../../domain/ids.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { Pool, Session } from './database.ts'
+import { sqlState } from './trouble.ts'
 
 const HOUR_MS = 3_600_000
 
@@ -34,6 +35,11 @@ const AHEAD_MS = 48 * HOUR_MS
 const MAINTAIN_EVERY_MS = 600_000
 /** How long a batch waits for its partition before it goes to the default one. */
 const MAKING_TIMEOUT_MS = 3_000
+
+/** A partition that could not be made is tried again after this. */
+const RETRY_MS = 60_000
+/** `ATTACH PARTITION` says so when the default one has such rows. */
+const CHECK_VIOLATION = '23514'
 
 /** Of one installation, only one node at a time makes or drops partitions. */
 export const PARTITIONS_LOCK = 0x48_6b_46_80
@@ -70,8 +76,8 @@ export async function partitionsOf(session: Session, table: PartitionedTable): P
 export class Partitions {
   readonly #pool: Pool
   readonly #onTrouble: (doing: string, error: unknown) => void
-  /** Partitions that exist, or that it is no use to make. */
-  readonly #settled = new Set<string>()
+  /** Partitions that exist or that it is no use to make, and until when that is believed. */
+  readonly #settled = new Map<string, number>()
   readonly #making = new Map<string, Promise<void>>()
   /** The database's time, and when it was that. */
   #time = { now: 0, at: -Infinity }
@@ -112,7 +118,8 @@ export class Partitions {
       if (table === PAYLOAD && time > this.#latestExpiry && this.#isPlausible(time)) this.#latestExpiry = time
       if (!this.#isPlausible(time)) continue
       const partition = partitionOf(table, time)
-      if (!this.#settled.has(partition.name)) (missing ??= new Map()).set(partition.name, partition)
+      if ((this.#settled.get(partition.name) ?? -Infinity) < performance.now())
+        (missing ??= new Map()).set(partition.name, partition)
     }
     return missing === null ? undefined : this.#makeAll(table, [...missing.values()])
   }
@@ -142,11 +149,13 @@ export class Partitions {
   async #make(table: PartitionedTable, partition: Partition): Promise<void> {
     try {
       await this.#pool.transaction((session) => createPartition(session, table, partition))
+      this.#settled.set(partition.name, Infinity)
     } catch (error) {
-      // Most likely the default partition has rows of that time already, which then stay there.
+      // When the default partition has rows of that time already, they stay there; anything else may be better soon.
+      const isHopeless = sqlState(error) === CHECK_VIOLATION
+      this.#settled.set(partition.name, isHopeless ? Infinity : performance.now() + RETRY_MS)
       this.#onTrouble(`make the partition ${partition.name}`, error)
     }
-    this.#settled.add(partition.name)
   }
 }
 

@@ -7,6 +7,7 @@ import { openGates } from './gates.ts'
 import { Listener } from './listener.ts'
 import { Partitions } from './partitions.ts'
 import { BY_INDEX, PLANNED_ONCE, prepareDatabase, sessionSettings } from './start.ts'
+import { UnusableDatabase } from './trouble.ts'
 import { verbs } from './verbs.ts'
 
 export interface PostgresOptions {
@@ -65,6 +66,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   const points = openPool(SHARES.points, BY_INDEX)
   const lists = openPool(SHARES.lists, BY_INDEX)
   const searches = openPool(SHARES.searches, {})
+  await refuseHalfCopy(points.pool)
   const pools = { writes: writes.pool, points: points.pool, lists: lists.pool, searches: searches.pool }
   const partitions = new Partitions(pools.writes, onTrouble)
   await partitions.maintain()
@@ -85,4 +87,13 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   stack.defer(() => gates.close())
   const owned = stack.move()
   return { ...verbs({ ...pools, partitions, gates }), [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** A copy that is not finished lacks what tells repeats from news. */
+async function refuseHalfCopy(pool: Pool): Promise<void> {
+  const [row] = await pool.read<{ value: string }>("SELECT value FROM meta WHERE name = 'copy'")
+  if (row !== undefined && !(JSON.parse(row.value) as { isDone: boolean }).isDone)
+    throw new UnusableDatabase(
+      'the PostgreSQL database holds an unfinished copy: run `hookferry copy` again until it says that everything is there',
+    )
 }
