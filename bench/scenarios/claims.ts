@@ -1,14 +1,12 @@
 // What a claim costs when a thousand deliveries are due and when a million are: it has to stay flat while a backlog grows.
 // The store is asked directly, without a gateway around it.
 
-import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { DEFAULT_APP } from '../../src/domain/application.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
-import { createIds } from '../../src/domain/ids.ts'
 import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
-import type { Acceptance, Store } from '../../src/store/store.ts'
+import type { Store } from '../../src/store/store.ts'
+import { acceptance, endpoint } from '../../test/conformance/builders.ts'
 import { heading, latency, line, percentiles, target } from '../report.ts'
 import type { Settings } from '../session.ts'
 
@@ -20,57 +18,17 @@ const FACTOR_MAX = 1.5
 const PER_TRANSACTION = 2_000
 const HOUR_MS = 3_600_000
 
-const ids = createIds({ now: () => Date.now(), randomBytes })
-
-const endpoint = (now: number): Endpoint => ({
-  appId: DEFAULT_APP,
-  id: ids.next('ep', now),
-  uid: null,
-  driver: 'http',
-  url: 'http://127.0.0.1:9/hook',
-  description: '',
-  disabled: false,
-  disabledReason: null,
-  eventTypes: null,
-  channels: null,
-  headers: {},
-  metadata: {},
-  secrets: [],
-  rateLimit: null,
-  timeoutMs: null,
-  retryScheduleMs: null,
-  version: 1,
-  failingSince: null,
-  pausedUntil: null,
-  createdAt: now,
-  updatedAt: now,
-})
-
 /** Messages that are due, spread over the endpoints. */
 async function fill(store: Store, count: number, endpoints: readonly Endpoint[], now: number): Promise<void> {
   for (let done = 0; done < count; done += PER_TRANSACTION)
     await store.accept(
-      Array.from({ length: Math.min(PER_TRANSACTION, count - done) }, (_, i): Acceptance => ({
-        message: {
-          appId: DEFAULT_APP,
-          id: ids.next('msg', now),
-          eventId: null,
-          eventType: 'order.created',
-          channels: null,
-          tags: null,
-          contentType: 'application/json',
+      Array.from({ length: Math.min(PER_TRANSACTION, count - done) }, (_, i) =>
+        acceptance([endpoints[(done + i) % endpoints.length]!.id], {
           receivedAt: now,
           expiresAt: now + HOUR_MS,
-          payload: Buffer.from('{"n":1}'),
-          shownPayload: null,
-        },
-        deliveries: [
-          { endpointId: endpoints[(done + i) % endpoints.length]!.id, lease: null, dueAt: now - count + done + i },
-        ],
-        idempotency: null,
-        inbox: null,
-        answer: null,
-      })),
+          dueAt: now - count + done + i,
+        }),
+      ),
     )
 }
 
@@ -104,7 +62,7 @@ export async function claims(settings: Settings): Promise<boolean> {
     ? await openSqliteStore({ path: url.slice('sqlite:'.length) })
     : await openPostgresStore({ url })
   const now = Date.now()
-  const endpoints = Array.from({ length: ENDPOINTS }, () => endpoint(now))
+  const endpoints = Array.from({ length: ENDPOINTS }, () => endpoint({ createdAt: now }))
   for (const one of endpoints) await store.createEndpoint(one)
   await fill(store, FEW, endpoints, now)
   await measure(store, now)

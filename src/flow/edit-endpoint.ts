@@ -3,7 +3,6 @@ import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { Application } from '../domain/application.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
-import { GatewayError } from '../domain/errors.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import { endpointEvent } from '../domain/operational.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -12,6 +11,7 @@ import type { Endpoints, Queue } from '../store/store.ts'
 import type { Handoff } from './accept.ts'
 import { announcements, type AnnounceContext } from './announce.ts'
 import { cancelWaiting } from './cancel-waiting.ts'
+import { edit } from './edit.ts'
 import type { Observer } from './observe.ts'
 
 export interface EditContext extends AnnounceContext {
@@ -22,9 +22,6 @@ export interface EditContext extends AnnounceContext {
   clock: Clock
   observer: Observer
 }
-
-/** An edit that meets another one reads again and repeats itself, this often. */
-const EDIT_TRIES = 5
 
 type Told = 'endpoint.created' | 'endpoint.updated' | 'endpoint.deleted'
 
@@ -64,23 +61,27 @@ export async function editEndpoint(
   change: (before: Endpoint) => Partial<Endpoint>,
   { answer = null, isTold = true }: { answer?: Answer | null; isTold?: boolean } = {},
 ): Promise<Endpoint | 'uid_taken' | 'replayed' | null> {
-  for (let tries = 0; tries < EDIT_TRIES; tries++) {
-    const before = await context.store.getEndpoint(application.id, id)
-    if (before === null) return null
-    const now = context.clock.now()
-    const after: Endpoint = { ...before, ...change(before), updatedAt: Math.max(now, before.updatedAt + 1) }
-    const announce = isTold
-      ? await telling(context, application, { type: 'endpoint.updated', endpoint: after, now })
-      : []
-    const result = await context.store.updateEndpoint(after, before.updatedAt, { answer, announce })
-    if (result === 'unknown') return null
-    if (result === 'changed') continue
-    if (result !== 'updated') return result
-    written(context, after, announce.length)
-    if (after.disabled && !before.disabled) cancelInBackground(context, after.appId, [after.id])
-    return context.store.getEndpoint(after.appId, after.id)
-  }
-  throw new GatewayError('edit_conflict')
+  const now = context.clock.now()
+  let told = 0
+  const edited = await edit({
+    what: 'subscription',
+    now,
+    change,
+    read: () => context.store.getEndpoint(application.id, id),
+    async write(after, before) {
+      const announce = isTold
+        ? await telling(context, application, { type: 'endpoint.updated', endpoint: after, now })
+        : []
+      told = announce.length
+      return context.store.updateEndpoint(after, before.updatedAt, { answer, announce })
+    },
+  })
+  if (edited === null || edited.result === 'unknown') return null
+  const { result, before, after } = edited
+  if (result !== 'updated') return result
+  written(context, after, told)
+  if (after.disabled && !before.disabled) cancelInBackground(context, after.appId, [after.id])
+  return context.store.getEndpoint(after.appId, after.id)
 }
 
 /** False when it was deleted already. */

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { type Application, DEFAULT_APP } from '../../domain/application.ts'
-import { GatewayError } from '../../domain/errors.ts'
+import type { OrgId } from '../../domain/ids.ts'
+import { uidProblem } from '../../domain/uid.ts'
+import { edit } from '../../flow/edit.ts'
 import type { Principal } from './principal.ts'
 import type { Server } from '../context.ts'
 import { Instant, instant } from '../schemas.ts'
@@ -14,7 +16,7 @@ import {
   unlessReplayed,
 } from './operation.ts'
 import { pageOf, readPage } from './pages.ts'
-import { SvixError } from './problems.ts'
+import { invalidField, SvixError } from './problems.ts'
 import { flag, iterator, limit, order } from './query.ts'
 import { firstGiven, metadata, nonEmptyText, throttleRate, uid } from './schemas.ts'
 
@@ -65,17 +67,16 @@ const settingsFrom = (given: z.output<typeof ApplicationIn>) => ({
 })
 
 const TAKEN = 'An application with that id or uid already exists'
-const EDIT_TRIES = 5
 
 export function newApplication(
   { ids, clock }: Pick<SvixContext, 'ids' | 'clock'>,
-  principal: Pick<Principal, 'orgId'>,
+  orgId: OrgId,
   given: z.output<typeof ApplicationIn>,
 ): Application {
   const now = clock.now()
   return {
     ...settingsFrom(given),
-    orgId: principal.orgId,
+    orgId,
     id: ids.next('app', now),
     createdAt: now,
     updatedAt: now,
@@ -85,43 +86,56 @@ export function newApplication(
 /** The application with this uid, made if there is none: two requests at once find the same one. */
 export async function findOrCreateApplication(
   context: SvixContext,
-  principal: Principal,
+  orgId: OrgId,
   given: z.output<typeof ApplicationIn>,
 ): Promise<Application> {
-  const application = newApplication(context, principal, given)
+  const application = newApplication(context, orgId, given)
   if ((await context.store.createApplication(application)) === 'created') {
     context.applications.forget(application)
     return application
   }
-  const existing = await context.store.findApplication(principal.orgId, given.uid ?? '')
+  const existing = await context.store.findApplication(orgId, given.uid ?? '')
   if (existing === null) throw new SvixError('conflict')
   return existing
+}
+
+/** The application of the path; made on the fly where the request brings one along that has the path's uid. */
+export async function applicationOnTheFly(
+  context: SvixContext,
+  { principal, params }: { principal: Principal; params: Record<string, string> },
+  given: z.output<typeof ApplicationIn> | null | undefined,
+): Promise<Application> {
+  const idOrUid = params['app_id']!
+  const problem = idOrUid.startsWith('app_') ? null : uidProblem('app', idOrUid)
+  if (problem !== null) throw invalidField(['path', 'app_id_or_uid'], problem)
+  const found = await context.applications.find(principal.orgId, idOrUid)
+  if (found !== null) return found
+  if (given == null) throw new SvixError('not_found', 'Application not found')
+  const at = ['body', 'application', 'uid']
+  if (given.uid == null) throw invalidField(at, 'is needed to create it', 'application_uid_missing')
+  if (given.uid !== idOrUid) throw invalidField(at, 'is not that of the path', 'application_uid_mismatch')
+  return findOrCreateApplication(context, principal.orgId, given)
 }
 
 export function applicationOperations(app: Server, context: SvixContext): void {
   const { store, applications, clock } = context
 
-  /** Reads, changes and writes; starts over when somebody else wrote in between. */
-  async function edit(
+  async function editApplication(
     { principal, idOrUid }: { principal: Principal; idOrUid: string },
     change: (before: Application) => Partial<Application>,
   ): Promise<Application | null> {
-    for (let tries = 0; tries < EDIT_TRIES; tries++) {
-      const before = await store.findApplication(principal.orgId, idOrUid)
-      if (before === null) return null
-      const after = { ...before, ...change(before), updatedAt: Math.max(clock.now(), before.updatedAt + 1) }
-      const result = await store.updateApplication(after, before.updatedAt)
-      if (result === 'unknown') return null
-      if (result === 'uid_taken') throw new SvixError('conflict', TAKEN)
-      if (result === 'changed') continue
-      applications.forget(before, after)
-      // Endpoints are paced by it.
-      for (const endpoint of await store.endpointsOf(after.id)) context.cache.forget(after.id, endpoint.id)
-      return after
-    }
-    throw new GatewayError('edit_conflict', {
-      detail: 'The application was changed by others at the same time. Try again.',
+    const edited = await edit({
+      what: 'application',
+      now: clock.now(),
+      change,
+      read: () => store.findApplication(principal.orgId, idOrUid),
+      write: (after, before) => store.updateApplication(after, before.updatedAt),
     })
+    if (edited === null || edited.result === 'unknown') return null
+    const { result, before, after } = edited
+    if (result === 'uid_taken') throw new SvixError('conflict', TAKEN)
+    applications.forget(before, after)
+    return after
   }
 
   defineOperation(app, context, {
@@ -152,7 +166,7 @@ export function applicationOperations(app: Server, context: SvixContext): void {
     body: ApplicationIn,
     answers: { 200: ApplicationOut, 201: ApplicationOut },
     async handle({ principal, query, body, answer }) {
-      const application = newApplication(context, principal, body)
+      const application = newApplication(context, principal.orgId, body)
       const out = toApplicationOut(application)
       const extras = { answer: answer(201, out), announce: [] }
       if (unlessReplayed(await store.createApplication(application, extras)) === 'created') {
@@ -187,9 +201,9 @@ export function applicationOperations(app: Server, context: SvixContext): void {
     body: ApplicationIn,
     answers: { 200: ApplicationOut, 201: ApplicationOut },
     async handle({ principal, params, body }) {
-      const edited = await edit({ principal, idOrUid: params['app_id']! }, () => settingsFrom(body))
+      const edited = await editApplication({ principal, idOrUid: params['app_id']! }, () => settingsFrom(body))
       if (edited !== null) return ok(toApplicationOut(edited))
-      const application = newApplication(context, principal, body)
+      const application = newApplication(context, principal.orgId, body)
       if ((await store.createApplication(application)) !== 'created') throw new SvixError('conflict', TAKEN)
       applications.forget(application)
       return { status: 201, body: toApplicationOut(application) }
@@ -206,7 +220,7 @@ export function applicationOperations(app: Server, context: SvixContext): void {
     answers: { 200: ApplicationOut },
     async handle({ principal, params, body }) {
       const rate = firstGiven(body.throttleRate, body.rateLimit)
-      const edited = await edit({ principal, idOrUid: params['app_id']! }, () => ({
+      const edited = await editApplication({ principal, idOrUid: params['app_id']! }, () => ({
         ...(body.name === undefined ? {} : { name: body.name }),
         ...(body.uid === undefined ? {} : { uid: body.uid }),
         ...(rate === undefined ? {} : { throttleRate: rate }),

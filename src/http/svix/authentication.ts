@@ -1,11 +1,10 @@
 /** Tokens for application portals: what one application's own people may see and do. */
 import { z } from 'zod'
-import { uidProblem } from '../../domain/uid.ts'
 import type { Server } from '../context.ts'
-import { ApplicationIn, findOrCreateApplication } from './applications.ts'
+import { ApplicationIn, applicationOnTheFly } from './applications.ts'
 import { defineOperation, ok, type SvixContext, SvixRefusal, unlessReplayed } from './operation.ts'
 import { CAPABILITIES, PORTAL_TOKEN_MS, READ_ONLY } from './principal.ts'
-import { invalidField, SvixError } from './problems.ts'
+import { SvixError } from './problems.ts'
 import { setOf, wordOf } from './schemas.ts'
 
 const EXPIRY_S = { min: 3_600, max: 7 * 86_400 }
@@ -25,7 +24,7 @@ const PortalAccessIn = z.object({
 })
 
 export function authenticationOperations(app: Server, context: SvixContext): void {
-  const { applications, tokens, clock, store } = context
+  const { tokens, clock, store } = context
   const paths = [
     ['/auth/app-portal-access/:app_id', 'v1.authentication.app-portal-access'],
     // Older clients ask here.
@@ -42,11 +41,7 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
       body: PortalAccessIn,
       answers: { 200: z.object({ url: z.string(), token: z.string() }) },
       async handle({ principal, params, body, origin, answer }) {
-        const idOrUid = params['app_id']!
-        const found = await applications.find(principal.orgId, idOrUid)
-        if (found === null && body.application == null) throw new SvixError('not_found')
-        if (found === null) checkUid(idOrUid, body.application?.uid)
-        const application = found ?? (await findOrCreateApplication(context, principal, body.application!))
+        const application = await applicationOnTheFly(context, { principal, params }, body.application)
         const capabilities =
           body.readOnly === true
             ? READ_ONLY.filter((one) => body.capabilities?.includes(one) ?? true)
@@ -81,13 +76,4 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
       throw new SvixError('not_implemented')
     },
   )
-}
-
-function checkUid(idOrUid: string, uid: string | null | undefined): void {
-  const problem = uidProblem('app', idOrUid)
-  if (problem !== null) throw invalidField(['path', 'app_id_or_uid'], problem)
-  if (uid == null)
-    throw invalidField(['body', 'application', 'uid'], 'is needed to create it', 'application_uid_missing')
-  if (uid !== idOrUid)
-    throw invalidField(['body', 'application', 'uid'], 'is not that of the path', 'application_uid_mismatch')
 }

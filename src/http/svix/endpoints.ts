@@ -39,7 +39,7 @@ export interface EndpointPlace {
   path: string
   operations: string
   /** Portal tokens see those of applications only. */
-  access: (capability: Exclude<Access, 'nobody'>) => Exclude<Access, 'nobody'>
+  access: (capability: Access) => Access
   application: (call: Named) => Promise<Application>
   /** The application for a new one, made where that has to be. */
   toCreateIn: (call: Named) => Promise<Application>

@@ -4,6 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
 import type { EventType } from '../../domain/event-type.ts'
+import { edit } from '../../flow/edit.ts'
 import type { Server } from '../context.ts'
 import { Instant, instant } from '../schemas.ts'
 import { defineOperation, Empty, noContent, ok, type SvixContext, unlessReplayed } from './operation.ts'
@@ -120,27 +121,22 @@ const settingsPatched = (given: z.output<typeof EventTypePatch>): Partial<EventT
   ...(given.featureFlag === undefined && given.featureFlags === undefined ? {} : { featureFlags: flagsFrom(given) }),
 })
 
-const EDIT_TRIES = 5
-
 export function eventTypeOperations(app: Server, context: SvixContext): void {
   const { store, clock } = context
 
-  async function edit(
+  async function editEventType(
     { orgId }: Principal,
     name: string,
     change: (before: EventType) => Partial<EventType>,
   ): Promise<EventType | null> {
-    for (let tries = 0; tries < EDIT_TRIES; tries++) {
-      const before = await store.getEventType(orgId, name)
-      if (before === null) return null
-      const after = { ...before, ...change(before), updatedAt: Math.max(clock.now(), before.updatedAt + 1) }
-      const result = await store.updateEventType(after, before.updatedAt)
-      if (result === 'updated') return after
-      if (result === 'unknown') return null
-    }
-    throw new GatewayError('edit_conflict', {
-      detail: 'The event type was changed by others at the same time. Try again.',
+    const edited = await edit({
+      what: 'event type',
+      now: clock.now(),
+      change,
+      read: () => store.getEventType(orgId, name),
+      write: (after, before) => store.updateEventType(after, before.updatedAt),
     })
+    return edited?.result === 'updated' ? edited.after : null
   }
 
   const newEventType = ({ orgId }: Principal, name: string, given: z.output<typeof EventTypeUpdate>): EventType => {
@@ -220,7 +216,7 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     answers: { 200: EventTypeOut, 201: EventTypeOut },
     async handle({ principal, params, body }) {
       const name = params['event_type_name']!
-      const edited = await edit(principal, name, () => settingsFrom(body))
+      const edited = await editEventType(principal, name, () => settingsFrom(body))
       if (edited !== null) return ok(toEventTypeOut(edited, true))
       const named = eventTypeName.safeParse(name)
       if (!named.success)
@@ -242,7 +238,7 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     body: EventTypePatch,
     answers: { 200: EventTypeOut },
     async handle({ principal, params, body }) {
-      const edited = await edit(principal, params['event_type_name']!, () => settingsPatched(body))
+      const edited = await editEventType(principal, params['event_type_name']!, () => settingsPatched(body))
       if (edited === null) throw new SvixError('not_found')
       return ok(toEventTypeOut(edited, true))
     },
@@ -260,7 +256,7 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
       const name = params['event_type_name']!
       const wasThere = query.expunge
         ? await store.removeEventType(principal.orgId, name)
-        : (await edit(principal, name, () => ({ archived: true }))) !== null
+        : (await editEventType(principal, name, () => ({ archived: true }))) !== null
       if (!wasThere) throw new SvixError('not_found')
       return noContent
     },

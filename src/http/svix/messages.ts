@@ -1,14 +1,13 @@
 import { z } from 'zod'
 import type { Application } from '../../domain/application.ts'
 import type { MessageInfo } from '../../domain/message.ts'
-import { uidProblem } from '../../domain/uid.ts'
 import { accept, type NewEvent } from '../../flow/accept.ts'
 import { route } from '../../flow/route.ts'
 import { memberOf } from '../../lib/json-slices.ts'
 import type { Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
 import { Instant, instant } from '../schemas.ts'
-import { ApplicationIn, findOrCreateApplication } from './applications.ts'
+import { ApplicationIn, applicationOnTheFly } from './applications.ts'
 import {
   type Call,
   defineOperation,
@@ -139,7 +138,7 @@ async function createMessage(
   call: Call<z.output<typeof PayloadQuery>, z.output<typeof MessageIn>>,
 ): Promise<Done> {
   const { body, query } = call
-  const application = await applicationFor(context, call)
+  const application = await applicationOnTheFly(context, call, body.application)
   const raw = body.transformationsParams?.rawPayload ?? null
   // A copy: it may be held for long, and a view would hold the whole request.
   const member = Uint8Array.from(memberOf(call.bytes, ['payload', 'data'])!)
@@ -183,24 +182,6 @@ const retentionOf = (given: z.output<typeof MessageIn>): number | null =>
     : given.payloadRetentionPeriod != null
       ? given.payloadRetentionPeriod * DAY_MS
       : null
-
-/** The application of the path; made on the fly where the message brings one along that has the path's uid. */
-async function applicationFor(
-  context: SvixContext,
-  { principal, params, body }: Call<unknown, z.output<typeof MessageIn>>,
-): Promise<Application> {
-  const idOrUid = params['app_id']!
-  const problem = idOrUid.startsWith('app_') ? null : uidProblem('app', idOrUid)
-  if (problem !== null) throw invalidField(['path', 'app_id_or_uid'], problem)
-  const found = await context.applications.find(principal.orgId, idOrUid)
-  if (found !== null) return found
-  if (body.application == null) throw new SvixError('not_found', 'Application not found')
-  if (body.application.uid == null)
-    throw invalidField(['body', 'application', 'uid'], 'is needed to create it', 'application_uid_missing')
-  if (body.application.uid !== idOrUid)
-    throw invalidField(['body', 'application', 'uid'], 'is not that of the path', 'application_uid_mismatch')
-  return findOrCreateApplication(context, principal, body.application)
-}
 
 export function messageOperations(app: Server, context: SvixContext): void {
   const { store, clock } = context

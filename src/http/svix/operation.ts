@@ -65,7 +65,7 @@ export interface Operation<Q extends z.ZodType, B extends z.ZodType> {
   url: string
   id: string
   summary: string
-  access: Exclude<Access, 'nobody'>
+  access: Access
   query?: Q
   body?: B
   /** The answers that are no refusals, by status; for the document. */

@@ -25,8 +25,7 @@ export function operationalWebhookOperations(app: Server, context: SvixContext):
   async function made({ principal }: { principal: Principal }): Promise<Application> {
     const found = await find({ principal })
     if (found !== null) return found
-    const management: Principal = { ...principal, orgId: MANAGEMENT_ORG }
-    return findOrCreateApplication(context, management, { name: principal.orgId, uid: principal.orgId })
+    return findOrCreateApplication(context, MANAGEMENT_ORG, { name: principal.orgId, uid: principal.orgId })
   }
   const place: EndpointPlace = {
     path: '/operational-webhook/endpoint',

@@ -25,7 +25,7 @@ export interface Principal {
 }
 
 /** Who may do something: organizations only, or portal tokens too, provided that they have the capability. */
-export type Access = 'nobody' | 'organization' | Capability
+export type Access = 'organization' | Capability
 
 const DAY_MS = 86_400_000
 export const ORG_TOKEN_MS = 3_650 * DAY_MS
@@ -39,7 +39,7 @@ export async function authenticate(
   tokens: Tokens,
   jwtSecret: string,
   authorization: string | undefined,
-  access: Exclude<Access, 'nobody'>,
+  access: Access,
 ): Promise<Principal> {
   const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
   if (token === undefined) throw new SvixError('authentication_failed')

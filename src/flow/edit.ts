@@ -1,0 +1,37 @@
+import { GatewayError } from '../domain/errors.ts'
+
+/** An edit that meets another one reads again and repeats itself, this often. */
+const TRIES = 5
+
+interface Edit<T, R extends string> {
+  /** Null when there is nothing to change. */
+  read: () => Promise<T | null>
+  /** May throw a refusal. */
+  change: (before: T) => Partial<T>
+  /** Writes `after`, provided that it still is as it was `before`; otherwise `changed`. */
+  write: (after: T, before: T) => Promise<R | 'changed'>
+  now: number
+  /** What it is, for people. */
+  what: string
+}
+
+/**
+ * Reads, changes and writes; starts over when somebody else wrote in between. Null when there is nothing to change. Throws
+ * `edit_conflict` when the others never stop.
+ */
+export async function edit<T extends { updatedAt: number }, R extends string>({
+  read,
+  change,
+  write,
+  now,
+  what,
+}: Edit<T, R>): Promise<{ result: R; before: T; after: T } | null> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const before = await read()
+    if (before === null) return null
+    const after = { ...before, ...change(before), updatedAt: Math.max(now, before.updatedAt + 1) }
+    const result = await write(after, before)
+    if (result !== 'changed') return { result, before, after }
+  }
+  throw new GatewayError('edit_conflict', { detail: `The ${what} was changed by others at the same time. Try again.` })
+}
