@@ -13,7 +13,9 @@ import {
   createEndpoint,
   effect,
   givingUp,
+  HOUR,
   leaseOf,
+  MINUTE,
   ORG,
   settlement,
   T0,
@@ -68,6 +70,26 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
       expect(delivered.toSorted()).toEqual(ids.toSorted())
     },
   )
+
+  test('nothing is promised of a payload that may be dropped at any moment, though it still is there', async () => {
+    await using nodes = await twoNodes(server!)
+    const { one: store } = nodes
+    const endpointId = await createEndpoint(store)
+    const acceptExpiring = async (expiresAt: number) => {
+      const held = await acceptFor(store, endpointId, { lease: leaseOf(A), expiresAt })
+      await store.settle(givingUp(held))
+      return held
+    }
+    const now = T0 + 3 * HOUR
+    const [old, young] = [await acceptExpiring(now - HOUR), await acceptExpiring(now - 10 * MINUTE)]
+    expect(await store.getPayload(APP, old.msgId)).not.toBeNull()
+    expect(await store.resend(old, now)).toBe('expired')
+    await store.createTask(task({ endpointId }))
+    expect(await store.stepTask(now, 10)).toMatchObject({ task: { status: 'finished' }, added: 1 })
+    const { deliveries } = await claim(store, A, { now })
+    expect(deliveries.map(({ msgId }) => msgId)).toEqual([young.msgId])
+    expect(await store.resend(young, now)).toBe('added')
+  })
 
   test('two tasks for the same messages add each of them once', async () => {
     await using nodes = await twoNodes(server!)

@@ -6,7 +6,7 @@ import { getEndpoint } from './endpoints.ts'
 import { addToLanes } from './lanes.ts'
 import { noteDue } from './notify.ts'
 import { once, type Writer } from './once.ts'
-import { arePresent } from './payloads.ts'
+import { arePresent, PAYLOAD_GRACE_MS } from './payloads.ts'
 import { textArray } from './values.ts'
 
 /** Some messages of an application, and one of its endpoints. */
@@ -22,6 +22,12 @@ const LOCK = statement(
    JOIN delivery d ON d.app_id = $1 AND d.msg_id = k.msg_id AND d.endpoint_id = $2 AND d.run = 0
    ORDER BY d.msg_id FOR UPDATE OF d`,
 )
+
+/**
+ * A payload that expired so long ago may be in a partition that is being dropped: nothing is added for it. Half of the time by
+ * which dropping lags behind, so that clocks may differ by the other half.
+ */
+export const GONE_AFTER_MS = PAYLOAD_GRACE_MS / 2
 
 /** With the delivery locked, whoever else asks for a manual attempt of it waits, and then sees this one. */
 const ADD_MANUAL = statement(
@@ -97,7 +103,7 @@ export const resend = (
     const [isPresent] = await arePresent(session.ask, [
       { app_id: appId, msg_id: msgId, expires_at: message.expires_at },
     ])
-    if (isPresent !== true) return 'expired'
+    if (isPresent !== true || message.expires_at < now - GONE_AFTER_MS) return 'expired'
     const some = { appId, endpointId, msgIds: [msgId] }
     // Nothing is added where a manual attempt waits already, or where there is no delivery to make one of.
     if ((await addManual(session, some, now)).length === 0) await addFirst(session, some, now)

@@ -8,6 +8,9 @@ export interface PayloadKey {
   expires_at: number
 }
 
+/** So long after its last payload expired a partition is kept: nobody, whatever its clock says, counts on one that is dropped. */
+export const PAYLOAD_GRACE_MS = 3_600_000
+
 /** What is asked of a payload. What is not asked for is not read. */
 const COLUMNS = { bytes: 'p.bytes', shown: 'coalesce(p.shown, p.bytes)', presence: 'NULL::bytea' } as const
 type Column = keyof typeof COLUMNS

@@ -6,6 +6,7 @@ import { startId } from '../../domain/ids.ts'
 import { pruneAnswers } from './answers.ts'
 import { type Pool, type Session, statement } from './database.ts'
 import { ATTEMPT, type Partition, PARTITIONS_LOCK, partitionsOf, PAYLOAD } from './partitions.ts'
+import { PAYLOAD_GRACE_MS } from './payloads.ts'
 import { sqlState } from './trouble.ts'
 import { textArray } from './values.ts'
 
@@ -46,8 +47,6 @@ export const pruneAttempts = (pool: Pool, before: number, max: number): Promise<
 
 /** A message with open deliveries keeps its payload; it is looked at again this much later. */
 const POSTPONE_MS = 3_600_000
-/** Nodes whose clocks differ by less than this never write into a partition that is being emptied. */
-const GRACE_MS = 3_600_000
 /** Payloads of a partition that one step looks at, for each that it may move. */
 const LOOKED_AT = 20
 
@@ -81,7 +80,7 @@ export async function prunePayloads(
 ): Promise<{ count: number; cursor: PayloadCursor | null }> {
   let next = cursor
   const count = await alone(pool, async (session) => {
-    const oldest = await oldestPayloads(session, now - GRACE_MS)
+    const oldest = await oldestPayloads(session, now - PAYLOAD_GRACE_MS)
     if (oldest === undefined) return pruneDefault(session, now, max)
     const from = cursor?.partition === oldest.name ? cursor : { partition: oldest.name, app_id: '', msg_id: '' }
     const rows = await session.all<Expired>(

@@ -7,7 +7,7 @@ import type { Keyset } from '../tenants.ts'
 import { type Pool, type Session, statement } from './database.ts'
 import { getEndpoint } from './endpoints.ts'
 import { stretchOf } from './keyset.ts'
-import { addFirst, addManual } from './manual.ts'
+import { addFirst, addManual, GONE_AFTER_MS } from './manual.ts'
 import { once, type Writer } from './once.ts'
 import { arePresent, type PayloadKey } from './payloads.ts'
 
@@ -127,7 +127,7 @@ async function walk(
   const found = isRecovery
     ? await endedWithoutSuccess(session, task, max + 1)
     : await missed(session, task, endpoint, max + 1)
-  const wanted = found.slice(0, max).filter((one) => one.isWanted)
+  const wanted = found.slice(0, max).filter((one) => one.isWanted && one.expires_at >= now - GONE_AFTER_MS)
   const isPresent = await arePresent(session.ask, wanted)
   const some = { appId, endpointId, msgIds: wanted.flatMap(({ msg_id }, i) => (isPresent[i] === true ? [msg_id] : [])) }
   const added = isRecovery ? await addManual(session, some, now) : await addFirst(session, some, now)
