@@ -106,6 +106,8 @@ export interface GatewayOptions {
   nodeOptions: readonly string[]
   /** The key of the inbox; without one it takes nothing. */
   webhookSecret?: string
+  /** Further settings, which win over those of the benchmark. */
+  environment?: NodeJS.ProcessEnv
 }
 
 /** Starts the gateway and waits until it is live. */
@@ -124,6 +126,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       LOG_LEVEL: 'INFO',
       WEBHOOK_SECRET: options.webhookSecret ?? '',
       JWT_SECRET,
+      ...options.environment,
     },
   })
   const pid = track(child)
