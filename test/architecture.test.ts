@@ -86,6 +86,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'node:dns': ['destinations'],
   'node:fs': ['http', 'store', 'cli', 'main.ts'],
   'node:http': ['http'],
+  'node:module': ['http'],
   'node:net': ['destinations', 'http', 'app.ts'],
   'node:os': ['store'],
   'node:path': ['store'],

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { constant, once, sendConstant } from './constants.ts'
+import { docsRoutes } from './docs.ts'
 import { Refusal } from './schemas.ts'
 
 const packageJson = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -10,10 +11,6 @@ const packageJson = JSON.parse(readFileSync(new URL('../../package.json', import
 }
 
 export const VERSION = packageJson.version
-
-/** The page and all that it loads come from here. The plug-in's own policy lets other hosts in, and forbids plain HTTP. */
-const DOCS_POLICY =
-  "default-src 'self'; base-uri 'self'; frame-ancestors 'self'; img-src 'self' data:; object-src 'none'; script-src-attr 'none'"
 
 /** What routes of a kind may answer besides what each of them says itself. */
 function withCommonRefusals(schema: FastifySchema, { method, config }: RouteOptions): FastifySchema {
@@ -67,11 +64,13 @@ export async function useOpenApi(app: FastifyInstance): Promise<void> {
     transform: ({ schema, route, ...rest }) =>
       jsonSchemaTransform({ ...rest, route, schema: withCommonRefusals(schema, route) }),
   })
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    uiConfig: { tryItOutEnabled: true, displayRequestDuration: true, persistAuthorization: true },
-    staticCSP: true,
-    transformStaticCSP: () => DOCS_POLICY,
-  })
-  app.get('/openapi.json', { schema: { hide: true } }, async () => app.swagger())
+  const document = once(async () => constant('application/json; charset=utf-8', JSON.stringify(app.swagger())))
+  const yaml = once(async () => constant('application/x-yaml', app.swagger({ yaml: true })))
+  // The page asks for the second one.
+  for (const path of ['/openapi.json', '/docs/json'])
+    app.get(path, { schema: { hide: true } }, async (request, reply) => sendConstant(request, reply, await document()))
+  app.get('/docs/yaml', { schema: { hide: true } }, async (request, reply) =>
+    sendConstant(request, reply, await yaml()),
+  )
+  docsRoutes(app)
 }

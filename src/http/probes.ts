@@ -1,9 +1,21 @@
+import type { FastifyReply } from 'fastify'
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
+import { atMost } from './constants.ts'
 import type { HttpContext, Server } from './context.ts'
 import { Refusal } from './schemas.ts'
 
-export function probeRoutes(app: Server, { config, store, secrets, registry, isStopping }: HttpContext): void {
+/** Anybody may ask for the metrics, and each rendering asks the store. Beyond this they are those of a moment ago. */
+const METRICS_PER_SECOND = 5
+
+export function probeRoutes(app: Server, context: HttpContext): void {
+  const { config, store, secrets, registry, isStopping, clock } = context
+  // Without the empty lines between metrics, which mean nothing, the first ten lines tell of requests and webhooks.
+  const metrics = atMost(METRICS_PER_SECOND, clock, async () => {
+    const text = (await registry.metrics()).replaceAll('\n\n', '\n')
+    return Buffer.from(text)
+  })
+
   app.get(
     '/health/live',
     {
@@ -49,9 +61,8 @@ export function probeRoutes(app: Server, { config, store, secrets, registry, isS
       },
     },
     async (_request, reply) => {
-      reply.type(registry.contentType)
-      // Without the empty lines between metrics, which mean nothing, the first ten lines tell of requests and webhooks.
-      return (await registry.metrics()).replaceAll('\n\n', '\n')
+      // One Buffer for all who wait for it; the framework's types know only texts here.
+      return (reply as FastifyReply).type(registry.contentType).send(await metrics()) as never
     },
   )
 }

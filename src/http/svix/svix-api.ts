@@ -5,6 +5,7 @@
 import cors from '@fastify/cors'
 import { cancelInBackground } from '../../flow/edit-endpoint.ts'
 import { createTokens } from '../../lib/jwt.ts'
+import { constant, once, sendConstant } from '../constants.ts'
 import type { HttpContext, Server } from '../context.ts'
 import { applicationOperations } from './applications.ts'
 import { attemptOperations } from './attempts.ts'
@@ -50,12 +51,13 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
   authenticationOperations(app, context)
   operationalWebhookOperations(app, context)
   healthOperations(app, context)
-  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
-    const { paths = {}, ...document } = app.swagger()
+  const document = once(async () => {
+    const { paths = {}, ...rest } = app.swagger()
     const ofThis = Object.fromEntries(Object.entries(paths).filter(([path]) => path.startsWith(SVIX_PREFIX)))
-    // Clients compare the type as a whole, so that no charset may be added to it: bytes are sent as they are.
-    return reply
-      .header('content-type', 'application/json')
-      .send(Buffer.from(JSON.stringify({ ...document, paths: ofThis })))
+    // Clients compare the type as a whole, so that it has no charset.
+    return constant('application/json', JSON.stringify({ ...rest, paths: ofThis }))
   })
+  app.get('/openapi.json', { schema: { hide: true } }, async (request, reply) =>
+    sendConstant(request, reply, await document()),
+  )
 }
