@@ -144,7 +144,11 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
           endpointConcurrency: config.endpointConcurrency,
           carryOut: (delivery, succeeded) => carryOut(outbound, delivery, succeeded),
           onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
-          pacing: new Pacing(clock, redis?.limiter ?? null, new ApplicationPaces(applications)),
+          pacing: new Pacing(
+            clock,
+            redis?.limiter ?? null,
+            new ApplicationPaces(applications, clock, redis?.limiter ?? null),
+          ),
           onLeftBehind: (dueAt) => redis?.bell.ring(dueAt),
         })
   wake = (dueAt) => dispatcher?.noteDue(dueAt)

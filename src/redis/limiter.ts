@@ -1,5 +1,5 @@
 /**
- * One rate for all nodes. In Redis every limited endpoint has the time of its next free slot; slots are a gap apart, and
+ * One rate for all nodes. In Redis every limited endpoint and application has the time of its next free slot; slots are a gap apart, and
  * a node takes a few at once.
  *
  * The time is Redis' own, so that the clocks of the nodes need not agree: a node learns how far away its slots are and
@@ -14,9 +14,8 @@
  * bounded all the same: what a node had in hand when it died is lost, and after Redis was emptied the slots that are out
  * are given out again.
  */
-import type { EndpointId } from '../domain/ids.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { SharedRate, Slots } from '../services/shared-rate.ts'
+import type { RateOwner, SharedRate, Slots } from '../services/shared-rate.ts'
 import type { Link, Script } from './link.ts'
 
 /** What a node takes at once: a few round trips a second are enough for any rate. */
@@ -72,14 +71,14 @@ export class Limiter implements SharedRate {
     this.#options = options
   }
 
-  async slots(endpointId: EndpointId, perSecond: number, wanted: number): Promise<Slots | null> {
+  async slots(owner: RateOwner, perSecond: number, wanted: number): Promise<Slots | null> {
     const { link, clock, prefix, random } = this.#options
     const gapMs = (1_000 + LATE_MS + 2 * ROUNDING_MS) / perSecond
     const count = Math.max(1, Math.min(wanted, Math.floor(TAKEN_MS / gapMs), SLOTS_MAX))
     const ahead = Math.max(AHEAD.ms, AHEAD.slots * gapMs)
     const sent = clock.now()
     try {
-      const answer = await link.script(TAKE, `${prefix}rate:${endpointId}`, gapMs, ahead, count, KEPT_MS)
+      const answer = await link.script(TAKE, `${prefix}rate:${owner}`, gapMs, ahead, count, KEPT_MS)
       const heard = clock.now() + ROUNDING_MS
       // Slots that nobody could ever use are as good as no answer.
       if (heard - sent >= LATE_MS) return this.#failed(heard)

@@ -1,42 +1,97 @@
-/** How fast an application's endpoints may be served together: its throttle rate, shared by all of their lanes. */
+/**
+ * How fast an application's endpoints may be served together: its throttle rate, shared by all of their lanes, and with the
+ * other nodes where there is somebody who gives out slots.
+ */
 import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { AppId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
+import type { Clock } from '../lib/clock.ts'
 import { Pacer } from './rate.ts'
+import { SharedPacer, type SharedRate } from './shared-rate.ts'
 
 /** Until an application that nobody knew is here. */
 const LOADING_MS = 5
 
+/** What is known of a throttled application for as long as it has to wait for something. */
+class ApplicationPace {
+  readonly own = new Pacer()
+  readonly shared = new SharedPacer()
+  /** The question that is under way, and what the lanes that wait for it hold together. */
+  asking: Promise<void> | null = null
+  wanted = 0
+}
+
 export class ApplicationPaces {
   readonly #applications: Pick<ApplicationCache, 'peek' | 'get'>
+  readonly #clock: Clock
+  readonly #sharedRate: SharedRate | null
   /** The last that was known of each: an application that has to be read again holds nobody up. */
   readonly #rates = new Map<AppId, number | null>()
-  readonly #pacers = new Map<AppId, Pacer>()
+  readonly #paces = new Map<AppId, ApplicationPace>()
   readonly #loading = new Set<AppId>()
 
-  constructor(applications: Pick<ApplicationCache, 'peek' | 'get'>) {
+  constructor(
+    applications: Pick<ApplicationCache, 'peek' | 'get'>,
+    clock: Clock,
+    sharedRate: SharedRate | null = null,
+  ) {
     this.#applications = applications
+    this.#clock = clock
+    this.#sharedRate = sharedRate
   }
 
-  /** How long until the next attempt of any of its endpoints may start, ms; 0 is now. */
-  waitMs(appId: AppId, now: number): number {
+  /** How long until the next attempt of any of its endpoints may start, ms; 0 is now. Null: slots have to be asked for. */
+  waitMs(appId: AppId, now: number): number | null {
     const rate = this.#rateOf(appId)
     if (rate === undefined) return LOADING_MS
-    return rate === null ? 0 : (this.#pacers.get(appId)?.waitMs(rate, now) ?? 0)
+    if (rate === null) return 0
+    const pace = this.#paces.get(appId)
+    const isShared = this.#sharedRate !== null && pace?.shared.isAlone(now) !== true
+    // Slots keep to the rate by themselves.
+    if (isShared) return pace === undefined ? null : pace.shared.waitMs(now)
+    return pace === undefined ? 0 : pace.own.waitMs(rate, now)
   }
 
   /** Counts an attempt that starts now. */
   take(appId: AppId, now: number): void {
     const rate = this.#rates.get(appId) ?? null
     if (rate === null) return
-    let pacer = this.#pacers.get(appId)
-    if (pacer === undefined) this.#pacers.set(appId, (pacer = new Pacer()))
-    pacer.take(rate, now)
+    const pace = this.#paceOf(appId)
+    if (this.#sharedRate !== null && !pace.shared.isAlone(now)) pace.shared.take()
+    // Also beside slots, for the moment at which they end.
+    pace.own.take(rate, now)
+  }
+
+  /** Asks for slots, once for all lanes that come to ask at the same moment; `waiting` is what this one holds. */
+  ask(appId: AppId, waiting: number): Promise<void> {
+    const pace = this.#paceOf(appId)
+    pace.wanted += waiting
+    return (pace.asking ??= this.#ask(appId, pace))
+  }
+
+  async #ask(appId: AppId, pace: ApplicationPace): Promise<void> {
+    // The other lanes whose turn it is at this moment come to ask as well.
+    await Promise.resolve()
+    const wanted = pace.wanted
+    const rate = this.#rates.get(appId) ?? null
+    try {
+      if (rate !== null) pace.shared.given(await this.#sharedRate!.slots(appId, rate, wanted), this.#clock.now())
+    } finally {
+      pace.wanted = 0
+      pace.asking = null
+    }
   }
 
   forgetOver(now: number): void {
-    for (const [appId, pacer] of this.#pacers) if (pacer.aheadMs(now) === 0) this.#pacers.delete(appId)
+    for (const [appId, pace] of this.#paces)
+      if (pace.asking === null && pace.own.aheadMs(now) === 0 && pace.shared.isIdle(now)) this.#paces.delete(appId)
     if (this.#rates.size > LIMITS.cachedApplications) this.#rates.clear()
+  }
+
+  #paceOf(appId: AppId): ApplicationPace {
+    let pace = this.#paces.get(appId)
+    if (pace === undefined) this.#paces.set(appId, (pace = new ApplicationPace()))
+    return pace
   }
 
   #rateOf(appId: AppId): number | null | undefined {

@@ -172,7 +172,7 @@ export class Dispatcher implements Handoff, Service {
       lane.isSuspect ??= settings.failingSince !== null
       if (lane.isSuspect && rank !== 'suspect') return
       const waitMs = this.#pacing.admit(lane, settings, now)
-      if (waitMs === null) return this.#sleepUntilGiven(lane, settings.rateLimit!)
+      if (waitMs === null) return this.#sleepUntilGiven(lane, settings)
       // Not for long at once: meanwhile the limit may be lifted.
       if (waitMs > 0) return this.#sleep(lane, Math.min(waitMs, LIMITS.rateSleepMaxMs))
     }
@@ -197,8 +197,8 @@ export class Dispatcher implements Handoff, Service {
     )
   }
 
-  #sleepUntilGiven(lane: Lane, rateLimit: number): void {
-    this.#sleepUntil(lane, this.#pacing.ask(lane, rateLimit), 'keep to a shared rate')
+  #sleepUntilGiven(lane: Lane, settings: Endpoint): void {
+    this.#sleepUntil(lane, this.#pacing.ask(lane, settings), 'keep to a shared rate')
   }
 
   #sleepUntil(lane: Lane, done: Promise<void>, doing: string): void {

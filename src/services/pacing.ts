@@ -1,6 +1,6 @@
 /**
  * When an endpoint's next attempt may start: as its rate limit and its application's throttle rate say, and slower while it recovers from having complained.
- * The limit is shared with the other nodes where there is somebody who gives out slots; the recovery is every node's own.
+ * Both are shared with the other nodes where there is somebody who gives out slots; the recovery is every node's own.
  */
 import type { Endpoint } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
@@ -24,8 +24,8 @@ export class Pacing {
 
   /** Counts an attempt that starts now, when this is 0; otherwise ms to wait. Null: slots have to be asked for. */
   admit(lane: Lane, settings: Endpoint, now: number): number | null {
-    const ofApplication = this.#applications?.waitMs(lane.appId, now) ?? 0
-    if (ofApplication > 0) return ofApplication
+    const ofApplication = this.#applications === null ? 0 : this.#applications.waitMs(lane.appId, now)
+    if (ofApplication !== 0) return ofApplication
     const rate = this.#paces.rateOf(settings, now)
     const isShared = this.#shared !== null && settings.rateLimit !== null && !lane.sharedPacer.isAlone(now)
     // Slots keep to the limit by themselves; beside them this node's own pacer matters only where the endpoint recovers.
@@ -44,8 +44,11 @@ export class Pacing {
     return 0
   }
 
-  async ask(lane: Lane, rateLimit: number): Promise<void> {
-    const slots = await this.#shared!.slots(lane.endpointId, rateLimit, lane.waiting)
+  /** Asks for the slots that are missing: those of the application, or else those of the endpoint. */
+  async ask(lane: Lane, settings: Endpoint): Promise<void> {
+    if (this.#applications?.waitMs(lane.appId, this.#clock.now()) === null)
+      return this.#applications.ask(lane.appId, lane.waiting)
+    const slots = await this.#shared!.slots(lane.endpointId, settings.rateLimit!, lane.waiting)
     lane.sharedPacer.given(slots, this.#clock.now())
   }
 

@@ -1,5 +1,8 @@
 /** A rate that several nodes keep to together: somebody gives out slots, and every attempt uses up one. */
-import type { EndpointId } from '../domain/ids.ts'
+import type { AppId, EndpointId } from '../domain/ids.ts'
+
+/** Whose rate it is. Their ids begin differently, so that one is never taken for the other. */
+export type RateOwner = AppId | EndpointId
 
 /** Times at which attempts may start, or when to ask again. */
 export type Slots =
@@ -14,13 +17,13 @@ export type Slots =
 
 export interface SharedRate {
   /** Up to `wanted` slots. Null when there is nobody to ask: this node keeps to the rate alone. Soon, and never rejects. */
-  slots(endpointId: EndpointId, perSecond: number, wanted: number): Promise<Slots | null>
+  slots(owner: RateOwner, perSecond: number, wanted: number): Promise<Slots | null>
 }
 
 /** While there is nobody to ask, it is tried again this often. */
 const ALONE_MS = 250
 
-/** What one endpoint has been given of its shared rate. */
+/** What one endpoint or application has been given of its shared rate. */
 export class SharedPacer {
   #slots: Exclude<Slots, { askAgainInMs: number }> | null = null
   #used = 0
@@ -43,6 +46,11 @@ export class SharedPacer {
     }
     this.#slots = null
     return null
+  }
+
+  /** Whether a new one would do as well: nothing that was given is left, and nothing has to be waited for. */
+  isIdle(now: number): boolean {
+    return now >= this.#aloneUntil && (this.waitMs(now) ?? -1) < 0
   }
 
   /** Uses up the slot that `waitMs` said is there. */

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EndpointId } from '../../src/domain/ids.ts'
+import type { AppId, EndpointId } from '../../src/domain/ids.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { ApplicationPaces } from '../../src/services/application-pace.ts'
 import { SharedPacer } from '../../src/services/shared-rate.ts'
-import { newId } from '../conformance/builders.ts'
+import { application, newId } from '../conformance/builders.ts'
 import { missingRedis, type RedisServer, startRedis } from '../redis-server.ts'
 import { type Node, Rows, startNode } from './rig.ts'
 
@@ -91,6 +93,36 @@ describe.skipIf(missingRedis() !== null)('a rate for all nodes', () => {
       expect(runs.every((run) => run.alone === 0)).toBe(true)
     },
   )
+
+  test('a throttle rate of an application holds for all endpoints of all nodes together', async () => {
+    const throttled = application({ throttleRate: 100 })
+    const applications = { peek: () => throttled, get: () => throttled }
+    const end = performance.now() + 1_500
+    /** One lane of a node: it starts whenever its application may. */
+    const lane = async (paces: ApplicationPaces, appId: AppId) => {
+      const starts: number[] = []
+      while (performance.now() < end) {
+        const waitMs = paces.waitMs(appId, Date.now())
+        if (waitMs === null) await paces.ask(appId, 10)
+        else if (waitMs > 0) await sleep(Math.ceil(waitMs))
+        else {
+          paces.take(appId, Date.now())
+          starts.push(performance.now())
+        }
+      }
+      return starts
+    }
+    const perNode = await Promise.all(
+      nodes.map(async ({ redis }) => {
+        const paces = new ApplicationPaces(applications, systemClock, redis.limiter)
+        return (await Promise.all([1, 2, 3].map(() => lane(paces, throttled.id)))).flat()
+      }),
+    )
+    const starts = perNode.flat()
+    expect(mostInOneSecond(starts)).toBeLessThanOrEqual(100)
+    expect(starts.length).toBeGreaterThan(110)
+    for (const ofNode of perNode) expect(ofNode.length).toBeGreaterThan(starts.length / 10)
+  })
 
   test('endpoints have rates of their own', async () => {
     const run = { perSecond: 50, forMs: 500 }
