@@ -10,7 +10,10 @@ export const ERRORS = {
   subscription_not_found: { status: 404, detail: 'There is no such subscription.' },
   message_not_found: { status: 404, detail: 'There is no such message.' },
   delivery_not_found: { status: 404, detail: 'The message has no delivery to this subscription.' },
-  payload_removed: { status: 410, detail: 'The payload was removed after its retention period.' },
+  payload_removed: {
+    status: 410,
+    detail: 'The payload was removed, at the end of its retention period or because it was expunged.',
+  },
   method_not_allowed: { status: 405, detail: 'The route does not know this method.' },
   body_too_large: { status: 413, detail: 'The body is larger than MAX_BODY.' },
   bad_request: { status: 400, detail: 'The request could not be read.' },

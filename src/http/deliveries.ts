@@ -111,7 +111,10 @@ export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: Ht
     let queued = 0
     for (const { endpointId } of wanted) {
       if ((await cache.get(appId, endpointId)) === null) continue
-      if ((await store.requestManualAttempt({ appId, msgId, endpointId }, now)) !== null) queued++
+      const added = await store.requestManualAttempt({ appId, msgId, endpointId }, now)
+      // It was there when the message was looked up: retention, or somebody who expunged it, came in between.
+      if (added === 'expired') throw new GatewayError('payload_removed')
+      if (added !== null) queued++
     }
     if (queued === 0) throw new GatewayError('delivery_not_found')
     inbound.handoff.noteDue(now)

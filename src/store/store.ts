@@ -115,8 +115,11 @@ export interface Queue {
    * delivery. Returns how many it found.
    */
   sweep(now: number, max: number): Promise<{ expired: number; repaired: number }>
-  /** Adds a manual attempt of a delivery, due now; null when the message has no such delivery. */
-  requestManualAttempt(key: Omit<DeliveryKey, 'run'>, now: number): Promise<{ run: number } | null>
+  /**
+   * Adds a manual attempt of a delivery, due now; null when the message has no such delivery. `expired`: its payload was
+   * removed, or is about to be.
+   */
+  requestManualAttempt(key: Omit<DeliveryKey, 'run'>, now: number): Promise<{ run: number } | 'expired' | null>
   /**
    * A manual attempt of a delivery, or the delivery itself, due now, where the message was never meant for this endpoint.
    * `unknown`: no such message; `expired`: its payload was removed.

@@ -239,6 +239,13 @@ export const effect = (given: Partial<EndpointEffect>): EndpointEffect => ({
   ...given,
 })
 
+/** Asks for a manual attempt, which has to be granted, and returns its run. */
+export async function runOfManual(store: Store, delivery: Omit<DeliveryKey, 'run'>, now = T0): Promise<number> {
+  const answer = await store.requestManualAttempt(delivery, now)
+  if (answer === null || answer === 'expired') throw new Error(`there is no manual attempt: ${answer ?? 'unknown'}`)
+  return answer.run
+}
+
 /** Asks for a manual attempt and has `owner` claim it. */
 export async function claimManual(store: Store, delivery: Held, owner = A, now = T0): Promise<Held> {
   await store.requestManualAttempt(delivery, now)

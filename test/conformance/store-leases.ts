@@ -20,6 +20,7 @@ import {
   type OpenStore,
   OTHER_APP,
   retrying,
+  runOfManual,
   SECOND,
   settlement,
   T0,
@@ -163,7 +164,7 @@ export function leaseConformance(open: OpenStore): void {
     const { store } = opened
     const held = await acceptHeld(store)
     await store.settle(retrying(held, T0, T0))
-    const manual = await store.requestManualAttempt(held, T0)
+    const manual = await runOfManual(store, held)
     const { deliveries } = await claim(store, A)
     expect(deliveries).toHaveLength(2)
     await store.release(deliveries, A, T0 + SECOND)
@@ -171,7 +172,7 @@ export function leaseConformance(open: OpenStore): void {
     expect(new Map(again.map(({ run, tries }) => [run, tries]))).toEqual(
       new Map([
         [0, 1],
-        [manual!.run, 0],
+        [manual, 0],
       ]),
     )
   })

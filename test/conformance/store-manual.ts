@@ -18,6 +18,7 @@ import {
   newId,
   type OpenStore,
   retrying,
+  runOfManual,
   SECOND,
   settlement,
   T0,
@@ -29,10 +30,10 @@ export function manualConformance(open: OpenStore): void {
     const { store } = opened
     const held = await acceptHeld(store)
     await store.settle(givingUp(held))
-    const answer = await store.requestManualAttempt(held, T0 + MINUTE)
-    expect(answer?.run).toBeGreaterThan(0)
+    const run = await runOfManual(store, held, T0 + MINUTE)
+    expect(run).toBeGreaterThan(0)
     const { deliveries } = await claim(store, B, { now: T0 + MINUTE })
-    expect(deliveries).toMatchObject([{ msgId: held.msgId, endpointId: held.endpointId, run: answer?.run, tries: 0 }])
+    expect(deliveries).toMatchObject([{ msgId: held.msgId, endpointId: held.endpointId, run, tries: 0 }])
     expect(Buffer.from(deliveries[0]!.payload).toString()).toBe('{"hello":"world"}')
     expect(await store.deliveriesOf(APP, held.msgId)).toMatchObject([{ state: 'failed', attempts: 1 }])
   })
@@ -46,12 +47,27 @@ export function manualConformance(open: OpenStore): void {
     expect(await claim(store, A, { now: T0 })).toEqual({ deliveries: [], nextDueAt: null })
   })
 
+  test('there is no manual attempt of a message whose payload was removed, and nothing waits for one', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const [expunged, expired] = [await acceptHeld(store), await acceptHeld(store, { expiresAt: T0 })]
+    for (const held of [expunged, expired]) await store.settle(givingUp(held))
+    await store.expungeMessage(APP, expunged.msgId)
+    await store.prunePayloads(T0 + HOUR, 10)
+    expect(await store.getPayload(APP, expired.msgId)).toBeNull()
+    for (const held of [expunged, expired]) {
+      expect(await store.requestManualAttempt(held, T0 + HOUR)).toBe('expired')
+      expect(await store.resend(held, T0 + HOUR)).toBe('expired')
+    }
+    expect(await claim(store, A, { now: T0 + HOUR })).toEqual({ deliveries: [], nextDueAt: null })
+  })
+
   test('a manual attempt that waits already is not doubled', async () => {
     await using opened = await open()
     const { store } = opened
     const held = await acceptHeld(store)
-    const runs = await Promise.all(Array.from({ length: 10 }, () => store.requestManualAttempt(held, T0)))
-    expect(new Set(runs.map((one) => one?.run)).size).toBe(1)
+    const runs = await Promise.all(Array.from({ length: 10 }, () => runOfManual(store, held)))
+    expect(new Set(runs).size).toBe(1)
     expect((await claim(store, A)).deliveries).toHaveLength(1)
   })
 

@@ -10,12 +10,14 @@ import type { EndpointId } from '../../src/domain/ids.ts'
 import type { Settled, Settlement, Store } from '../../src/store/store.ts'
 import {
   acceptance,
+  runOfManual,
   APP,
   attemptsOf,
   claim,
   createEndpoints,
   deliveryOf,
   effect,
+  HOUR,
   failed,
   type Held,
   keyOf,
@@ -129,7 +131,8 @@ export class World {
   async #accept({ endpoints, leaseTo, waitS }: Extract<Step, { do: 'accept' }>): Promise<void> {
     const to = endpoints.map((i) => this.#endpoints[i]!)
     const lease = leaseTo === null ? null : { owner: leaseTo, until: this.now + LEASE_MS }
-    const accepted = acceptance(to, { lease, dueAt: this.now + waitS * SECOND, receivedAt: this.now })
+    const kept = { receivedAt: this.now, expiresAt: this.now + 1_000 * HOUR }
+    const accepted = acceptance(to, { lease, dueAt: this.now + waitS * SECOND, ...kept })
     await this.#store.accept([accepted])
     for (const { endpointId, dueAt } of accepted.deliveries) {
       const key = { appId: APP, msgId: accepted.message.id, endpointId, run: 0 }
@@ -267,12 +270,12 @@ export class World {
       (row) =>
         row.key.run > 0 && row.key.msgId === msgId && row.key.endpointId === endpointId && row.state === 'pending',
     )
-    const answer = await this.#store.requestManualAttempt({ appId: APP, msgId, endpointId }, this.now)
+    const run = await runOfManual(this.#store, { appId: APP, msgId, endpointId }, this.now)
     if (waiting !== undefined) {
-      expect(answer?.run).toBe(waiting.key.run)
+      expect(run).toBe(waiting.key.run)
       return
     }
-    const key = { appId: APP, msgId, endpointId, run: answer!.run }
+    const key = { appId: APP, msgId, endpointId, run }
     expect(this.#rows.has(keyText(key)), 'two manual attempts never have the same name').toBe(false)
     this.#add(key, { owner: null, at: this.now, state: 'pending' })
   }

@@ -1,4 +1,5 @@
 /** Several nodes that work on the same tasks, settle the same attempts, and take contents out while others claim them. */
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { MessageId } from '../../src/domain/ids.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -89,6 +90,69 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
     const { deliveries } = await claim(store, A, { now })
     expect(deliveries.map(({ msgId }) => msgId)).toEqual([young.msgId])
     expect(await store.resend(young, now)).toBe('added')
+  })
+
+  describe('while a payload is being taken away by another node', () => {
+    /** Does as an expunging does until its commit, which `commit` brings. */
+    async function expunging(url: string, msgId: MessageId) {
+      const other = new Client({ connectionString: url })
+      await other.connect()
+      await other.query('BEGIN')
+      await other.query('SELECT 1 FROM msg WHERE id = $1 FOR UPDATE', [msgId])
+      await other.query('DELETE FROM payload WHERE msg_id = $1', [msgId])
+      return {
+        commit: () => other.query('COMMIT'),
+        [Symbol.asyncDispose]: () => other.end(),
+      }
+    }
+    const isWaiting = async (url: string) =>
+      (await server!.sql(url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).length > 0
+
+    test.each(['manual', 'resend', 'recover', 'replay'] as const)(
+      'a %s waits for the outcome, and promises nothing',
+      async (how) => {
+        await using nodes = await twoNodes(server!)
+        const { one: store, url } = nodes
+        const endpointId = await createEndpoint(store)
+        const accepted = acceptance(how === 'replay' ? [] : [endpointId], { lease: leaseOf(A) })
+        await store.accept([accepted])
+        const { message } = accepted
+        const key = { appId: APP, msgId: message.id, endpointId, run: 0, tries: 0 }
+        if (how !== 'replay') await store.settle(givingUp(key))
+        const kind = how === 'replay' ? 'endpoint.replay' : 'endpoint.recover'
+        if (how === 'recover' || how === 'replay') await store.createTask(task({ kind, endpointId }))
+        await using other = await expunging(url, message.id)
+        const asked = {
+          manual: () => store.requestManualAttempt(key, T0),
+          resend: () => store.resend(key, T0),
+          recover: () => store.stepTask(T0, 10).then(({ added }) => added),
+          replay: () => store.stepTask(T0, 10).then(({ added }) => added),
+        }[how]()
+        await expect.poll(() => isWaiting(url)).toBe(true)
+        await other.commit()
+        expect(await asked).toBe(how === 'manual' || how === 'resend' ? 'expired' : 0)
+        expect((await store.backlog(T0)).pending).toBe(0)
+      },
+    )
+  })
+
+  test('retention leaves a payload alone for which a manual attempt is being asked, and takes the others', async () => {
+    await using nodes = await twoNodes(server!)
+    const { one: store, url } = nodes
+    const [asked, unasked] = [await acceptHeld(store, { expiresAt: T0 }), await acceptHeld(store, { expiresAt: T0 })]
+    for (const held of [asked, unasked]) await store.settle(givingUp(held))
+    const other = new Client({ connectionString: url })
+    await other.connect()
+    await other.query('BEGIN')
+    await other.query('SELECT 1 FROM msg WHERE id = $1 FOR KEY SHARE', [asked.msgId])
+    await store.prunePayloads(T0 + 10 * MINUTE, 10)
+    await other.query('COMMIT')
+    await other.end()
+    expect(await store.getPayload(APP, asked.msgId)).not.toBeNull()
+    expect(await store.getPayload(APP, unasked.msgId)).toBeNull()
+    expect(await store.requestManualAttempt(asked, T0 + 10 * MINUTE)).toMatchObject({ run: 1 })
+    await store.prunePayloads(T0 + 10 * MINUTE, 10)
+    expect(await store.getPayload(APP, asked.msgId)).not.toBeNull()
   })
 
   test('two tasks for the same messages add each of them once', async () => {

@@ -16,6 +16,7 @@ import {
   givingUp,
   HOUR,
   leaseOf,
+  runOfManual,
   T0,
 } from '../conformance/builders.ts'
 import { CHILD, startChild } from './start-child.ts'
@@ -103,14 +104,12 @@ test('leases far in the future, of retries and manual attempts too, are taken ov
   const endpointId = await createEndpoint(before)
   const held = await acceptFor(before, endpointId, { lease: leaseOf(A, T0 + HOUR) })
   await before.settle(givingUp(held, T0))
-  const manual = await before.requestManualAttempt(held, T0)
+  const run = await runOfManual(before, held)
   await claim(before, A, { lease: leaseOf(A, T0 + HOUR) })
   await before[Symbol.asyncDispose]()
 
   await using after = await openSqliteStore({ path })
-  expect((await claim(after, B, { now: Date.now() })).deliveries).toMatchObject([
-    { msgId: held.msgId, run: manual?.run },
-  ])
+  expect((await claim(after, B, { now: Date.now() })).deliveries).toMatchObject([{ msgId: held.msgId, run }])
 })
 
 test('many leases are taken over by one commit, so that a restart after a crash is quick', async () => {

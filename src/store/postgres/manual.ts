@@ -6,7 +6,7 @@ import { getEndpoint } from './endpoints.ts'
 import { addToLanes } from './lanes.ts'
 import { noteDue } from './notify.ts'
 import { once, type Writer } from './once.ts'
-import { arePresent, PAYLOAD_GRACE_MS } from './payloads.ts'
+import { arePresent, PAYLOAD_GRACE_MS, type PayloadKey } from './payloads.ts'
 import { textArray } from './values.ts'
 
 /** Some messages of an application, and one of its endpoints. */
@@ -27,7 +27,30 @@ const LOCK = statement(
  * A payload that expired so long ago may be in a partition that is being dropped: nothing is added for it. Half of the time by
  * which dropping lags behind, so that clocks may differ by the other half.
  */
-export const GONE_AFTER_MS = PAYLOAD_GRACE_MS / 2
+const GONE_AFTER_MS = PAYLOAD_GRACE_MS / 2
+
+/**
+ * Held until the transaction ends: whoever takes a payload away locks the message first, so that from here on it is either
+ * there to stay, or gone already for the next statement.
+ */
+const HOLD_PAYLOADS = statement(
+  'manual-hold-payloads',
+  `SELECT m.app_id, m.id AS msg_id, m.expires_at FROM unnest($2::text[]) k (msg_id)
+   JOIN msg m ON m.app_id = $1 AND m.id = k.msg_id ORDER BY m.id FOR KEY SHARE OF m`,
+)
+
+/** Which of the messages have a payload that can be counted on; the others of `msgIds` are unknown or without one. */
+export async function withPayload(
+  session: Session,
+  appId: string,
+  msgIds: readonly string[],
+  now: number,
+): Promise<{ known: number; msgIds: string[] }> {
+  const rows = await session.all<PayloadKey>(HOLD_PAYLOADS, appId, textArray(msgIds))
+  const isPresent = await arePresent(session.ask, rows)
+  const wanted = rows.filter((row, i) => isPresent[i] === true && row.expires_at >= now - GONE_AFTER_MS)
+  return { known: rows.length, msgIds: wanted.map((row) => row.msg_id) }
+}
 
 /** With the delivery locked, whoever else asks for a manual attempt of it waits, and then sees this one. */
 const ADD_MANUAL = statement(
@@ -80,8 +103,11 @@ export const requestManualAttempt = (
   pool: Pool,
   { appId, msgId, endpointId }: Omit<DeliveryKey, 'run'>,
   now: number,
-): Promise<{ run: number } | null> =>
+): Promise<{ run: number } | 'expired' | null> =>
   pool.transaction(async (session) => {
+    const payload = await withPayload(session, appId, [msgId], now)
+    if (payload.known === 0) return null
+    if (payload.msgIds.length === 0) return 'expired'
     const [run] = await addManual(session, { appId, endpointId, msgIds: [msgId] }, now)
     if (run !== undefined) return { run }
     return (await session.get<{ run: number }>(WAITING, appId, msgId, endpointId)) ?? null
@@ -94,16 +120,9 @@ export const resend = (
   extras?: Extras,
 ): Promise<'added' | 'unknown' | 'expired' | 'replayed'> =>
   once<'added' | 'unknown' | 'expired'>(writer, extras, 'added', async (session) => {
-    const message = await session.get<{ expires_at: number }>(
-      'SELECT expires_at FROM msg WHERE app_id = $1 AND id = $2',
-      appId,
-      msgId,
-    )
-    if (message === undefined || (await getEndpoint(session, appId, endpointId)) === null) return 'unknown'
-    const [isPresent] = await arePresent(session.ask, [
-      { app_id: appId, msg_id: msgId, expires_at: message.expires_at },
-    ])
-    if (isPresent !== true || message.expires_at < now - GONE_AFTER_MS) return 'expired'
+    const payload = await withPayload(session, appId, [msgId], now)
+    if (payload.known === 0 || (await getEndpoint(session, appId, endpointId)) === null) return 'unknown'
+    if (payload.msgIds.length === 0) return 'expired'
     const some = { appId, endpointId, msgIds: [msgId] }
     // Nothing is added where a manual attempt waits already, or where there is no delivery to make one of.
     if ((await addManual(session, some, now)).length === 0) await addFirst(session, some, now)

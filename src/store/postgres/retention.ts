@@ -59,10 +59,17 @@ interface Expired {
 const IS_OPEN = `EXISTS (SELECT 1 FROM delivery d
   WHERE d.app_id = p.app_id AND d.msg_id = p.msg_id AND d.state IN ('pending', 'leased'))`
 
-const EXPIRED_IN_DEFAULT = statement(
+/** Who asks for a manual attempt holds the message as well: such a message has another turn. */
+const HOLD_EXPIRED_IN_DEFAULT = statement(
+  'prune-payloads-hold',
+  `SELECT p.app_id, p.msg_id FROM payload_default p JOIN msg m ON m.app_id = p.app_id AND m.id = p.msg_id
+   WHERE p.expires_at + 0 <= $1 ORDER BY p.expires_at + 0 LIMIT $2 FOR UPDATE OF m SKIP LOCKED`,
+)
+
+/** A statement of its own, which sees what was committed before the messages were locked. */
+const ARE_OPEN = statement(
   'prune-payloads-look',
-  `SELECT p.app_id, p.msg_id, ${IS_OPEN} AS open FROM payload_default p
-   WHERE p.expires_at + 0 <= $1 ORDER BY p.expires_at + 0 LIMIT $2`,
+  `SELECT p.app_id, p.msg_id, ${IS_OPEN} AS open FROM unnest($1::text[], $2::text[]) p (app_id, msg_id)`,
 )
 
 /** Where the look through a partition has got to; every node has its own, and begins anew when it takes over. */
@@ -115,7 +122,13 @@ async function oldestPayloads(session: Session, before: number): Promise<Partiti
 }
 
 async function pruneDefault(session: Session, now: number, max: number): Promise<number> {
-  const rows = await session.all<Expired>(EXPIRED_IN_DEFAULT, now, max)
+  const held = await session.all<Omit<Expired, 'open'>>(HOLD_EXPIRED_IN_DEFAULT, now, max)
+  if (held.length === 0) return 0
+  const rows = await session.all<Expired>(
+    ARE_OPEN,
+    textArray(held.map((row) => row.app_id)),
+    textArray(held.map((row) => row.msg_id)),
+  )
   const done = rows.filter((row) => !row.open)
   await postpone(
     session,

@@ -7,9 +7,8 @@ import type { Keyset } from '../tenants.ts'
 import { type Pool, type Session, statement } from './database.ts'
 import { getEndpoint } from './endpoints.ts'
 import { stretchOf } from './keyset.ts'
-import { addFirst, addManual, GONE_AFTER_MS } from './manual.ts'
+import { addFirst, addManual, withPayload } from './manual.ts'
 import { once, type Writer } from './once.ts'
-import { arePresent, type PayloadKey } from './payloads.ts'
 
 interface TaskRow {
   org_id: string
@@ -127,15 +126,16 @@ async function walk(
   const found = isRecovery
     ? await endedWithoutSuccess(session, task, max + 1)
     : await missed(session, task, endpoint, max + 1)
-  const wanted = found.slice(0, max).filter((one) => one.isWanted && one.expires_at >= now - GONE_AFTER_MS)
-  const isPresent = await arePresent(session.ask, wanted)
-  const some = { appId, endpointId, msgIds: wanted.flatMap(({ msg_id }, i) => (isPresent[i] === true ? [msg_id] : [])) }
+  const wanted = found.slice(0, max).flatMap((one) => (one.isWanted ? [one.msg_id] : []))
+  const { msgIds } = await withPayload(session, appId, wanted, now)
+  const some = { appId, endpointId, msgIds }
   const added = isRecovery ? await addManual(session, some, now) : await addFirst(session, some, now)
   return { added: added.length, next: found[max]?.msg_id ?? null }
 }
 
 /** A message of the window, and whether it is to be made due, provided that it still has a payload. */
-interface Found extends PayloadKey {
+interface Found {
+  msg_id: string
   isWanted: boolean
 }
 
@@ -149,27 +149,26 @@ const ended = (state: 'failed' | 'cancelled', index: 'attempts > 0' | 'attempts 
 /** Deliveries that ended without success are in three indexes; the first of all of them are looked at. */
 const ENDED = statement(
   'task-ended',
-  `SELECT m.app_id, m.id AS msg_id, m.expires_at FROM (
-     SELECT msg_id FROM (
-       ${ended('failed', 'attempts > 0')} UNION ALL ${ended('cancelled', 'attempts > 0')}
-       UNION ALL ${ended('cancelled', 'attempts = 0')}
-     ) e ORDER BY msg_id LIMIT $5
-   ) p JOIN msg m ON m.app_id = $1 AND m.id = p.msg_id ORDER BY m.id`,
+  `SELECT msg_id FROM (
+     ${ended('failed', 'attempts > 0')} UNION ALL ${ended('cancelled', 'attempts > 0')}
+     UNION ALL ${ended('cancelled', 'attempts = 0')}
+   ) e ORDER BY msg_id LIMIT $5`,
 )
 
 async function endedWithoutSuccess(session: Session, task: TaskRow, limit: number): Promise<Found[]> {
-  const rows = await session.all<PayloadKey>(ENDED, ...restOf(task, limit))
+  const rows = await session.all<{ msg_id: string }>(ENDED, ...restOf(task, limit))
   return rows.map((row) => ({ ...row, isWanted: true }))
 }
 
 const MESSAGES = statement(
   'task-messages',
-  `SELECT m.app_id, m.id AS msg_id, m.expires_at, m.event_type, m.channels, EXISTS (
+  `SELECT m.id AS msg_id, m.event_type, m.channels, EXISTS (
      SELECT 1 FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.endpoint_id = $2) AS has_delivery
    FROM msg m WHERE m.app_id = $1 AND m.id >= $3 AND m.id < $4 ORDER BY m.id LIMIT $5`,
 )
 
-interface MissedRow extends PayloadKey {
+interface MissedRow {
+  msg_id: string
   event_type: string
   channels: string | null
   has_delivery: boolean
@@ -180,6 +179,9 @@ async function missed(session: Session, task: TaskRow, endpoint: Endpoint, limit
   const rows = await session.all<MissedRow>(MESSAGES, ...restOf(task, limit))
   return rows.map((row) => {
     const channels = row.channels === null ? null : (JSON.parse(row.channels) as string[])
-    return { ...row, isWanted: !row.has_delivery && wants(endpoint, { eventType: row.event_type, channels }) }
+    return {
+      msg_id: row.msg_id,
+      isWanted: !row.has_delivery && wants(endpoint, { eventType: row.event_type, channels }),
+    }
   })
 }

@@ -19,8 +19,26 @@ export function insertDue(db: Database, key: DeliveryKey, now: number): void {
   addToLane(db, { appId: key.appId, endpointId: key.endpointId, retry: 0 }, now)
 }
 
-/** Adds a manual attempt. One that waits already is not doubled. */
-export function requestManualAttempt(db: Database, key: Omit<DeliveryKey, 'run'>, now: number): { run: number } | null {
+/** Null when there is no such message. */
+const isPayloadRemoved = (db: Database, appId: string, msgId: string): boolean | null => {
+  const row = db.get<{ removed: number }>(
+    'SELECT payload IS NULL AS removed FROM msg WHERE app_id = ? AND id = ?',
+    appId,
+    msgId,
+  )
+  return row === undefined ? null : row.removed === 1
+}
+
+export function requestManualAttempt(
+  db: Database,
+  key: Omit<DeliveryKey, 'run'>,
+  now: number,
+): { run: number } | 'expired' | null {
+  return isPayloadRemoved(db, key.appId, key.msgId) === true ? 'expired' : addManual(db, key, now)
+}
+
+/** Adds a manual attempt of a delivery whose payload is there. One that waits already is not doubled. */
+export function addManual(db: Database, key: Omit<DeliveryKey, 'run'>, now: number): { run: number } | null {
   const of = [key.appId, key.msgId, key.endpointId] as const
   const rows = db.all<{ run: number; state: string }>(
     'SELECT run, state FROM delivery WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? ORDER BY run',
@@ -42,14 +60,10 @@ export function resend(
   extras?: Extras,
 ): 'added' | 'unknown' | 'expired' | 'replayed' {
   return once(db, extras, 'added', () => {
-    const message = db.get<{ removed: number }>(
-      'SELECT payload IS NULL AS removed FROM msg WHERE app_id = ? AND id = ?',
-      key.appId,
-      key.msgId,
-    )
-    if (message === undefined || getEndpoint(db, key.appId, key.endpointId) === null) return 'unknown'
-    if (message.removed === 1) return 'expired'
-    if (requestManualAttempt(db, key, now) === null) insertDue(db, { ...key, run: 0 }, now)
+    const isRemoved = isPayloadRemoved(db, key.appId, key.msgId)
+    if (isRemoved === null || getEndpoint(db, key.appId, key.endpointId) === null) return 'unknown'
+    if (isRemoved) return 'expired'
+    if (addManual(db, key, now) === null) insertDue(db, { ...key, run: 0 }, now)
     return 'added'
   })
 }

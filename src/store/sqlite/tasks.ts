@@ -7,7 +7,7 @@ import type { Keyset } from '../tenants.ts'
 import type { Database } from './database.ts'
 import { getEndpoint } from './endpoints.ts'
 import { merge, stretchOf } from './keyset.ts'
-import { insertDue, requestManualAttempt } from './manual.ts'
+import { addManual, insertDue } from './manual.ts'
 import { once } from './once.ts'
 
 interface TaskRow {
@@ -120,7 +120,7 @@ function walk(db: Database, task: TaskRow, now: number, max: number): { added: n
     .filter((one) => one.isWanted)
     .map(({ id }) => ({ appId, endpointId, msgId: id as MessageId }))
   for (const key of keys)
-    if (task.kind === 'endpoint.recover') requestManualAttempt(db, key, now)
+    if (task.kind === 'endpoint.recover') addManual(db, key, now)
     else insertDue(db, { ...key, run: 0 }, now)
   return { added: keys.length, next: found[max]?.id ?? null }
 }
