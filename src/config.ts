@@ -162,6 +162,7 @@ const Environment = z.object({
         ctx.addIssue(`"${text}" ${problem}; a JSON pointer into the event begins with "/"`)
     }),
   SVIX_RETRY_SCHEDULE: scheduleOf('5s,30s,2m,10m,30m,1h,2h,4h,8h,12h,24h,24h,24h'),
+  MAX_HOPS: integer(5, 0, 100),
   SIGNATURE_HEADERS: oneOf('both', ['both', 'webhook', 'svix'] as const),
 })
 
@@ -197,6 +198,8 @@ export interface Config {
   maxBodyBytes: number
   allowedSubnets: readonly string[]
   httpsOnly: boolean
+  /** Deliveries of Hookferry that may lie behind an event which is taken in. */
+  maxHops: number
   signatureHeaders: 'both' | 'webhook' | 'svix'
   /** Null when notifications are not handed on to Svix. */
   svix: SvixConfig | null
@@ -253,6 +256,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       maxBodyBytes: env.MAX_BODY,
       allowedSubnets: env.ALLOWED_SUBNETS,
       httpsOnly: env.HTTPS_ONLY,
+      maxHops: env.MAX_HOPS,
       signatureHeaders: env.SIGNATURE_HEADERS,
       svix:
         env.SVIX_TOKEN === ''

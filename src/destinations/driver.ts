@@ -5,7 +5,7 @@ import type { Message } from '../domain/message.ts'
 /** What a driver is asked to hand over. */
 export interface DeliveryRequest {
   endpoint: Endpoint
-  message: Pick<Message, 'id' | 'eventId' | 'eventType' | 'contentType' | 'receivedAt' | 'payload'>
+  message: Pick<Message, 'id' | 'eventId' | 'eventType' | 'contentType' | 'receivedAt' | 'payload' | 'hops'>
   /** When this attempt starts, ms since the epoch. */
   at: number
   /** For the whole attempt, from resolving the name to the last byte. */

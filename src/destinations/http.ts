@@ -8,6 +8,7 @@
 import { Agent, type Dispatcher } from 'undici'
 import type { Outcome } from '../domain/delivery.ts'
 import { activeSecrets, type Endpoint } from '../domain/endpoint.ts'
+import { HOPS_HEADER } from '../domain/hops.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
 import { parseSecretCached } from '../domain/secret.ts'
@@ -92,6 +93,7 @@ function headersOf(
   const keys = activeSecrets(endpoint, at).map(parseSecretCached)
   const signature = keys.map((key) => signStandard(key, message.id, timestamp, message.payload)).join(' ')
   const headers = [...target.headers, 'content-type', message.contentType, 'x-event-type', message.eventType]
+  headers.push(HOPS_HEADER, String(message.hops + 1))
   for (const prefix of family === 'both' ? ['webhook', 'svix'] : [family]) {
     headers.push(`${prefix}-id`, message.id, `${prefix}-timestamp`, String(timestamp))
     if (signature !== '') headers.push(`${prefix}-signature`, signature)
@@ -113,6 +115,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #ended = false
   #status = 0
   #retryAfter: string | undefined
+  #isLoop = false
   #read = 0
   readonly #kept: Buffer[] = []
 
@@ -140,6 +143,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#status = statusCode
     const retryAfter = headers['retry-after']
     if (typeof retryAfter === 'string') this.#retryAfter = retryAfter
+    // Other servers mean other things by this status, and some of them pass.
+    this.#isLoop = statusCode === 508 && headers[HOPS_HEADER] !== undefined
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -177,6 +182,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (statusCode >= 200 && statusCode < 300) return { kind: 'accepted', statusCode, response }
     if (statusCode === 410)
       return { kind: 'gone', statusCode, response, error: 'answered 410 Gone: the endpoint is disabled' }
+    if (this.#isLoop) return { kind: 'rejected', statusCode, response, error: LOOP }
     const isRedirect = statusCode >= 300 && statusCode < 400
     return {
       kind: 'refused',
@@ -189,6 +195,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 }
+
+const LOOP =
+  'answered 508: the receiver is a Hookferry, and for it the event is in a loop (MAX_HOPS) or came to a route that takes no events'
 
 /** Text that every store can hold: PostgreSQL knows no NUL in a text. */
 const textOf = (bytes: Buffer): string => bytes.toString('utf8').replaceAll('\0', '\u{fffd}')

@@ -53,6 +53,15 @@ export function classifySvix(answer: SvixAnswer): SvixVerdict {
         response,
         error: `Svix refuses the message: answered ${status}${says(response)}`,
       }
+    case 508:
+      // Svix never says so, but a Hookferry in its place does.
+      if (response?.includes('"loop_detected"') !== true) return refused(answer, status, `Svix answered ${status}`)
+      return {
+        kind: 'rejected',
+        statusCode: status,
+        response,
+        error: 'the server is a Hookferry, and the event is in a loop',
+      }
     case 404:
       return refused(answer, status, 'Svix does not know the application: check SVIX_APP_ID')
     default:

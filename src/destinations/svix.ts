@@ -12,6 +12,7 @@
 import { Svix } from 'svix'
 import type { Outcome } from '../domain/delivery.ts'
 import { atPointer } from '../domain/json-pointer.ts'
+import { HOPS_HEADER } from '../domain/hops.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
 import { svixAppProblem, svixEventId } from '../domain/svix-id.ts'
@@ -42,14 +43,20 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
   const pauses = new Pauses(clock, options.pauseMs ?? DEFAULT_PAUSE_MS)
 
   /** One call of the SDK: its client is made for it, so that what came back can be told apart from other calls. */
-  async function call(time: AttemptTime, use: (svix: Svix) => Promise<{ id?: unknown }>): Promise<SvixAnswer> {
+  async function call(
+    time: AttemptTime,
+    use: (svix: Svix) => Promise<{ id?: unknown }>,
+    hops?: number,
+  ): Promise<SvixAnswer> {
     const seen: { status: number | null; body: string | null; retryAfter: string | undefined } = {
       status: null,
       body: null,
       retryAfter: undefined,
     }
     const fetchOnce: typeof fetch = async (input, init) => {
-      const response = await fetch(input, { ...init, signal: time.isOver, redirect: 'manual' })
+      const headers = new Headers(init?.headers)
+      if (hops !== undefined) headers.set(HOPS_HEADER, String(hops))
+      const response = await fetch(input, { ...init, headers, signal: time.isOver, redirect: 'manual' })
       const body = await boundedText(response)
       seen.status = response.status
       seen.body = body
@@ -83,7 +90,7 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
     const prepared = prepare(request, options.app)
     if ('problem' in prepared) return { kind: 'rejected', statusCode: null, response: null, error: prepared.problem }
     const { app, eventId, payload } = prepared
-    const { eventType, receivedAt } = request.message
+    const { eventType, receivedAt, hops } = request.message
     const { timeoutMs } = request
     const time = { timeoutMs, isOver: AbortSignal.any([stop.signal, AbortSignal.timeout(timeoutMs)]) }
     const ask = async () =>
@@ -95,7 +102,11 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
     }
     const body = { eventType, eventId, payload }
     const verdict = classifySvix(
-      await call(time, (svix) => svix.message.create(app, body, { idempotencyKey: eventId, withContent: false })),
+      await call(
+        time,
+        (svix) => svix.message.create(app, body, { idempotencyKey: eventId, withContent: false }),
+        hops + 1,
+      ),
     )
     if (verdict.kind !== 'confirm') return verdict
     const known = await ask()

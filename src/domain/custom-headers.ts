@@ -5,6 +5,7 @@ const FORBIDDEN = new Set(
    clear-site-data expires pragma warning x-hub-signature-256 x-event-type`.split(/\s+/),
 )
 const FORBIDDEN_PREFIXES = [
+  'hookferry-',
   'webhook-',
   'svix-',
   'x-svix-',

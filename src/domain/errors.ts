@@ -24,6 +24,7 @@ export const ERRORS = {
   webhook_secret_missing: { status: 503, detail: 'WEBHOOK_SECRET is not set, so no signature can be checked.' },
   store_unavailable: { status: 503, detail: 'The store cannot commit at the moment; nothing was accepted. Try again.' },
   overloaded: { status: 503, detail: 'Too much is waiting already; nothing was accepted. Try again.' },
+  loop_detected: { status: 508, detail: 'The event went through more gateways than MAX_HOPS allows: it is in a loop.' },
   shutting_down: { status: 503, detail: 'The gateway is shutting down; nothing was accepted. Try again.' },
   internal: { status: 500, detail: 'Something went wrong inside the gateway; its log has the request id.' },
 } as const satisfies Record<string, { status: number; detail: string }>

@@ -17,7 +17,9 @@ export interface Message {
   payload: Uint8Array
   /** The payload as its sender wrote it, where something else is delivered; null where it is the same. */
   shownPayload: Uint8Array | null
+  /** How many deliveries of Hookferry lie behind it: 0 where its sender is none. */
+  hops: number
 }
 
 /** A message as read back; its payload is a separate question, for it may be large or gone. */
-export type MessageInfo = Omit<Message, 'payload' | 'shownPayload'> & { payloadRemoved: boolean }
+export type MessageInfo = Omit<Message, 'payload' | 'shownPayload' | 'hops'> & { payloadRemoved: boolean }

@@ -41,6 +41,8 @@ export interface NewEvent {
   contentType: string
   eventId: string | null
   body: Uint8Array
+  /** Of `Message`. */
+  hops: number
   /** What the Svix API can say about a message and the plain routes cannot. */
   more?: MoreOfMessage
   idempotency: { scope: string; key: string } | null
@@ -104,7 +106,7 @@ interface Offer {
 }
 
 function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEvent, now: number): Offer {
-  const { appId, eventId, eventType, channels, contentType, body: payload, idempotency, inbox, more } = event
+  const { appId, eventId, eventType, channels, contentType, body: payload, hops, idempotency, inbox, more } = event
   const isLater = (more?.deliverAt ?? 0) > now
   const reserved = new Set(
     isLater ? [] : event.endpoints.filter((endpoint) => handoff.reserve(endpoint, payload.byteLength)),
@@ -122,6 +124,7 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
     expiresAt: now + (more?.retentionMs ?? messageRetentionMs),
     payload,
     shownPayload: more?.shownPayload ?? null,
+    hops,
   }
   const acceptance: Acceptance = {
     message,
@@ -155,4 +158,5 @@ const leased = ({ message }: Acceptance, endpoint: Endpoint, leaseUntil: number)
   contentType: message.contentType,
   receivedAt: message.receivedAt,
   payload: message.payload,
+  hops: message.hops,
 })

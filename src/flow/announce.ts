@@ -14,12 +14,15 @@ export interface AnnounceContext {
   messageRetentionMs: number
 }
 
-/** The messages that tell an organization of `events`; none when it does not listen, or is the management itself. */
+/**
+ * The messages that tell an organization of `events`; none when it does not listen, or is the management itself. `hops` are
+ * those of the message that the events came of: what is told of a message may be delivered to the gateway as well.
+ */
 export async function announcements(
   context: AnnounceContext,
   orgId: OrgId,
   events: readonly OperationalEvent[],
-  now: number,
+  { now, hops = 0 }: { now: number; hops?: number },
 ): Promise<Acceptance[]> {
   if (events.length === 0 || orgId === MANAGEMENT_ORG) return []
   const application = await context.applications.find(MANAGEMENT_ORG, orgId)
@@ -38,6 +41,7 @@ export async function announcements(
       expiresAt: now + context.messageRetentionMs,
       payload: Buffer.from(JSON.stringify(event)),
       shownPayload: null,
+      hops,
     },
     deliveries: route(endpoints, { eventType: event.type, channels: null }).map((endpoint) => ({
       endpointId: endpoint.id,

@@ -29,7 +29,7 @@ const telling = (
   context: EditContext,
   application: Application,
   { type, endpoint, now }: { type: Told; endpoint: Endpoint; now: number },
-) => announcements(context, application.orgId, [endpointEvent(type, application, endpoint)], now)
+) => announcements(context, application.orgId, [endpointEvent(type, application, endpoint)], { now })
 
 /** What is left to do once a write is durable. */
 function written(context: EditContext, endpoint: Pick<Endpoint, 'appId' | 'id'>, announced: number): void {

@@ -81,6 +81,7 @@ export async function takeIntoInbox(
       contentType: 'application/json',
       eventId: null,
       body: request.body,
+      hops: request.hops,
       idempotency: null,
       inbox,
       endpoints: route(candidates, event),

@@ -36,6 +36,7 @@ export async function notify(
       contentType: 'application/json',
       eventId: notification.identity,
       body: notification.body,
+      hops: request.hops,
       idempotency: null,
       inbox: null,
       endpoints: svix === null ? wanted : [svix, ...wanted],

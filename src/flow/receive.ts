@@ -10,10 +10,13 @@ export interface RawRequest {
   header(name: string): string | undefined
   /** The bytes as they came; empty when there was no body. */
   body: Uint8Array
+  /** How many deliveries of Hookferry lie behind it. */
+  hops: number
 }
 
 export interface ReceivedEvent {
   body: Uint8Array
+  hops: number
   contentType: string
   eventType: string
   /** The sender's word for "this is the same request again"; null when it gave none. */
@@ -55,6 +58,7 @@ export function receive(
   if (issues.length > 0 || eventType === undefined) throw new GatewayError('validation', { issues })
   return {
     body: request.body,
+    hops: request.hops,
     contentType: request.header('content-type') ?? 'application/json',
     eventType,
     idempotencyKey: key ?? null,

@@ -158,7 +158,10 @@ async function announcementsOf(
   const failSince = new Date(endpoint.failingSince ?? attempt.at).toISOString()
   const disabled = mayDisable ? [endpointEvent('endpoint.disabled', application, endpoint, { failSince })] : []
   const whens = [...held.map(() => 'held' as const), ...disabled.map(() => 'disabled' as const)]
-  const acceptances = await announcements(context, application.orgId, [...held, ...disabled], now)
+  const acceptances = await announcements(context, application.orgId, [...held, ...disabled], {
+    now,
+    hops: delivery.hops,
+  })
   return acceptances.map((acceptance, i) => ({ when: whens[i] ?? 'held', acceptance }))
 }
 

@@ -50,6 +50,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Needs a management key once there are any. */
     management?: boolean
+    /** It takes events, so that deliveries of a Hookferry may come here. */
+    events?: boolean
     /** The route checks its requests itself, in an order and in words of its own. */
     ownValidation?: boolean
     /** The handler wants the body's bytes; its schema is for the document only. */

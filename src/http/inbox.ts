@@ -60,7 +60,7 @@ export function inboxRoutes(app: Server, { store, secrets, inbound }: HttpContex
   app.post(
     '/webhook',
     {
-      config: { rawBody: true, inbox: true },
+      config: { events: true, rawBody: true, inbox: true },
       // The signature covers the bytes, and they are read as JSON whatever they are called. A media type that cannot be read
       // would otherwise be refused before the signature is looked at.
       onRequest: (request, _reply, done) => {
@@ -80,6 +80,7 @@ export function inboxRoutes(app: Server, { store, secrets, inbound }: HttpContex
           413: Refusal,
           422: ValidationRefusal,
           503: Refusal,
+          508: Refusal,
         },
       },
     },

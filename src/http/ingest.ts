@@ -26,7 +26,7 @@ const IngestHeaders = z.object({
 
 const AnyJson = z.unknown().describe('Any JSON; it is delivered byte for byte')
 
-const answers = { 202: Queued, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal }
+const answers = { 202: Queued, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal, 508: Refusal }
 
 const answer = (receipt: Receipt): z.infer<typeof Queued> => ({
   id: receipt.messageId,
@@ -38,7 +38,7 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
   app.post(
     '/ingest/:subscription_id',
     {
-      config: { rawBody: true },
+      config: { events: true, rawBody: true },
       schema: {
         tags: ['ingest'],
         summary: 'Accept an event for one subscription',
@@ -63,7 +63,7 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
   app.post(
     '/ingest',
     {
-      config: { management: true, rawBody: true },
+      config: { management: true, events: true, rawBody: true },
       schema: {
         tags: ['ingest'],
         summary: 'Accept an event for every subscription that wants its type',

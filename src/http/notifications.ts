@@ -32,7 +32,7 @@ export function notificationRoutes(app: Server, { config, cache, inbound }: Http
   app.post(
     '/notifications',
     {
-      config: { management: true, rawBody: true },
+      config: { management: true, events: true, rawBody: true },
       schema: {
         tags: ['notifications'],
         summary: 'Hand events on to Svix, each of them once',
@@ -41,7 +41,7 @@ export function notificationRoutes(app: Server, { config, cache, inbound }: Http
           'repeated event (the same id, with CloudEvents the same source and id) is answered alike and not sent again.',
         security: [{ management: [] }],
         body: z.union([Event, z.array(Event)]),
-        response: { 202: Answer, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal },
+        response: { 202: Answer, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal, 508: Refusal },
       },
     },
     async (request, reply) => {

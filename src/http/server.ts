@@ -6,6 +6,7 @@ import { GatewayError } from '../domain/errors.ts'
 import { useManagementKeys } from './auth.ts'
 import type { HttpContext, Server } from './context.ts'
 import { deliveryRoutes } from './deliveries.ts'
+import { useHops } from './hops.ts'
 import { bodyFor, refuseUnreadable, toGatewayError, useErrors } from './errors.ts'
 import { inboxRoutes } from './inbox.ts'
 import { ingestRoutes } from './ingest.ts'
@@ -51,6 +52,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
   useValidation(app)
   useErrors(app, context.observer)
   useRequestLog(app, context)
+  useHops(app, context.config.maxHops)
   useManagementKeys(app, context.secrets.apiKeys)
   const forbidOtherMethods = collectMethods(app)
   // A worker is there for the deliveries; it answers whoever watches it, and nobody else.

@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { GatewayError, type Issue } from '../domain/errors.ts'
 import { parseJson, type RawRequest } from '../flow/receive.ts'
 import { toIssues } from '../flow/validate.ts'
+import { hopsOf } from './hops.ts'
 
 const PARTS = [
   ['params', 'path'],
@@ -56,4 +57,5 @@ export const rawOf = (request: FastifyRequest): RawRequest => ({
     return Array.isArray(value) ? value.join(', ') : value
   },
   body: bodyOf(request),
+  hops: hopsOf(request),
 })

@@ -30,6 +30,8 @@ export interface LeasedDelivery extends DeliveryKey {
   contentType: string
   receivedAt: number
   payload: Uint8Array
+  /** The message's. */
+  hops: number
 }
 
 export interface ClaimRequest {

@@ -114,6 +114,7 @@ export function message(given: Partial<Message> = {}): Message {
     expiresAt: T0 + 24 * HOUR,
     payload: Buffer.from('{"hello":"world"}'),
     shownPayload: null,
+    hops: 0,
     ...given,
   }
 }

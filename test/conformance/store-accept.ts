@@ -32,6 +32,7 @@ export function acceptConformance(open: OpenStore): void {
     const {
       payload,
       shownPayload: _shown,
+      hops: _hops,
       ...sent
     } = message({
       eventId: 'event/1 "quoted" ünïcode 🔑',

@@ -33,6 +33,7 @@ export function claimConformance(open: OpenStore): void {
       contentType: 'application/cloudevents+json',
       receivedAt: T0 - HOUR,
       payload: Buffer.from('{"n":1}'),
+      hops: 3,
     })
     const { deliveries } = await claim(store, A, { lease: leaseOf(A, T0 + 5 * MINUTE) })
     expect(deliveries).toEqual([
@@ -48,6 +49,7 @@ export function claimConformance(open: OpenStore): void {
         contentType: 'application/cloudevents+json',
         receivedAt: T0 - HOUR,
         payload: new Uint8Array(Buffer.from('{"n":1}')),
+        hops: 3,
       },
     ])
     expect(await store.deliveriesOf(APP, msgId)).toMatchObject([{ state: 'leased', nextAttemptAt: null }])

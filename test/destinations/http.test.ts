@@ -93,6 +93,7 @@ describe('the request', () => {
     expect(header('content-length')).toBe(String(payload.length))
     expect(header('content-type')).toBe('application/json')
     expect(header('x-event-type')).toBe('user.created')
+    expect(header('hookferry-hops')).toBe('1')
     expect(header('user-agent')).toBe('Hookferry/test')
     expect(header('accept-encoding')).toBeUndefined()
   })
@@ -228,6 +229,11 @@ describe('the answer', () => {
       statusCode: 410,
       response: 'moved out',
     })
+  })
+
+  test('508 of a Hookferry is final, for the event is in a loop; 508 of any other server may pass', async () => {
+    expect(await outcomeOf(508, { 'hookferry-hops': '6' })).toMatchObject({ kind: 'rejected', statusCode: 508 })
+    expect(await outcomeOf(508)).toMatchObject({ kind: 'refused', statusCode: 508, error: 'answered 508' })
   })
 
   test.each([300, 301, 302, 303, 304, 307, 308])(

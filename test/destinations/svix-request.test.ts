@@ -36,6 +36,11 @@ test.each(['.', '..'])(
   },
 )
 
+test('creating a message says how many deliveries lie behind it, for a server that is a Hookferry; asking for one does not', async () => {
+  await attempt([healthy, healthy], event({ hops: 2, ageMs: 12 * HOUR }))
+  expect(svix.requests.map(({ headers }) => headers['hookferry-hops'])).toEqual([undefined, '3'])
+})
+
 describe('the payload', () => {
   test.each([
     '1.0',

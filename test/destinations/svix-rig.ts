@@ -18,6 +18,7 @@ interface Event {
   timeoutMs?: number
   /** By default one of its own. */
   eventId?: string | null
+  hops?: number
 }
 
 export interface SvixRig {
@@ -50,7 +51,13 @@ export async function useSvix(): Promise<SvixRig> {
     opened.push(driver)
     return driver
   }
-  const event: SvixRig['event'] = ({ body, ageMs = 0, timeoutMs = 5 * SECOND, eventId = `evt_${++count}` } = {}) => ({
+  const event: SvixRig['event'] = ({
+    body,
+    ageMs = 0,
+    timeoutMs = 5 * SECOND,
+    eventId = `evt_${++count}`,
+    hops = 0,
+  } = {}) => ({
     endpoint: endpoint({ driver: 'svix', url: svix.url }),
     message: {
       id: MSG_ID,
@@ -59,6 +66,7 @@ export async function useSvix(): Promise<SvixRig> {
       contentType: 'application/json',
       receivedAt: clock.now() - ageMs,
       payload: Buffer.from(body ?? '{"id":"evt","type":"user.created"}'),
+      hops,
     },
     at: clock.now(),
     timeoutMs,

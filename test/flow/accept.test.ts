@@ -60,6 +60,7 @@ const eventFor = (...endpoints: Endpoint[]): NewEvent => ({
   contentType: 'application/json',
   eventId: null,
   body: Buffer.from('{"a":1}'),
+  hops: 0,
   idempotency: null,
   inbox: null,
   endpoints,

@@ -141,7 +141,7 @@ describe('an organization', () => {
   test('is told at the endpoints that want the event, paused ones later', async () => {
     const { context, listen } = scripted()
     const listener = listen()
-    const told = async () => (await announcements(context, ORG, [event], NOW))[0]?.deliveries
+    const told = async () => (await announcements(context, ORG, [event], { now: NOW }))[0]?.deliveries
     listener.pausedUntil = NOW + 5_000
     expect(await told()).toEqual([{ endpointId: listener.id, lease: null, dueAt: NOW + 5_000 }])
     listener.eventTypes = ['endpoint.deleted']
@@ -154,13 +154,20 @@ describe('an organization', () => {
 
   test('that does not listen is told nothing, and no more is the management itself', async () => {
     const { context, listen } = scripted()
-    expect(await announcements(context, ORG, [event], NOW)).toEqual([])
+    expect(await announcements(context, ORG, [event], { now: NOW })).toEqual([])
     listen()
-    expect(await announcements(context, ORG, [event], NOW)).toHaveLength(1)
-    expect(await announcements(context, 'org_another', [event], NOW)).toEqual([])
-    expect(await announcements(context, MANAGEMENT_ORG, [event], NOW)).toEqual([])
-    expect(await announcements(context, ORG, [], NOW)).toEqual([])
+    expect(await announcements(context, ORG, [event], { now: NOW })).toHaveLength(1)
+    expect(await announcements(context, 'org_another', [event], { now: NOW })).toEqual([])
+    expect(await announcements(context, MANAGEMENT_ORG, [event], { now: NOW })).toEqual([])
+    expect(await announcements(context, ORG, [], { now: NOW })).toEqual([])
   })
+})
+
+test('what is told of a delivery has come as far as the delivery, so that telling is no way out of the count', async () => {
+  const { context, settlements, receiver, held, listen } = scripted()
+  listen()
+  await record(context, held({ tries: 3, hops: 4 }), receiver, tried(gone))
+  expect(settlements[0]?.announce.map(({ acceptance }) => acceptance.message.hops)).toEqual([4, 4])
 })
 
 test('of a delivery whose application was deleted nothing is told', async () => {

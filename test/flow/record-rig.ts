@@ -93,6 +93,7 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
     contentType: 'application/json',
     receivedAt: NOW - 250,
     payload: Buffer.from('{"secret":"of the customer"}'),
+    hops: 0,
     ...given,
   })
   /** From now on the owners of the application listen. */

@@ -162,6 +162,7 @@ function createWorld(real: Store, react: React, random = () => 0.5): World {
             contentType: 'application/json',
             eventId: null,
             body: Buffer.from('{}'),
+            hops: 0,
             idempotency: null,
             inbox: null,
             endpoints,

@@ -164,6 +164,7 @@ export function createRig({
       contentType: 'application/json',
       receivedAt: clock.now(),
       payload: payloadOf(10),
+      hops: 0,
       ...given,
     }
     queue.known.set(made.msgId, made)

@@ -46,6 +46,7 @@ async function fill(store: Store): Promise<void> {
       eventId: 'odd',
       payload: Uint8Array.from({ length: 256 }, (_, i) => i),
       shownPayload: Buffer.from('{"a":"\0"}'),
+      hops: 2,
       tags: ['blue'],
       channels: ['shop'],
       idempotency: { scope: 'ingest', key: 'k1', expiresAt: T0 + HOUR },

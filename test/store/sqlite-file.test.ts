@@ -2,6 +2,7 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { SCHEMA_VERSION } from '../../src/store/sqlite/migrations.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import {
   A,
@@ -171,7 +172,7 @@ test('a database of a newer version is refused in one line, and opens again with
   {
     using db = new DatabaseSync(path)
     expect(db.prepare('PRAGMA user_version').get()).toEqual({ user_version: 999 })
-    db.exec('PRAGMA user_version = 1')
+    db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`)
   }
   await using store = await openSqliteStore({ path })
   expect(await store.problem()).toBeNull()

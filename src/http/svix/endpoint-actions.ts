@@ -79,6 +79,7 @@ export function endpointActionOperations(app: Server, context: SvixContext): voi
           contentType: 'application/json',
           eventId: null,
           body: payload,
+          hops: 0,
           idempotency: null,
           inbox: null,
           // Whoever asks for an example wants to see it arrive, whatever the filters are. Only a disabled one gets nothing.

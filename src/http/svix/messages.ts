@@ -154,6 +154,7 @@ async function createMessage(
     contentType: 'application/json',
     eventId: body.eventId ?? null,
     body: raw === null ? member : Buffer.from(raw),
+    hops: call.hops,
     idempotency: null,
     inbox: null,
     endpoints: route(candidates, { eventType: body.eventType, channels }),
@@ -196,6 +197,7 @@ export function messageOperations(app: Server, context: SvixContext): void {
     body: MessageIn,
     answers: { 202: MessageOut },
     writeKnowsRepeats: true,
+    takesEvents: true,
     handle: (call) => createMessage(context, call),
   })
 

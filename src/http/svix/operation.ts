@@ -14,6 +14,7 @@ import { parseJson } from '../../flow/receive.ts'
 import type { Tokens } from '../../lib/jwt.ts'
 import type { Answer } from '../../store/once.ts'
 import type { HttpContext, Server } from '../context.ts'
+import { hopsOf } from '../hops.ts'
 import { bodyOf } from '../validation.ts'
 import { type Access, authenticate, type Principal } from './principal.ts'
 import { invalidField, SvixError, toSvixIssue } from './problems.ts'
@@ -33,6 +34,8 @@ export interface Call<Q, B> {
   body: B
   /** The body's bytes. */
   bytes: Buffer
+  /** How many deliveries of Hookferry lie behind the request. */
+  hops: number
   /** How the client reached the gateway, such as `http://localhost:8000`. */
   origin: string
   /** The answer to store for repeats; null when the request may not be repeated under a key. */
@@ -72,6 +75,8 @@ export interface Operation<Q extends z.ZodType, B extends z.ZodType> {
   answers: Record<number, z.ZodType>
   /** The write itself looks for an earlier answer, so that nobody has to ask before. */
   writeKnowsRepeats?: boolean
+  /** It takes events, so that deliveries of a Hookferry may come here. */
+  takesEvents?: boolean
   handle: (call: Call<z.output<Q>, z.output<B>>) => Promise<Done>
 }
 
@@ -97,7 +102,7 @@ export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B exten
   app.route({
     method,
     url,
-    config: { ownValidation: true },
+    config: { ownValidation: true, events: operation.takesEvents === true },
     schema: {
       tags: [`svix: ${operation.id.split('.').slice(1, -1).join('.') || 'other'}`],
       operationId: operation.id,
@@ -142,6 +147,7 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
     query: query as z.output<Q>,
     body: (operation.body === undefined ? undefined : parseBody(operation.body, bytes)) as z.output<B>,
     bytes,
+    hops: hopsOf(request),
     origin: `${request.protocol}://${request.host}`,
     answer: (status, body) =>
       key === null

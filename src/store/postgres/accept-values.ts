@@ -1,5 +1,6 @@
 /** What a batch of acceptances is as columns, one array for each, in the order of the statement in `accept.ts`. */
 import { foldCase, timestampKey } from '../../domain/inbox.ts'
+import type { Message } from '../../domain/message.ts'
 import type { Acceptance } from '../once.ts'
 import { channelLabel, tagLabel } from './labels.ts'
 import type { Waiting } from './lanes.ts'
@@ -13,8 +14,10 @@ const byText =
     return left < right ? -1 : left > right ? 1 : 0
   }
 
-export function messageValues(news: readonly Acceptance[]) {
-  const messages = news.map(({ message }) => message).sort(byText((one) => `${one.appId}\0${one.eventId ?? ''}`))
+export const messagesOf = (news: readonly Acceptance[]): Message[] =>
+  news.map(({ message }) => message).sort(byText((one) => `${one.appId}\0${one.eventId ?? ''}`))
+
+export function messageValues(messages: readonly Message[]) {
   const shown = messages.flatMap((one) => (one.shownPayload === null ? [] : [one.shownPayload]))
   const { bytes, starts, lengths } = concatenated([...messages.map(({ payload }) => payload), ...shown])
   // What is shown instead of payloads lies behind them.
@@ -37,6 +40,8 @@ export function messageValues(news: readonly Acceptance[]) {
     bytes,
   ]
 }
+
+export const hopsOf = (messages: readonly Message[]) => numberArray(messages.map((one) => one.hops))
 
 /** The words that messages are found by. */
 export function labelValues(news: readonly Acceptance[]) {

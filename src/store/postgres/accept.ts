@@ -11,10 +11,12 @@ import type { Accepted, Acceptance } from '../once.ts'
 import {
   answerValues,
   deliveryValues,
+  hopsOf,
   inboxValues,
   keyValues,
   labelValues,
   lanesOf,
+  messagesOf,
   messageValues,
 } from './accept-values.ts'
 import { type Ask, type Pool, type Session, statement } from './database.ts'
@@ -174,9 +176,10 @@ async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map
 
 const MESSAGES = `
   m AS (
-    INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at, payload_bytes)
+    INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at,
+      payload_bytes, hops)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-      $8::bigint[], $9::bigint[], $10::int[])
+      $8::bigint[], $9::bigint[], $10::int[], $49::smallint[])
   ), p AS (
     INSERT INTO payload (app_id, msg_id, expires_at, bytes, shown)
     SELECT i.app_id, i.id, i.expires_at, substr($14::bytea, i.start, i.length),
@@ -229,11 +232,12 @@ const STORE = statement(
 
 async function store(run: Ask, news: readonly Acceptance[]): Promise<void> {
   if (news.length === 0) return
+  const messages = messagesOf(news)
   const lanes = lanesOf(news)
   const dueAt = lanes.length === 0 ? null : String(Math.min(...lanes.map((lane) => lane.dueAt)))
   await run(
     STORE,
-    ...messageValues(news),
+    ...messageValues(messages),
     ...labelValues(news),
     ...deliveryValues(news),
     ...keyValues(news),
@@ -241,5 +245,6 @@ async function store(run: Ask, news: readonly Acceptance[]): Promise<void> {
     ...answerValues(news),
     ...laneValues(lanes),
     dueAt,
+    hopsOf(messages),
   )
 }

@@ -15,6 +15,7 @@ export interface Candidate {
   received_at: number
   expires_at: number
   payload_bytes: number
+  hops: number
 }
 
 /**

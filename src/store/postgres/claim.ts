@@ -94,7 +94,7 @@ const DUE = statement(
   'claim-due',
   `WITH firsts AS ${DUE_OF(2)}, retries AS ${DUE_OF(8)}
    SELECT d.app_id, d.msg_id, d.endpoint_id, d.run, d.tries, d.retry, d.due_at, m.event_id, m.event_type, m.content_type,
-     m.received_at, m.expires_at, m.payload_bytes
+     m.received_at, m.expires_at, m.payload_bytes, m.hops
    FROM (SELECT * FROM firsts UNION ALL SELECT * FROM retries) d
    JOIN msg m ON m.app_id = d.app_id AND m.id = d.msg_id`,
 )
@@ -207,6 +207,7 @@ const toDelivery = (one: Candidate, { lease }: ClaimRequest, payload: Uint8Array
   contentType: one.content_type,
   receivedAt: one.received_at,
   payload,
+  hops: one.hops,
 })
 
 const HELD = `app_id = $1 AND msg_id = $2 AND endpoint_id = $3 AND run = $4 AND lease_owner = $5`

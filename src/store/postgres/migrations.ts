@@ -268,6 +268,10 @@ INSERT INTO event_type (org_id, name, description, created_at, updated_at) VALUE
   ${OPERATIONAL_EVENT_TYPES};
 `,
   },
+  {
+    version: 2,
+    sql: 'ALTER TABLE msg ADD COLUMN hops SMALLINT NOT NULL DEFAULT 0',
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

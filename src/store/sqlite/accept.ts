@@ -38,8 +38,8 @@ const knownAs = (db: Database, { message, idempotency, inbox }: Acceptance): Kno
 
 function insertMessage(db: Database, message: Message): void {
   db.run(
-    `INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at, payload, shown)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at, payload, shown, hops)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     message.appId,
     message.id,
     message.eventId,
@@ -51,6 +51,7 @@ function insertMessage(db: Database, message: Message): void {
     message.expiresAt,
     message.payload,
     message.shownPayload,
+    message.hops,
   )
   if (message.channels === null && message.tags === null) return
   for (const label of [...(message.channels ?? []).map(channelLabel), ...(message.tags ?? []).map(tagLabel)])

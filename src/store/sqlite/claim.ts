@@ -19,6 +19,7 @@ interface DueRow {
   content_type: string
   received_at: number
   payload: Uint8Array | null
+  hops: number
 }
 
 /**
@@ -93,7 +94,7 @@ function takeFrom(db: Database, retry: 0 | 1, taking: Taking, perEndpointMax: nu
 
 const dueOf = (db: Database, lane: LaneKey, now: number, limit: number) =>
   db.all<DueRow>(
-    `SELECT d.msg_id, d.run, d.tries, m.event_id, m.event_type, m.content_type, m.received_at, m.payload
+    `SELECT d.msg_id, d.run, d.tries, m.event_id, m.event_type, m.content_type, m.received_at, m.payload, m.hops
      FROM (SELECT * FROM delivery WHERE state = 'pending' AND app_id = ? AND endpoint_id = ? AND retry = ? AND due_at <= ?
            ORDER BY due_at LIMIT ?) d
      JOIN msg m ON m.app_id = d.app_id AND m.id = d.msg_id`,
@@ -137,6 +138,7 @@ function lease(
     contentType: due.content_type,
     receivedAt: due.received_at,
     payload: due.payload,
+    hops: due.hops,
   }
 }
 

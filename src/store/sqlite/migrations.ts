@@ -245,6 +245,11 @@ INSERT INTO event_type (org_id, name, description, created_at, updated_at) VALUE
   ${OPERATIONAL_EVENT_TYPES};
 `,
   },
+  {
+    // Behind the payload, which is read whenever the number is.
+    version: 2,
+    sql: 'ALTER TABLE msg ADD COLUMN hops INTEGER NOT NULL DEFAULT 0',
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version
