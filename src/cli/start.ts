@@ -5,6 +5,8 @@ import { createLog } from '../lib/log.ts'
 
 /** Beyond the drain: closing the store, and writing the last log lines. */
 const EXIT_GRACE_MS = 1_500
+/** When a part died: long enough to refuse what is under way. Nothing that still runs could be recorded. */
+const FATAL_GRACE_MS = 1_000
 
 /** Runs the gateway until SIGTERM or SIGINT. What keeps it from starting is said in one line each, and the exit code is 1. */
 export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
@@ -15,7 +17,7 @@ export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
 
   let app: App | null = null
   try {
-    app = await buildApp({ config, secrets, log, onFatal: (error) => void stop(1, `a part died: ${error.message}`) })
+    app = await buildApp({ config, secrets, log, onFatal: (error) => void stop(1, error.message) })
     const address = await app.listen()
     const { database, role } = config
     const where = database.engine === 'sqlite' ? database.path : database.name
@@ -33,8 +35,13 @@ export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
     // A second signal means now.
     if (isStopping) process.exit(exitCode || 1)
     isStopping = true
-    log.info({ reason }, 'stopping')
-    setTimeout(() => process.exit(exitCode || 1), LIMITS.drainMs + EXIT_GRACE_MS).unref()
+    if (exitCode === 0) log.info({ reason }, 'stopping')
+    else log.fatal({ error: reason }, 'a part of the gateway died, so it ends')
+    const graceMs = exitCode === 0 ? LIMITS.drainMs + EXIT_GRACE_MS : FATAL_GRACE_MS
+    setTimeout(() => {
+      flush()
+      process.exit(exitCode || 1)
+    }, graceMs).unref()
     try {
       await app?.[Symbol.asyncDispose]()
       log.info('stopped')

@@ -24,6 +24,8 @@ export const LIMITS = {
   /** The slow poll that finds due work even if every hint was lost. */
   claimPollMs: 1_000,
   sweepEveryMs: 10_000,
+  /** How often the files of a SQLite store are looked for while nothing is committed. */
+  fileCheckMs: 1_000,
   pruneEveryMs: 10_000,
   /** How often background tasks are looked for that nobody announced. */
   taskPollMs: 5_000,

@@ -176,8 +176,9 @@ export const isFileTrouble = (error: unknown) =>
   [SQLITE_BUSY, SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_READONLY].some((code) => isCode(error, code))
 
 /** Turns a failure to open into one line that says what to do. */
-function explain(error: unknown, path: string): Error {
-  if (error instanceof UnusableDatabase || !(error instanceof Error)) return error as Error
+export function explain(error: unknown, path: string): Error {
+  if (error instanceof UnusableDatabase) return error
+  if (!(error instanceof Error)) return new UnusableDatabase(`${path} cannot be opened: ${String(error)}`)
   const cause = { cause: error }
   if (isCode(error, SQLITE_NOTADB) || isCode(error, SQLITE_CORRUPT))
     return new UnusableDatabase(

@@ -21,9 +21,15 @@ type Remote<O> = O extends (db: Database, ...args: infer A) => infer R ? (...arg
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   await using stack = new AsyncDisposableStack()
-  const onDeath = options.onDeath ?? (() => {})
+  const clients: ThreadClient[] = []
   const open = async (thread: Omit<ThreadClientOptions, 'path' | 'onDeath'>) => {
+    const onDeath = (error: Error) => {
+      // What the others read may be of a file that nobody will find again.
+      if (thread.role === 'writer') for (const one of clients) one.abandon(error)
+      options.onDeath?.(error)
+    }
     const client = await ThreadClient.open({ ...thread, path: options.path, onDeath })
+    clients.push(client)
     stack.defer(() => client.close())
     return client
   }

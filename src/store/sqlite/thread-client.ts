@@ -149,6 +149,12 @@ export class ThreadClient {
 
   #die(error: Error): void {
     if (this.#state === 'closed') return
+    this.abandon(error)
+    this.#options.onDeath(error)
+  }
+
+  /** Refuses everything, now and from now on. The thread is left as it is. */
+  abandon(error: Error): void {
     this.#state = 'closed'
     clearInterval(this.#overdueCheck)
     // What was on its way may have been committed just before.
@@ -156,11 +162,11 @@ export class ThreadClient {
       waiting.reject(outcomeUnknown('The store ended before it answered', error))
     for (const waiting of this.#waiting.splice(0))
       waiting.reject(new GatewayError('store_unavailable', { cause: error }))
-    this.#options.onDeath(error)
   }
 
   /** Lets what was asked for finish, then closes the file. */
   async close(): Promise<void> {
+    if (this.#state === 'closed') await this.#worker.terminate()
     if (this.#state !== 'open') return
     this.#state = 'closing'
     const deadline = performance.now() + CLOSE_TIMEOUT_MS

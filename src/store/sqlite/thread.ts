@@ -5,7 +5,9 @@
 import { readlinkSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
-import { type Database, UnusableDatabase, isFileTrouble, openReader, openWriter } from './database.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import { type Database, explain, isFileTrouble, openReader, openWriter } from './database.ts'
+import { OpenFiles } from './files.ts'
 import { takeOverLeases } from './leases.ts'
 import { type Operations, READS, WRITES } from './operations.ts'
 
@@ -35,10 +37,19 @@ try {
   if (role === 'writer') {
     const { db, lock } = openWriter(path)
     transaction(db, () => takeOverLeases(db, Date.now()))
+    const watch = watchFiles(db)
     serve(
       db,
-      (calls) => inOneTransaction(db, calls),
-      () => lock.close(),
+      (calls) => {
+        const replies = inOneTransaction(db, calls)
+        // Between the commit and its answer: nothing is acknowledged that went into a file which is not there any more.
+        watch.check()
+        return replies
+      },
+      () => {
+        watch.stop()
+        lock.close()
+      },
     )
   } else {
     const db = openReader(path)
@@ -46,8 +57,29 @@ try {
   }
   port.postMessage({ opened: true } satisfies FromThread)
 } catch (error) {
-  const message = error instanceof UnusableDatabase ? error.message : `${path} cannot be opened: ${String(error)}`
-  port.postMessage({ failed: message } satisfies FromThread)
+  port.postMessage({ failed: explain(error, path).message } satisfies FromThread)
+}
+
+/** A file that was taken away ends the thread, and with it the process: a new one opens what is there. */
+function watchFiles(db: Database): { check: () => void; stop: () => void } {
+  const files = new OpenFiles(path)
+  const check = () => {
+    const taken = files.check()
+    if (taken === null) return
+    if (taken.canRescue) rescue(db)
+    throw taken.error
+  }
+  const timer = setInterval(check, LIMITS.fileCheckMs)
+  return { check, stop: () => clearInterval(timer) }
+}
+
+/** Moves what is in the log into the database: with the log deleted, a new process would not find it. */
+function rescue(db: Database): void {
+  try {
+    db.exec('PRAGMA busy_timeout = 500; PRAGMA wal_checkpoint(FULL)')
+  } catch {
+    // Then it goes away with this process. Nobody is told that it was kept.
+  }
 }
 
 /** Linux keeps a priority for each thread; elsewhere it is the process's, and stays as it is. */
