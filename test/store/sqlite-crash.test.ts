@@ -1,5 +1,6 @@
 /** What only happens to whole processes: they are killed in the middle of a commit, and the disk fills up. */
 import { spawnSync } from 'node:child_process'
+import { mkdirSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { expect, test } from 'vitest'
 import type { MessageId } from '../../src/domain/ids.ts'
@@ -183,4 +184,36 @@ test('a disk without any space is named as the reason why a store cannot be open
   skip(!canRun(unshare(directory.file('.'), ['true'])), 'this system does not let a test mount a small disk')
   await using child = startChild(unshare(directory.file('.'), [...CHILD, path, String(3_145_728 - 8_192)]))
   expect(await child.next()).toEqual({ is: 'failed', message: `there is no space left to write ${path}` })
+})
+
+/** A database with leases to take over, which was closed by its process. */
+async function withLeases(path: string): Promise<void> {
+  await using store = await openSqliteStore({ path })
+  await store.accept(Array.from({ length: 1_000 }, (_, event) => stormEvent(event)))
+}
+
+const inside = (script: string, path: string) =>
+  ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c', script, path, ...CHILD, path] as const
+
+test.for([
+  {
+    what: 'a disk that is full before the leases of the last process are taken over',
+    script: 'cat /dev/zero > "$0.filler" 2>/dev/null; truncate -s -100000 "$0.filler" && exec "$@"',
+    said: (path: string) => `there is no space left to write ${path}`,
+  },
+  {
+    what: 'a file that may only be read',
+    script: 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"',
+    said: (path: string) =>
+      `${path} cannot be written (attempt to write a readonly database): check the path and its permissions`,
+  },
+])('$what is named as the reason why a store cannot be opened', async ({ script, said }, { skip }) => {
+  await using directory = await tempDirectory()
+  const path = directory.file('disk/small.db')
+  mkdirSync(directory.file('disk'))
+  skip(!canRun(unshare(directory.file('.'), ['true'])), 'this system does not let a test mount a small disk')
+  await withLeases(directory.file('original.db'))
+  const prepare = 'mount -t tmpfs -o size=8m none "${0%/*}" && cp "${0%/*}/../original.db" "$0" && '
+  await using child = startChild(inside(prepare + script, path))
+  expect(await child.next()).toEqual({ is: 'failed', message: said(path) })
 })
