@@ -104,7 +104,7 @@ const TIME_AND_CHANCE: Readonly<Record<string, readonly string[]>> = {
   'lib/log.ts': ['new Date()'],
   // The threads have their own clock; what durable work is about gets its times passed in.
   'store/postgres/batcher.ts': ['setImmediate'],
-  'store/sqlite/thread.ts': ['Date.now'],
+  'store/sqlite/thread.ts': ['Date.now', 'setInterval'],
   'store/sqlite/thread-client.ts': ['setImmediate', 'setInterval', 'setTimeout'],
 }
 
