@@ -122,6 +122,8 @@ const Environment = z.object({
   DELIVERY_TIMEOUT: duration('10s', '5m'),
   ENDPOINT_CONCURRENCY: integer(64, 1, 10_000),
   DISPATCH_CONCURRENCY: integer(512, 1, 10_000),
+  APPLICATION_ENDPOINTS_MAX: integer(1_000, 1, 100_000),
+  PORTAL_ENDPOINTS_MAX: integer(50, 0, 100_000),
   ENDPOINT_DISABLE_AFTER: duration('120h'),
   ATTEMPT_RETENTION: duration('72h'),
   MESSAGE_RETENTION: duration('90d'),
@@ -192,6 +194,9 @@ export interface Config {
   deliveryTimeoutMs: number
   endpointConcurrency: number
   dispatchConcurrency: number
+  /** Endpoints of one application, and how many there may be for a portal token to create another one. */
+  applicationEndpointsMax: number
+  portalEndpointsMax: number
   endpointDisableAfterMs: number
   attemptRetentionMs: number
   messageRetentionMs: number
@@ -250,6 +255,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       deliveryTimeoutMs: env.DELIVERY_TIMEOUT,
       endpointConcurrency: env.ENDPOINT_CONCURRENCY,
       dispatchConcurrency: env.DISPATCH_CONCURRENCY,
+      applicationEndpointsMax: env.APPLICATION_ENDPOINTS_MAX,
+      portalEndpointsMax: env.PORTAL_ENDPOINTS_MAX,
       endpointDisableAfterMs: env.ENDPOINT_DISABLE_AFTER,
       attemptRetentionMs: env.ATTEMPT_RETENTION,
       messageRetentionMs: env.MESSAGE_RETENTION,

@@ -16,6 +16,7 @@ export const ERRORS = {
   },
   method_not_allowed: { status: 405, detail: 'The route does not know this method.' },
   body_too_large: { status: 413, detail: 'The body is larger than MAX_BODY.' },
+  limit_reached: { status: 422, detail: 'There are as many already as there may be.' },
   bad_request: { status: 400, detail: 'The request could not be read.' },
   request_timeout: { status: 408, detail: 'The request did not arrive in time.' },
   headers_too_large: { status: 431, detail: 'The URL and headers are larger than 16 KB.' },

@@ -76,6 +76,8 @@ export const LIMITS = {
   notificationsMax: 1_000,
   /** Payload bytes that Svix takes. */
   svixPayloadBytesMax: 1_048_576,
+  /** Endpoints that an organization is told at about its own: each change of an endpoint makes a delivery to each of them. */
+  operationalEndpointsMax: 50,
   /** Waits in a retry schedule. */
   retriesMax: 100,
   customHeadersMax: 50,

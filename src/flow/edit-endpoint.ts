@@ -37,15 +37,15 @@ function written(context: EditContext, endpoint: Pick<Endpoint, 'appId' | 'id'>,
   if (announced > 0) context.handoff.noteDue(context.clock.now())
 }
 
-/** `unknown`: the application was deleted meanwhile. */
+/** `unknown`: the application was deleted meanwhile. `limit_reached`: it has `max` endpoints already. */
 export async function createEndpoint(
   context: EditContext,
   application: Application,
   endpoint: Endpoint,
-  answer: Answer | null = null,
-): Promise<'created' | 'uid_taken' | 'unknown' | 'replayed'> {
+  { max, answer = null }: { max: number; answer?: Answer | null },
+): Promise<'created' | 'uid_taken' | 'unknown' | 'limit_reached' | 'replayed'> {
   const announce = await telling(context, application, { type: 'endpoint.created', endpoint, now: context.clock.now() })
-  const result = await context.store.createEndpoint(endpoint, { answer, announce })
+  const result = await context.store.createEndpoint(endpoint, { answer, announce }, max)
   if (result === 'created') written(context, endpoint, announce.length)
   return result
 }

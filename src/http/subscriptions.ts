@@ -19,7 +19,7 @@ const LIST_MAX = 250
 
 export function subscriptionRoutes(
   app: Server,
-  { store, applications, editing, guard, clock, ids }: HttpContext,
+  { config: { applicationEndpointsMax: max }, store, applications, editing, guard, clock, ids }: HttpContext,
 ): void {
   const SubscriptionIn = subscriptionIn(guard)
   const SubscriptionPatch = subscriptionPatch(guard)
@@ -59,7 +59,7 @@ export function subscriptionRoutes(
         ...common,
         summary: 'Create a subscription',
         body: SubscriptionIn,
-        response: { 201: Subscription, 422: ValidationRefusal },
+        response: { 201: Subscription, 422: z.union([ValidationRefusal, Refusal]) },
       },
     },
     async (request, reply) => {
@@ -78,7 +78,11 @@ export function subscriptionRoutes(
         createdAt: now,
         updatedAt: now,
       }
-      await createEndpoint(editing, await defaultApplication(), endpoint)
+      const result = await createEndpoint(editing, await defaultApplication(), endpoint, { max })
+      if (result === 'limit_reached')
+        throw new GatewayError('limit_reached', {
+          detail: `There are ${max} subscriptions, and APPLICATION_ENDPOINTS_MAX allows no more. Delete some that nobody needs.`,
+        })
       return reply.code(201).header('location', `/subscriptions/${endpoint.id}`).send(toSubscription(endpoint))
     },
   )

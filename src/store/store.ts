@@ -143,8 +143,16 @@ export interface EndpointPage {
 }
 
 export interface Endpoints {
-  /** `uid_taken`: a live endpoint of the application has this uid. `unknown`: there is no such live application. */
-  createEndpoint(endpoint: Endpoint, extras?: Extras): Promise<'created' | 'uid_taken' | 'unknown' | 'replayed'>
+  /**
+   * `uid_taken`: a live endpoint of the application has this uid. `unknown`: there is no such live application.
+   * `limit_reached`: the application has `max` live endpoints that deliver over HTTP; null is no limit. However many are
+   * created at once, on however many nodes, there are never more.
+   */
+  createEndpoint(
+    endpoint: Endpoint,
+    extras?: Extras,
+    max?: number | null,
+  ): Promise<'created' | 'uid_taken' | 'unknown' | 'limit_reached' | 'replayed'>
   /**
    * Replaces the settings of a live endpoint, provided that it still is as it was at `unchangedSince` (its `updatedAt`
    * then): two changes at once must not undo each other. `failingSince` and `pausedUntil` are the store's own, and are

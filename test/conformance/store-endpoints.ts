@@ -251,4 +251,31 @@ export function endpointConformance(open: OpenStore): void {
     await store.updateEndpoint(changed(created, T0 + 1, { description: 'x' }), T0)
     expect(await store.getEndpoint(APP, created.id)).toEqual(changed(clean, T0 + 1, { description: 'x' }))
   })
+
+  test('an application has as many endpoints as it may have, and never more, however many are created at once', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const gatewaysOwn = endpoint({ driver: 'svix' })
+    await store.createEndpoint(gatewaysOwn)
+    const results = await Promise.all(Array.from({ length: 12 }, () => store.createEndpoint(endpoint(), undefined, 5)))
+    expect(results.toSorted()).toEqual([...Array(5).fill('created'), ...Array(7).fill('limit_reached')])
+    expect(await store.endpointsOf(APP)).toHaveLength(6)
+    // Without a limit, or with a higher one, there is room; and a deleted one makes room.
+    expect(await store.createEndpoint(endpoint(), undefined, 6)).toBe('created')
+    expect(await store.createEndpoint(endpoint())).toBe('created')
+    expect(await store.createEndpoint(endpoint(), undefined, 7)).toBe('limit_reached')
+    const [, one] = await store.endpointsOf(APP)
+    await store.deleteEndpoint(APP, one!.id, T0)
+    expect(await store.createEndpoint(endpoint(), undefined, 7)).toBe('created')
+  })
+
+  test('the limit is each application’s own, and a uid that is taken is told first', async () => {
+    await using opened = await open()
+    const { store } = opened
+    await haveApplication(store, OTHER_APP)
+    await store.createEndpoint(endpoint({ uid: 'one' }), undefined, 1)
+    expect(await store.createEndpoint(endpoint({ uid: 'one' }), undefined, 1)).toBe('uid_taken')
+    expect(await store.createEndpoint(endpoint({ uid: 'two' }), undefined, 1)).toBe('limit_reached')
+    expect(await store.createEndpoint(endpoint({ appId: OTHER_APP }), undefined, 1)).toBe('created')
+  })
 }

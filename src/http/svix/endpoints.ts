@@ -7,6 +7,7 @@ import type { Application } from '../../domain/application.ts'
 import type { Endpoint } from '../../domain/endpoint.ts'
 import type { AppId } from '../../domain/ids.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../../flow/edit-endpoint.ts'
+import type { Answer } from '../../store/once.ts'
 import type { Server } from '../context.ts'
 import {
   type EndpointIn,
@@ -43,6 +44,8 @@ export interface EndpointPlace {
   application: (call: Named) => Promise<Application>
   /** The application for a new one, made where that has to be. */
   toCreateIn: (call: Named) => Promise<Application>
+  /** How many endpoints it may have for this token to create another one, and the setting or reason that says so. */
+  limit: (principal: Principal) => { max: number; by: string }
   /** Null where there is nothing to list yet. */
   toList: (call: Named) => Promise<Application | null>
 }
@@ -58,6 +61,12 @@ export const ofApplications = (context: SvixContext): EndpointPlace => ({
   access: (capability) => capability,
   application: (call) => findApplication(context, call),
   toCreateIn: (call) => findApplication(context, call),
+  limit({ appId }) {
+    const { applicationEndpointsMax: all, portalEndpointsMax: portal } = context.config
+    return appId !== null && portal < all
+      ? { max: portal, by: 'PORTAL_ENDPOINTS_MAX' }
+      : { max: all, by: 'APPLICATION_ENDPOINTS_MAX' }
+  },
   toList: (call) => findApplication(context, call),
 })
 
@@ -96,6 +105,21 @@ export function newEndpoint(
     createdAt: now,
     updatedAt: now,
   }
+}
+
+/** Creates it unless the application has as many as it may have. */
+async function create(
+  context: SvixContext,
+  place: EndpointPlace,
+  { principal, application, answer }: { principal: Principal; application: Application; answer: Answer | null },
+  endpoint: Endpoint,
+): Promise<void> {
+  const { max, by } = place.limit(principal)
+  const result = unlessReplayed(await createEndpoint(context.editing, application, endpoint, { max, answer }))
+  if (result === 'uid_taken') throw new SvixError('conflict', TAKEN)
+  if (result === 'unknown') throw new SvixError('not_found')
+  if (result === 'limit_reached')
+    throw new SvixError('limit_reached', `There are ${max} endpoints or more, and ${by} allows no other one.`)
 }
 
 export function endpointOperations(app: Server, context: SvixContext, place: EndpointPlace): void {
@@ -146,9 +170,7 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
       const endpoint = newEndpoint(context, application.id, call.body)
       await checkEventTypes(context, application, endpoint.eventTypes)
       const out = toEndpointOut(endpoint)
-      const result = unlessReplayed(await createEndpoint(editing, application, endpoint, call.answer(201, out)))
-      if (result === 'uid_taken') throw new SvixError('conflict', TAKEN)
-      if (result === 'unknown') throw new SvixError('not_found')
+      await create(context, place, { principal: call.principal, application, answer: call.answer(201, out) }, endpoint)
       return { status: 201, body: out }
     },
   })
@@ -181,9 +203,7 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
       if (existing !== null && existing.driver === 'http')
         return ok(toEndpointOut(await edit(application, existing, (before) => settingsFrom(call.body, before))))
       const endpoint = newEndpoint(context, application.id, call.body)
-      const result = await createEndpoint(editing, application, endpoint)
-      if (result === 'uid_taken') throw new SvixError('conflict', TAKEN)
-      if (result !== 'created') throw new SvixError('not_found')
+      await create(context, place, { principal: call.principal, application, answer: null }, endpoint)
       return { status: 201, body: toEndpointOut(endpoint) }
     },
   })

@@ -3,6 +3,7 @@
  * organization, made with the first of them.
  */
 import type { Application } from '../../domain/application.ts'
+import { LIMITS } from '../../domain/limits.ts'
 import { MANAGEMENT_ORG } from '../../domain/operational.ts'
 import type { Server } from '../context.ts'
 import { findOrCreateApplication } from './applications.ts'
@@ -33,6 +34,7 @@ export function operationalWebhookOperations(app: Server, context: SvixContext):
     access: () => 'organization',
     application: existing,
     toCreateIn: made,
+    limit: () => ({ max: LIMITS.operationalEndpointsMax, by: 'the gateway' }),
     toList: find,
   }
   endpointOperations(app, context, place)

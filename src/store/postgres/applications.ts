@@ -100,10 +100,10 @@ export const deleteApplication = (pool: Pool, orgId: string, id: string, now: nu
 
 /**
  * Whether it lives, and it will until the transaction ends: who deletes it waits, and then deletes also what was added
- * to it.
+ * to it. Who else wants to add something waits, too, and then counts what is there.
  */
-export const isLiveApplication = async (session: Session, id: string): Promise<boolean> =>
-  (await session.run('SELECT 1 FROM application WHERE id = $1 AND deleted_at IS NULL FOR SHARE', id)) > 0
+export const holdApplication = async (session: Session, id: string): Promise<boolean> =>
+  (await session.run('SELECT 1 FROM application WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE', id)) > 0
 
 const BY_ID = statement(
   'application-find',

@@ -2,7 +2,7 @@ import type { Endpoint } from '../../domain/endpoint.ts'
 import type { EndpointPage } from '../store.ts'
 import type { Extras } from '../once.ts'
 import type { Keyset } from '../tenants.ts'
-import { isLiveApplication } from './applications.ts'
+import { holdApplication } from './applications.ts'
 import { type Ask, type Pool, type Session, statement, type Value } from './database.ts'
 import { stretchOf } from './keyset.ts'
 import { wakeLanes } from './lanes.ts'
@@ -101,13 +101,31 @@ const SETTINGS = [
 ]
 const parameters = SETTINGS.map((_, i) => `$${i + 1}`)
 
+/**
+ * Whether the application has that many endpoints that deliver over HTTP; a uid that is taken is the better reason to refuse,
+ * so then it says no. No more endpoints are counted.
+ */
+async function hasAtLeast(session: Session, { appId, uid }: Endpoint, count: number): Promise<boolean> {
+  const live = `endpoint WHERE app_id = $1 AND deleted_at IS NULL`
+  const found = await session.get<{ n: number; is_taken: boolean }>(
+    `SELECT count(*) AS n, EXISTS (SELECT 1 FROM ${live} AND uid = $3) AS is_taken
+     FROM (SELECT 1 FROM ${live} AND driver = 'http' LIMIT $2) e`,
+    appId,
+    count,
+    uid,
+  )
+  return !found!.is_taken && found!.n >= count
+}
+
 export const createEndpoint = (
   writer: Writer,
   endpoint: Endpoint,
   extras?: Extras,
-): Promise<'created' | 'uid_taken' | 'unknown' | 'replayed'> =>
-  once<'created' | 'uid_taken' | 'unknown'>(writer, extras, 'created', async (session) => {
-    if (!(await isLiveApplication(session, endpoint.appId))) return 'unknown'
+  max: number | null = null,
+): Promise<'created' | 'uid_taken' | 'unknown' | 'limit_reached' | 'replayed'> =>
+  once<'created' | 'uid_taken' | 'unknown' | 'limit_reached'>(writer, extras, 'created', async (session) => {
+    if (!(await holdApplication(session, endpoint.appId))) return 'unknown'
+    if (max !== null && (await hasAtLeast(session, endpoint, max))) return 'limit_reached'
     // Of two that want one uid at the same time, the second waits for the first, and then finds it taken.
     const inserted = await session.run(
       `INSERT INTO endpoint (${SETTINGS.join(', ')}, app_id, id, created_at)

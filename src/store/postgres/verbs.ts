@@ -134,7 +134,7 @@ function tenantVerbs({ writes, points, lists, partitions, gates }: Parts): Appli
 function endpointVerbs({ writes, points, lists, partitions, gates }: Parts): Endpoints {
   const writer = { pool: writes, partitions }
   return {
-    createEndpoint: (endpoint, extras) => gates.write(() => createEndpoint(writer, endpoint, extras)),
+    createEndpoint: (endpoint, extras, max) => gates.write(() => createEndpoint(writer, endpoint, extras, max)),
     updateEndpoint: (endpoint, unchangedSince, extras) =>
       gates.write(() => updateEndpoint(writer, endpoint, unchangedSince, extras)),
     deleteEndpoint: (appId, id, now, extras) => gates.write(() => deleteEndpoint(writer, { appId, id }, now, extras)),

@@ -84,14 +84,21 @@ const isUidTaken = (db: Database, { appId, id, uid }: Endpoint): boolean =>
   uid !== null &&
   db.get('SELECT 1 FROM endpoint WHERE app_id = ? AND uid = ? AND id <> ?', appId, uid, id) !== undefined
 
+/** Whether the application has that many endpoints that deliver over HTTP. No more of them are counted. */
+const hasAtLeast = (db: Database, appId: string, count: number): boolean =>
+  db.get<{ n: number }>(`SELECT count(*) AS n FROM (SELECT 1 FROM ${LIVE} AND driver = 'http' LIMIT ?)`, appId, count)!
+    .n >= count
+
 export function createEndpoint(
   db: Database,
   endpoint: Endpoint,
   extras?: Extras,
-): 'created' | 'uid_taken' | 'unknown' | 'replayed' {
+  max: number | null = null,
+): 'created' | 'uid_taken' | 'unknown' | 'limit_reached' | 'replayed' {
   return once(db, extras, 'created', () => {
     if (!isLiveApplication(db, endpoint.appId)) return 'unknown'
     if (isUidTaken(db, endpoint)) return 'uid_taken'
+    if (max !== null && hasAtLeast(db, endpoint.appId, max)) return 'limit_reached'
     db.run(
       `INSERT INTO endpoint (uid, driver, url, description, disabled, disabled_reason, event_types, channels, headers, metadata,
          secrets, rate_limit, timeout_ms, retry_schedule_ms, version, updated_at, app_id, id, created_at)
