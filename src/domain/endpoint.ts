@@ -36,8 +36,9 @@ export interface Endpoint {
   /** Waits after a failure, in milliseconds; null is the gateway's `RETRY_SCHEDULE`. */
   retryScheduleMs: number[] | null
   version: number
-  /** When its present run of failures began; null while the last attempt succeeded. */
+  /** See `endpoint-health.ts`. */
   failingSince: number | null
+  givenUpSince: number | null
   /** No attempt before this time, because the receiver asked for it with `Retry-After`. */
   pausedUntil: number | null
   createdAt: number

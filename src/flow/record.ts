@@ -4,6 +4,7 @@ import type { Endpoint } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EndpointEffect, LeasedDelivery, Queue, SettledAttempt, Settled, Settlement } from '../store/store.ts'
+import type { Trigger } from '../domain/attempt.ts'
 import { attemptEventType, endpointEvent, type OperationalEvent } from '../domain/operational.ts'
 import { announcements, type AnnounceContext } from './announce.ts'
 import { cancelWaiting } from './cancel-waiting.ts'
@@ -65,7 +66,7 @@ export async function record(
         }
   // The operator's own destination is never given up on.
   const disableAfterMs = endpoint.driver === 'svix' ? Infinity : context.endpointDisableAfterMs
-  const effect = effectOn(endpoint, outcome, now, disableAfterMs)
+  const effect = effectOn(endpoint, { outcome, next, trigger, now, disableAfterMs })
   const told: Told = { delivery, endpoint, attempt, isLast: next.do === 'giveUp', effect, now }
   const announce = await persistently(context, () => announcementsOf(context, told))
   const settled = await settle(context, {
@@ -134,7 +135,7 @@ async function announcementsOf(
     attempt === null || delivery.run > 0
       ? []
       : attemptEventType({ succeeded: attempt.outcome === 'success', isLast, attempt: delivery.tries + 1 })
-  const mayDisable = effect !== null && (effect.disable !== null || effect.disableIfFailingSince !== null)
+  const mayDisable = effect !== null && (effect.disable !== null || effect.failure?.gaveUp === true)
   if (attempt === null || (types.length === 0 && !mayDisable)) return []
   const application = await context.applications.get(delivery.appId)
   if (application === null) return []
@@ -155,7 +156,7 @@ async function announcementsOf(
       lastAttempt,
     },
   }))
-  const failSince = new Date(endpoint.failingSince ?? attempt.at).toISOString()
+  const failSince = new Date(endpoint.givenUpSince ?? endpoint.failingSince ?? attempt.at).toISOString()
   const disabled = mayDisable ? [endpointEvent('endpoint.disabled', application, endpoint, { failSince })] : []
   const whens = [...held.map(() => 'held' as const), ...disabled.map(() => 'disabled' as const)]
   const acceptances = await announcements(context, application.orgId, [...held, ...disabled], {
@@ -182,31 +183,30 @@ function destinationOf(next: Next, now: number): Settlement['to'] {
   }
 }
 
-/** What an outcome says about its endpoint; null when it says nothing new. */
+/** What an attempt says about its endpoint; null when there is nothing to say but that it succeeded, or nothing at all. */
 export function effectOn(
   endpoint: Endpoint,
-  outcome: Outcome,
-  now: number,
-  disableAfterMs: number,
+  given: { outcome: Outcome; next: Next; trigger: Trigger; now: number; disableAfterMs: number },
 ): EndpointEffect | null {
-  const none: EndpointEffect = { health: null, disableIfFailingSince: null, disable: null, pausedUntil: null }
+  const { outcome, now, disableAfterMs } = given
+  const none: EndpointEffect = { failure: null, disable: null, pausedUntil: null }
   switch (outcome.kind) {
     case 'accepted':
-      return endpoint.failingSince === null ? null : { ...none, health: 'healthy' }
+    case 'rejected':
+      return null
     case 'gone':
       return { ...none, disable: 'gone' }
     case 'deferred':
       return { ...none, pausedUntil: now + outcome.waitMs }
-    case 'rejected':
-      return null
     case 'refused':
     case 'unreachable': {
       const asked = outcome.kind === 'refused' ? outcome.retryAfterMs : null
       const pausedUntil = asked !== null && asked > 0 ? now + asked : null
-      if (endpoint.failingSince === null) return { ...none, health: 'failing', pausedUntil }
-      const isOverdue = endpoint.failingSince <= now - disableAfterMs
-      if (pausedUntil === null && !isOverdue) return null
-      return { ...none, disableIfFailingSince: isOverdue ? now - disableAfterMs : null, pausedUntil }
+      const gaveUp = given.next.do === 'giveUp'
+      // An attempt by hand is somebody's trial and says nothing. Of a run of failures that is known only its ends matter.
+      const isNews = given.trigger === 'scheduled' && (gaveUp || endpoint.failingSince === null)
+      if (pausedUntil === null && !isNews) return null
+      return { ...none, failure: isNews ? { gaveUp, disableAfterMs } : null, pausedUntil }
     }
     default:
       return outcome satisfies never

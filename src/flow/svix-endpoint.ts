@@ -66,6 +66,7 @@ async function prepare(store: Endpoints, config: Settings, clock: Clock): Promis
     timeoutMs: null,
     version: 1,
     failingSince: null,
+    givenUpSince: null,
     pausedUntil: null,
     createdAt: now,
     updatedAt: now,

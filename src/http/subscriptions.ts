@@ -74,6 +74,7 @@ export function subscriptionRoutes(
         metadata: {},
         version: 1,
         failingSince: null,
+        givenUpSince: null,
         pausedUntil: null,
         createdAt: now,
         updatedAt: now,

@@ -78,12 +78,13 @@ export interface SettledAttempt {
   response: string | null
 }
 
-/** What an attempt means for its endpoint; done in the same transaction. */
+/**
+ * What an attempt means for its endpoint besides its outcome; done in the same transaction. A success needs no word here:
+ * it always ends the endpoint's run of failures.
+ */
 export type EndpointEffect = {
-  /** `failing` starts a run of failures unless one is under way, `healthy` ends it. */
-  health: 'healthy' | 'failing' | null
-  /** With `failing`: disable it when the run began at this time or before. */
-  disableIfFailingSince: number | null
+  /** A failed attempt of the schedule, judged by `afterFailure` (domain/endpoint-health.ts). */
+  failure: { gaveUp: boolean; disableAfterMs: number } | null
   /** Disable it now. */
   disable: DisabledReason | null
   /** No delivery to it is claimed before this time. */

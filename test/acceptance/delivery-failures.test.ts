@@ -3,10 +3,10 @@ import { Readable } from 'node:stream'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type Attempt, type Gateway, soon, startGateway, type Subscription, temporaryDirectory } from './gateway.ts'
 import { type Hook, type Reply, silence, startReceiver } from './receiver.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 
 const receiver = await startReceiver()
 const gateway = await startGateway({
-  ENDPOINT_DISABLE_AFTER: '300ms',
   ENDPOINT_CONCURRENCY: '2',
   SIGNATURE_HEADERS: 'webhook-*',
 })
@@ -182,19 +182,65 @@ test('410 disables the subscription and cancels what waits for it', async () => 
   expect(hook.received).toHaveLength(3)
 })
 
-test('a subscription that fails for too long is disabled, and one that recovers in between is not', async () => {
-  const [dead, shaky] = [receiver.hook(500), receiver.hook(500, 500, 200, 500, 500, 200)]
-  const settings = { retry_schedule: ['150ms', '150ms', '150ms', '1h'] }
-  const subscription = await gateway.subscribe({ ...settings, target_url: dead.url })
-  const { id } = await gateway.ingest(subscription)
-  const { attempts } = await gateway.messageWhen(id, 'cancelled')
-  expect(attempts.length).toBeLessThanOrEqual(4)
-  expect(await read(subscription)).toMatchObject({ enabled: false, disabled_reason: 'failing' })
-  expect(gateway.log).toContainEqual(expect.objectContaining({ subscription_id: subscription.id, reason: 'failing' }))
+describe('a subscription that fails for days', () => {
+  const DAY_MS = 86_400_000
 
-  const other = await gateway.subscribe({ target_url: shaky.url, retry_schedule: ['10ms', '10ms'] })
-  for (let n = 0; n < 2; n++) await gateway.messageWhen((await gateway.ingest(other)).id, 'delivered')
-  expect(await read(other)).toMatchObject({ enabled: true, failing_since: null })
+  /** A gateway that disables after five days, and whose time the test moves on. */
+  async function startPatient() {
+    let ahead = 0
+    const clock = { ...systemClock, now: () => systemClock.now() + ahead }
+    const patient = await startGateway({ ENDPOINT_DISABLE_AFTER: '5d' }, undefined, { clock })
+    const isEnabled = async ({ id }: Subscription) => {
+      const { enabled, disabled_reason } = await patient.ask<Subscription>(`/subscriptions/${id}`)
+      return { enabled, disabled_reason }
+    }
+    return { patient, isEnabled, pass: (ms: number) => void (ahead += ms) }
+  }
+
+  test('is disabled by the first event that is given up more than ENDPOINT_DISABLE_AFTER after another', async () => {
+    const { patient, isEnabled, pass } = await startPatient()
+    await using _ = patient
+    const subscription = await patient.subscribe({ target_url: receiver.hook(500).url, retry_schedule: [] })
+    await patient.messageWhen((await patient.ingest(subscription)).id, 'failed')
+    pass(4 * DAY_MS)
+    await patient.messageWhen((await patient.ingest(subscription)).id, 'failed')
+    expect(await isEnabled(subscription)).toEqual({ enabled: true, disabled_reason: null })
+    pass(2 * DAY_MS)
+    await patient.messageWhen((await patient.ingest(subscription)).id, 'failed')
+    await soon(() => isEnabled(subscription)).toEqual({ enabled: false, disabled_reason: 'failing' })
+    expect(patient.log).toContainEqual(expect.objectContaining({ subscription_id: subscription.id, reason: 'failing' }))
+  })
+
+  test('is not disabled by one failed attempt after a quiet time, and its event arrives with the next', async () => {
+    const { patient, isEnabled, pass } = await startPatient()
+    await using _ = patient
+    const hook = receiver.hook(500, 500, 500, 200)
+    const subscription = await patient.subscribe({ target_url: hook.url, retry_schedule: ['10ms'] })
+    await patient.messageWhen((await patient.ingest(subscription)).id, 'failed')
+    pass(6 * DAY_MS)
+    const { attempts } = await patient.messageWhen((await patient.ingest(subscription)).id, 'delivered')
+    expect(attempts.map(({ status_code }) => status_code)).toEqual([200, 500])
+    expect(await isEnabled(subscription)).toEqual({ enabled: true, disabled_reason: null })
+  })
+
+  test('is not disabled by attempts that somebody asks for', async () => {
+    const { patient, isEnabled, pass } = await startPatient()
+    await using _ = patient
+    const subscription = await patient.subscribe({ target_url: receiver.hook(500).url, retry_schedule: [] })
+    const { id } = await patient.ingest(subscription)
+    await patient.messageWhen(id, 'failed')
+    pass(6 * DAY_MS)
+    await patient.ask(`/deliveries/${id}/retry`, { method: 'POST' })
+    await soon(async () => (await patient.message(id)).attempts.length).toBe(2)
+    expect(await isEnabled(subscription)).toEqual({ enabled: true, disabled_reason: null })
+  })
+})
+
+test('a subscription that recovers is not failing any more', async () => {
+  const shaky = receiver.hook(500, 500, 200, 500, 500, 200)
+  const subscription = await gateway.subscribe({ target_url: shaky.url, retry_schedule: ['10ms', '10ms'] })
+  for (let n = 0; n < 2; n++) await gateway.messageWhen((await gateway.ingest(subscription)).id, 'delivered')
+  expect(await read(subscription)).toMatchObject({ enabled: true, failing_since: null })
 })
 
 test.each([

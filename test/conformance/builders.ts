@@ -84,6 +84,7 @@ export function endpoint(given: Partial<Endpoint> = {}): Endpoint {
     retryScheduleMs: null,
     version: 1,
     failingSince: null,
+    givenUpSince: null,
     pausedUntil: null,
     createdAt: T0,
     updatedAt: given.createdAt ?? T0,
@@ -233,8 +234,7 @@ export const givingUp = (held: Held, at = T0, given: Partial<Settlement> = {}): 
 
 /** An attempt that only tells about its endpoint. */
 export const effect = (given: Partial<EndpointEffect>): EndpointEffect => ({
-  health: null,
-  disableIfFailingSince: null,
+  failure: null,
   disable: null,
   pausedUntil: null,
   ...given,

@@ -6,9 +6,11 @@ import {
   APP,
   attemptsOf,
   B,
+  claimManual,
   createEndpoint,
   effect,
   endpoint,
+  givingUp,
   HOUR,
   leaseOf,
   MINUTE,
@@ -21,37 +23,71 @@ import {
 } from './builders.ts'
 import type { EndpointId } from '../../src/domain/ids.ts'
 
+const DISABLE_AFTER = 5 * HOUR
+
 /** An endpoint, and what happens when attempts at it end. */
 async function createTarget(store: Store) {
   const id = await createEndpoint(store)
   const held = () => acceptFor(store, id, { lease: leaseOf(A, T0 + 24 * HOUR) })
+  const fails = async (at: number, given: Partial<EndpointEffect>) =>
+    store.settle(retrying(await held(), at, at + HOUR, { endpoint: effect(given) }))
+  const failure = (gaveUp: boolean) => ({ failure: { gaveUp, disableAfterMs: DISABLE_AFTER } })
   return {
     id,
     held,
     read: async () => (await store.getEndpoint(APP, id))!,
-    fails: async (at: number, given: Partial<EndpointEffect>) =>
-      store.settle(retrying(await held(), at, at + HOUR, { endpoint: effect(given) })),
-    succeeds: async (at: number, given: Partial<EndpointEffect>) =>
-      store.settle(settlement(await held(), { attempt: succeeded(at), endpoint: effect(given) })),
+    /** An attempt that will be repeated, and that says this of its endpoint. */
+    fails,
+    failsOnce: (at: number) => fails(at, failure(false)),
+    givesUp: async (at: number) => store.settle(givingUp(await held(), at, { endpoint: effect(failure(true)) })),
+    succeeds: async (at: number) => store.settle(settlement(await held(), { attempt: succeeded(at) })),
   }
 }
 
+const FAILURE = { failure: { gaveUp: false, disableAfterMs: DISABLE_AFTER } }
+
 const changesNothing = { endpointChanged: false, disabled: null }
+const isWell = { failingSince: null, givenUpSince: null, disabled: false }
 
 export function endpointEffectConformance(open: OpenStore): void {
   test('a run of failures begins with the first of them and ends with a success', async () => {
     await using opened = await open()
     const target = await createTarget(opened.store)
-    expect((await target.read()).failingSince).toBeNull()
-    expect(await target.fails(T0, { health: 'failing' })).toMatchObject({ endpointChanged: true, disabled: null })
+    expect(await target.read()).toMatchObject(isWell)
+    expect(await target.failsOnce(T0)).toMatchObject({ endpointChanged: true, disabled: null })
     expect((await target.read()).failingSince).toBe(T0)
-    expect(await target.fails(T0 + HOUR, { health: 'failing' })).toMatchObject(changesNothing)
-    expect((await target.read()).failingSince).toBe(T0)
-    expect(await target.succeeds(T0 + 2 * HOUR, { health: 'healthy' })).toMatchObject({ endpointChanged: true })
-    expect((await target.read()).failingSince).toBeNull()
-    expect(await target.succeeds(T0 + 3 * HOUR, { health: 'healthy' })).toMatchObject(changesNothing)
-    expect(await target.fails(T0 + 4 * HOUR, { health: 'failing' })).toMatchObject({ endpointChanged: true })
+    expect(await target.failsOnce(T0 + HOUR)).toMatchObject(changesNothing)
+    expect(await target.read()).toMatchObject({ failingSince: T0, givenUpSince: null })
+    expect(await target.succeeds(T0 + 2 * HOUR)).toMatchObject({ endpointChanged: true })
+    expect(await target.read()).toMatchObject(isWell)
+    expect(await target.succeeds(T0 + 3 * HOUR)).toMatchObject(changesNothing)
+    expect(await target.failsOnce(T0 + 4 * HOUR)).toMatchObject({ endpointChanged: true })
     expect((await target.read()).failingSince).toBe(T0 + 4 * HOUR)
+  })
+
+  test('a success ends the run of failures though its own settlement knows nothing of one', async () => {
+    await using opened = await open()
+    const target = await createTarget(opened.store)
+    const underWay = await target.held()
+    await target.givesUp(T0)
+    expect(await target.read()).toMatchObject({ failingSince: T0, givenUpSince: T0 })
+    const settled = await opened.store.settle(settlement(underWay, { attempt: succeeded(T0 - SECOND), endpoint: null }))
+    expect(settled).toMatchObject({ held: true, endpointChanged: true })
+    expect(await target.read()).toMatchObject(isWell)
+  })
+
+  test('a success by hand ends the run of failures', async () => {
+    await using opened = await open()
+    const target = await createTarget(opened.store)
+    const held = await target.held()
+    await opened.store.settle(
+      givingUp(held, T0, { endpoint: effect({ failure: { gaveUp: true, disableAfterMs: DISABLE_AFTER } }) }),
+    )
+    const manual = await claimManual(opened.store, held)
+    expect(await opened.store.settle(settlement(manual, { attempt: succeeded(T0 + HOUR) }))).toMatchObject({
+      endpointChanged: true,
+    })
+    expect(await target.read()).toMatchObject(isWell)
   })
 
   test('an attempt that says nothing about its endpoint changes nothing of it', async () => {
@@ -62,35 +98,45 @@ export function endpointEffectConformance(open: OpenStore): void {
     expect(await target.read()).toEqual(before)
   })
 
-  test('an endpoint is disabled once it has been failing for long enough', async () => {
+  test('an endpoint is disabled by a delivery that was given up long enough after the first', async () => {
     await using opened = await open()
     const target = await createTarget(opened.store)
-    await target.fails(T0, { health: 'failing' })
-    const tooEarly = await target.fails(T0 + HOUR, { disableIfFailingSince: T0 - 1 })
-    expect(tooEarly).toMatchObject(changesNothing)
+    await target.failsOnce(T0 - HOUR)
+    expect(await target.givesUp(T0)).toMatchObject({ endpointChanged: true, disabled: null })
+    expect(await target.read()).toMatchObject({ failingSince: T0 - HOUR, givenUpSince: T0 })
+    expect(await target.givesUp(T0 + DISABLE_AFTER)).toMatchObject(changesNothing)
+    expect(await target.failsOnce(T0 + DISABLE_AFTER + 1)).toMatchObject(changesNothing)
     expect((await target.read()).disabled).toBe(false)
 
-    const overdue = await target.fails(T0 + 2 * HOUR, { disableIfFailingSince: T0 })
-    expect(overdue).toMatchObject({ endpointChanged: true, disabled: 'failing' })
+    expect(await target.givesUp(T0 + DISABLE_AFTER + 1)).toMatchObject({ endpointChanged: true, disabled: 'failing' })
     expect(await target.read()).toMatchObject({ disabled: true, disabledReason: 'failing' })
     expect((await target.read()).updatedAt).toBeGreaterThan(T0)
   })
 
-  test('an endpoint that is not failing is not disabled for failing', async () => {
+  test('a delivery that was given up too long ago is forgotten', async () => {
     await using opened = await open()
     const target = await createTarget(opened.store)
-    await target.fails(T0, { health: 'failing' })
-    await target.succeeds(T0 + SECOND, { health: 'healthy' })
-    expect(await target.fails(T0 + HOUR, { disableIfFailingSince: T0 + HOUR })).toMatchObject(changesNothing)
+    await target.givesUp(T0)
+    const later = T0 + 2 * DISABLE_AFTER + 1
+    expect(await target.givesUp(later)).toMatchObject({ endpointChanged: true, disabled: null })
+    expect(await target.read()).toMatchObject({ disabled: false, givenUpSince: later })
+  })
+
+  test('a success between two deliveries that were given up keeps the endpoint enabled', async () => {
+    await using opened = await open()
+    const target = await createTarget(opened.store)
+    await target.givesUp(T0)
+    await target.succeeds(T0 + SECOND)
+    expect(await target.givesUp(T0 + DISABLE_AFTER + 1)).toMatchObject({ disabled: null })
     expect((await target.read()).disabled).toBe(false)
   })
 
   test('only one of many settlements disables an endpoint', async () => {
     await using opened = await open()
     const target = await createTarget(opened.store)
-    await target.fails(T0, { health: 'failing' })
+    await target.givesUp(T0)
     const settled = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => target.fails(T0 + HOUR + i * 4, { disableIfFailingSince: T0 })),
+      Array.from({ length: 20 }, (_, i) => target.givesUp(T0 + DISABLE_AFTER + 1 + i * 4)),
     )
     expect(settled.filter((one) => one.disabled === 'failing')).toHaveLength(1)
     expect(settled.filter((one) => one.endpointChanged)).toHaveLength(1)
@@ -104,7 +150,8 @@ export function endpointEffectConformance(open: OpenStore): void {
       disabled: 'gone',
     })
     expect(await target.read()).toMatchObject({ disabled: true, disabledReason: 'gone' })
-    const later = await target.fails(T0 + 2 * HOUR, { health: 'failing', disableIfFailingSince: T0 + 2 * HOUR })
+    await target.givesUp(T0 + 2 * HOUR)
+    const later = await target.givesUp(T0 + 2 * HOUR + DISABLE_AFTER + 1)
     expect(later.disabled).toBeNull()
     expect((await target.read()).disabledReason).toBe('gone')
   })
@@ -144,7 +191,7 @@ export function endpointEffectConformance(open: OpenStore): void {
   test('what an attempt shows about the endpoint holds even when its lease was lost', async () => {
     await using opened = await open()
     const target = await createTarget(opened.store)
-    const late = retrying(await target.held(), T0, T0 + HOUR, { owner: B, endpoint: effect({ health: 'failing' }) })
+    const late = retrying(await target.held(), T0, T0 + HOUR, { owner: B, endpoint: effect(FAILURE) })
     expect(await opened.store.settle(late)).toMatchObject({ held: false, endpointChanged: true })
     expect((await target.read()).failingSince).toBe(T0)
   })
@@ -168,7 +215,7 @@ export function endpointEffectConformance(open: OpenStore): void {
     const { store } = opened
     const other: EndpointId = await createEndpoint(store)
     const target = await createTarget(store)
-    await target.fails(T0, { health: 'failing', disable: 'gone', pausedUntil: T0 + HOUR })
+    await target.fails(T0, { ...FAILURE, disable: 'gone', pausedUntil: T0 + HOUR })
     expect(await store.getEndpoint(APP, other)).toEqual(endpoint({ id: other }))
   })
 }

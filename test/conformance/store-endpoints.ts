@@ -213,15 +213,17 @@ export function endpointConformance(open: OpenStore): void {
     const id = await createEndpoint(store)
     const held = await acceptFor(store, id, { lease: leaseOf(A) })
     await acceptFor(store, id)
-    const learnt = effect({ health: 'failing', pausedUntil: T0 + HOUR })
+    const learnt = effect({ failure: { gaveUp: true, disableAfterMs: HOUR }, pausedUntil: T0 + HOUR })
     await store.settle(retrying(held, T0, T0 + 2 * HOUR, { endpoint: learnt }))
     const before = (await store.getEndpoint(APP, id))!
-    expect(before).toMatchObject({ failingSince: T0, pausedUntil: T0 + HOUR })
+    expect(before).toMatchObject({ failingSince: T0, givenUpSince: T0, pausedUntil: T0 + HOUR })
     expect(await claim(store, A, { now: T0 + MINUTE })).toEqual({ deliveries: [], nextDueAt: T0 + HOUR })
 
     await store.updateEndpoint(changed(before, T0 + MINUTE, change), before.updatedAt)
     expect(await store.getEndpoint(APP, id)).toMatchObject(
-      isForgotten ? { failingSince: null, pausedUntil: null } : { failingSince: T0, pausedUntil: T0 + HOUR },
+      isForgotten
+        ? { failingSince: null, givenUpSince: null, pausedUntil: null }
+        : { failingSince: T0, givenUpSince: T0, pausedUntil: T0 + HOUR },
     )
     const { deliveries } = await claim(store, A, { now: T0 + MINUTE })
     expect(deliveries).toHaveLength(isForgotten ? 1 : 0)
@@ -232,21 +234,26 @@ export function endpointConformance(open: OpenStore): void {
     const { store } = opened
     const id = await createEndpoint(store)
     const held = await acceptFor(store, id, { lease: leaseOf(A) })
-    const learnt = effect({ health: 'failing', pausedUntil: T0 + HOUR, disable: 'gone' })
+    const learnt = effect({ failure: { gaveUp: true, disableAfterMs: HOUR }, pausedUntil: T0 + HOUR, disable: 'gone' })
     await store.settle(retrying(held, T0, T0 + SECOND, { endpoint: learnt }))
     const disabled = (await store.getEndpoint(APP, id))!
     const enabled = changed(disabled, T0 + MINUTE, { disabled: false, disabledReason: null })
     expect(await store.updateEndpoint(enabled, disabled.updatedAt)).toBe('updated')
-    expect(await store.getEndpoint(APP, id)).toEqual({ ...enabled, failingSince: null, pausedUntil: null })
+    expect(await store.getEndpoint(APP, id)).toEqual({
+      ...enabled,
+      failingSince: null,
+      givenUpSince: null,
+      pausedUntil: null,
+    })
     expect((await claim(store, A, { now: T0 + MINUTE })).deliveries).toHaveLength(1)
   })
 
   test('a change of settings cannot set what the store itself keeps', async () => {
     await using opened = await open()
     const { store } = opened
-    const created = endpoint({ failingSince: T0, pausedUntil: T0 + HOUR })
+    const created = endpoint({ failingSince: T0, givenUpSince: T0, pausedUntil: T0 + HOUR })
     await store.createEndpoint(created)
-    const clean = { ...created, failingSince: null, pausedUntil: null }
+    const clean = { ...created, failingSince: null, givenUpSince: null, pausedUntil: null }
     expect(await store.getEndpoint(APP, created.id)).toEqual(clean)
     await store.updateEndpoint(changed(created, T0 + 1, { description: 'x' }), T0)
     expect(await store.getEndpoint(APP, created.id)).toEqual(changed(clean, T0 + 1, { description: 'x' }))

@@ -35,7 +35,13 @@ describe('of an attempt', () => {
     ['the third failure', { tries: 2 }, unreachable, []],
     ['the fourth failure', { tries: 3 }, unreachable, ['held: message.attempt.failing']],
     ['the fifth failure', { tries: 4 }, unreachable, []],
-    ['the last failure', { tries: 5 }, refusedWith(null), ['held: message.attempt.exhausted']],
+    // The store knows whether this disables the endpoint, and tells it only then.
+    [
+      'the last failure',
+      { tries: 5 },
+      refusedWith(null),
+      ['held: message.attempt.exhausted', 'disabled: endpoint.disabled'],
+    ],
     ['a success at once', { tries: 0 }, accepted, []],
     ['a success at the fourth attempt', { tries: 3 }, accepted, []],
     ['a success at the fifth attempt', { tries: 4 }, accepted, ['held: message.attempt.recovered']],
@@ -62,7 +68,10 @@ describe('of an attempt', () => {
     const { context, settlements, receiver, held, listen } = scripted()
     listen()
     await record({ ...context, retryScheduleMs: [1, 1, 1] }, held({ tries: 3 }), receiver, tried(unreachable))
-    expect(told(settlements[0])).toEqual(['held: message.attempt.failing', 'held: message.attempt.exhausted'])
+    expect(told(settlements[0]).slice(0, 2)).toEqual([
+      'held: message.attempt.failing',
+      'held: message.attempt.exhausted',
+    ])
   })
 
   test('the message says whose it is, and which attempt is meant', async () => {
@@ -120,18 +129,19 @@ describe('of an attempt', () => {
   })
 })
 
-test('an endpoint that has failed for too long says since when', async () => {
+test('an endpoint that is disabled for failing says since when', async () => {
   const { context, settlements, receiver, held, listen } = scripted()
   listen()
-  const failingSince = NOW - DISABLE_AFTER
-  await record(context, held(), { ...receiver, failingSince }, tried(unreachable))
-  expect(told(settlements[0])).toEqual(['disabled: endpoint.disabled'])
-  expect(eventOf(settlements[0]!.announce[0]!).data).toEqual({
+  const givenUpSince = NOW - DISABLE_AFTER
+  const failing = { ...receiver, failingSince: givenUpSince - HOUR, givenUpSince }
+  await record(context, held({ tries: 1 }), failing, tried(unreachable))
+  expect(told(settlements[0])).toEqual(['held: message.attempt.exhausted', 'disabled: endpoint.disabled'])
+  expect(eventOf(settlements[0]!.announce[1]!).data).toEqual({
     appId: OWNED.id,
     appUid: 'customer',
     endpointId: receiver.id,
     endpointUid: 'ours',
-    failSince: new Date(failingSince).toISOString(),
+    failSince: new Date(givenUpSince).toISOString(),
   })
 })
 

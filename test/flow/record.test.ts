@@ -1,6 +1,5 @@
-import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Outcome } from '../../src/domain/delivery.ts'
+import type { Next, Outcome } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import { GatewayError, type ErrorCode } from '../../src/domain/errors.ts'
 import { cancel, effectOn, record, type Recorded } from '../../src/flow/record.ts'
@@ -22,48 +21,43 @@ import {
 } from './record-rig.ts'
 
 describe('what an outcome means for its endpoint', () => {
-  const none: EndpointEffect = { health: null, disableIfFailingSince: null, disable: null, pausedUntil: null }
+  const none: EndpointEffect = { failure: null, disable: null, pausedUntil: null }
   const well: Partial<Endpoint> = { failingSince: null }
-  const failing: Partial<Endpoint> = { failingSince: NOW - HOUR }
-  const overdue: Partial<Endpoint> = { failingSince: NOW - DISABLE_AFTER }
-  const justNotOverdue: Partial<Endpoint> = { failingSince: NOW - DISABLE_AFTER + 1 }
-  const fails: EndpointEffect = { ...none, health: 'failing' }
-  const ends: EndpointEffect = { ...none, disableIfFailingSince: NOW - DISABLE_AFTER }
+  const failing: Partial<Endpoint> = { failingSince: NOW - HOUR, givenUpSince: NOW - HOUR }
+  const once: EndpointEffect = { ...none, failure: { gaveUp: false, disableAfterMs: DISABLE_AFTER } }
+  const forGood: EndpointEffect = { ...none, failure: { gaveUp: true, disableAfterMs: DISABLE_AFTER } }
+  const retry: Next = { do: 'retry', at: NOW + SECOND }
+  const giveUp: Next = { do: 'giveUp' }
 
-  test.each<[string, Partial<Endpoint>, Outcome, EndpointEffect | null]>([
-    ['a success, as always', well, accepted, null],
-    ['a success after failures', failing, accepted, { ...none, health: 'healthy' }],
-    ['a first refusal', well, refusedWith(null), fails],
-    ['another refusal', failing, refusedWith(null), null],
-    ['a first time without an answer', well, unreachable, fails],
-    ['another time without an answer', failing, unreachable, null],
-    ['a refusal just before it has failed for too long', justNotOverdue, refusedWith(null), null],
-    ['a refusal when it has failed for too long', overdue, refusedWith(null), ends],
-    ['no answer when it has failed for too long', overdue, unreachable, ends],
-    ['a success at the last moment', overdue, accepted, { ...none, health: 'healthy' }],
-    ['a first refusal that asks to wait', well, refusedWith(9_000), { ...fails, pausedUntil: NOW + 9_000 }],
-    ['another refusal that asks to wait', failing, refusedWith(9_000), { ...none, pausedUntil: NOW + 9_000 }],
-    ['the last refusal that asks to wait', overdue, refusedWith(9_000), { ...ends, pausedUntil: NOW + 9_000 }],
-    ['a refusal that asks to wait for no time', failing, refusedWith(0), null],
-    ['410', well, gone, { ...none, disable: 'gone' }],
-    ['410 after failures', overdue, gone, { ...none, disable: 'gone' }],
-    ['a message that it will never take', well, rejected, null],
-    ['a message that it will never take, after failures', failing, rejected, null],
-    ['a destination that takes nothing now', well, deferred, { ...none, pausedUntil: NOW + 5_000 }],
-  ])('%s', (_, settings, outcome, effect) => {
-    expect(effectOn(endpoint(settings), outcome, NOW, DISABLE_AFTER)).toEqual(effect)
-  })
-
-  test('it is never disabled before it has failed for so long', () => {
-    const since = fc.option(fc.integer({ min: NOW - 2 * DISABLE_AFTER, max: NOW }))
-    fc.assert(
-      fc.property(since, fc.constantFrom(refusedWith(null), refusedWith(5), unreachable), (failingSince, outcome) => {
-        const effect = effectOn(endpoint({ failingSince }), outcome, NOW, DISABLE_AFTER)
-        const isOverdue = failingSince !== null && NOW - failingSince >= DISABLE_AFTER
-        expect(effect?.disableIfFailingSince ?? null).toBe(isOverdue ? NOW - DISABLE_AFTER : null)
-        expect(effect?.disable ?? null).toBeNull()
-      }),
-    )
+  test.each<[string, Partial<Endpoint>, [Outcome, Next], EndpointEffect | null]>([
+    ['a success, which speaks for itself', well, [accepted, { do: 'finish' }], null],
+    ['a success after failures', failing, [accepted, { do: 'finish' }], null],
+    ['a first refusal', well, [refusedWith(null), retry], once],
+    ['another refusal', failing, [refusedWith(null), retry], null],
+    ['a first time without an answer', well, [unreachable, retry], once],
+    ['another time without an answer', failing, [unreachable, retry], null],
+    ['a last refusal', well, [refusedWith(null), giveUp], forGood],
+    ['another last refusal', failing, [refusedWith(null), giveUp], forGood],
+    ['a last time without an answer', failing, [unreachable, giveUp], forGood],
+    ['a first refusal that asks to wait', well, [refusedWith(9_000), retry], { ...once, pausedUntil: NOW + 9_000 }],
+    ['another refusal that asks to wait', failing, [refusedWith(9_000), retry], { ...none, pausedUntil: NOW + 9_000 }],
+    [
+      'the last refusal that asks to wait',
+      failing,
+      [refusedWith(9_000), giveUp],
+      { ...forGood, pausedUntil: NOW + 9_000 },
+    ],
+    ['a refusal that asks to wait for no time', failing, [refusedWith(0), retry], null],
+    ['410', well, [gone, { do: 'disableEndpoint' }], { ...none, disable: 'gone' }],
+    ['410 after failures', failing, [gone, { do: 'disableEndpoint' }], { ...none, disable: 'gone' }],
+    ['a message that it will never take', failing, [rejected, giveUp], null],
+    ['nothing now', well, [deferred, { do: 'defer', until: NOW + 5_000 }], { ...none, pausedUntil: NOW + 5_000 }],
+  ])('%s', (_, settings, [outcome, next], effect) => {
+    const given = { outcome, next, now: NOW, disableAfterMs: DISABLE_AFTER }
+    expect(effectOn(endpoint(settings), { ...given, trigger: 'scheduled' })).toEqual(effect)
+    const byHand = effectOn(endpoint(settings), { ...given, trigger: 'manual' })
+    expect(byHand?.failure ?? null).toBeNull()
+    expect(byHand?.pausedUntil ?? null).toBe(effect?.pausedUntil ?? null)
   })
 })
 

@@ -258,6 +258,7 @@ const plainEndpoint = (id: string, now: number): Endpoint => ({
   retryScheduleMs: null,
   version: 1,
   failingSince: null,
+  givenUpSince: null,
   pausedUntil: null,
   createdAt: now,
   updatedAt: now,

@@ -215,7 +215,7 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL with several nodes', () 
     const held = await Promise.all(
       Array.from({ length: 40 }, () => acceptFor(nodes.one, endpointId, { lease: leaseOf(A, T0 + HOUR) })),
     )
-    const gone = effect({ health: 'failing', disable: 'gone', pausedUntil: T0 + HOUR })
+    const gone = effect({ failure: { gaveUp: false, disableAfterMs: HOUR }, disable: 'gone', pausedUntil: T0 + HOUR })
     const settled = await Promise.all(
       held.map((one, i) =>
         (i % 2 === 0 ? nodes.one : nodes.other).settle(retrying(one, T0, T0 + MINUTE, { endpoint: gone })),

@@ -101,6 +101,7 @@ export function newEndpoint(
     timeoutMs: null,
     retryScheduleMs: null,
     failingSince: null,
+    givenUpSince: null,
     pausedUntil: null,
     createdAt: now,
     updatedAt: now,

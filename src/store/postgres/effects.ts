@@ -3,6 +3,7 @@
  * so it is looked at first, and locked only if something about it has to change.
  */
 import type { DisabledReason } from '../../domain/endpoint.ts'
+import { afterFailure, type Health, HEALTHY } from '../../domain/endpoint-health.ts'
 import type { Settlement } from '../store.ts'
 import { type Session, statement } from './database.ts'
 import { type LaneKey, PAUSE_LANES } from './lanes.ts'
@@ -13,10 +14,11 @@ export interface Affected {
   disabled: DisabledReason | null
 }
 
-interface Health {
+interface Row {
   app_id: string
   id: string
   failing_since: number | null
+  given_up_since: number | null
   paused_until: number | null
   disabled: boolean
   disabled_reason: DisabledReason | null
@@ -25,8 +27,8 @@ interface Health {
 }
 
 const healthOf = (lock: string) => `
-  SELECT e.app_id, e.id, e.failing_since, e.paused_until, e.disabled, e.disabled_reason, e.deleted_at IS NOT NULL AS deleted,
-    e.updated_at
+  SELECT e.app_id, e.id, e.failing_since, e.given_up_since, e.paused_until, e.disabled, e.disabled_reason,
+    e.deleted_at IS NOT NULL AS deleted, e.updated_at
   FROM unnest($1::text[], $2::text[]) k (app_id, id) JOIN endpoint e ON e.app_id = k.app_id AND e.id = k.id
   ORDER BY e.app_id, e.id ${lock}`
 const LOOK = statement('effects-look', healthOf(''))
@@ -35,10 +37,10 @@ const LOCK = statement('effects-lock', healthOf('FOR NO KEY UPDATE OF e'))
 /** Disabling counts as a change of the endpoint, so that an edit made at the same time does not undo it unseen. */
 const CHANGE = statement(
   'effects-change',
-  `UPDATE endpoint e SET failing_since = c.failing_since, paused_until = c.paused_until, disabled = c.disabled,
-     disabled_reason = c.disabled_reason, updated_at = c.updated_at
-   FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bool[], $6::text[], $7::bigint[])
-     c (app_id, id, failing_since, paused_until, disabled, disabled_reason, updated_at)
+  `UPDATE endpoint e SET failing_since = c.failing_since, given_up_since = c.given_up_since, paused_until = c.paused_until,
+     disabled = c.disabled, disabled_reason = c.disabled_reason, updated_at = c.updated_at
+   FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bool[], $7::text[], $8::bigint[])
+     c (app_id, id, failing_since, given_up_since, paused_until, disabled, disabled_reason, updated_at)
    WHERE e.app_id = c.app_id AND e.id = c.id`,
 )
 
@@ -48,8 +50,10 @@ export async function affectEndpoints(
   settlements: readonly Settlement[],
 ): Promise<(Affected | null)[]> {
   const keys = new Map<string, { appId: string; id: string }>()
-  for (const { key, endpoint } of settlements)
-    if (endpoint !== null) keys.set(nameOf(key), { appId: key.appId, id: key.endpointId })
+  for (const settlement of settlements) {
+    const { key } = settlement
+    if (concernsEndpoint(settlement)) keys.set(nameOf(key), { appId: key.appId, id: key.endpointId })
+  }
   if (keys.size === 0) return settlements.map(() => null)
   const seen = await read(session, LOOK, [...keys.values()])
   const wanted = applyAll(seen, settlements)
@@ -82,6 +86,7 @@ async function change(
     textArray(rows.map((row) => row.app_id)),
     textArray(rows.map((row) => row.id)),
     numberArray(rows.map((row) => row.failing_since)),
+    numberArray(rows.map((row) => row.given_up_since)),
     numberArray(rows.map((row) => row.paused_until)),
     textArray(rows.map((row) => String(row.disabled))),
     textArray(rows.map((row) => row.disabled_reason)),
@@ -90,14 +95,18 @@ async function change(
   return affected
 }
 
+/** Whether it may change its endpoint: a success ends the run of failures that is on record. */
+const concernsEndpoint = ({ attempt, endpoint }: Settlement): boolean =>
+  endpoint !== null || attempt?.outcome === 'success'
+
 const nameOf = (key: { appId: string; endpointId: string }) => `${key.appId} ${key.endpointId}`
 
 async function read(
   session: Session,
   how: typeof LOOK,
   keys: readonly { appId: string; id: string }[],
-): Promise<Map<string, Health>> {
-  const rows = await session.all<Health>(
+): Promise<Map<string, Row>> {
+  const rows = await session.all<Row>(
     how,
     textArray(keys.map((key) => key.appId)),
     textArray(keys.map((key) => key.id)),
@@ -105,41 +114,41 @@ async function read(
   return new Map(rows.map((row) => [`${row.app_id} ${row.id}`, row]))
 }
 
-/** Changes `healths` by one settlement after the other. */
-const applyAll = (healths: Map<string, Health>, settlements: readonly Settlement[]): (Affected | null)[] =>
+/** Changes `rows` by one settlement after the other. */
+const applyAll = (rows: Map<string, Row>, settlements: readonly Settlement[]): (Affected | null)[] =>
   settlements.map((settlement) => {
-    const health = healths.get(nameOf(settlement.key))
-    if (settlement.endpoint === null) return null
-    return health === undefined ? { changed: false, disabled: null } : apply(health, settlement)
+    if (!concernsEndpoint(settlement)) return null
+    const row = rows.get(nameOf(settlement.key))
+    return row === undefined ? { changed: false, disabled: null } : apply(row, settlement)
   })
 
-function apply(health: Health, { attempt, endpoint: effect }: Settlement): Affected {
-  if (effect === null) return { changed: false, disabled: null }
-  let changed = false
-  if (effect.health === 'healthy' && health.failing_since !== null) {
-    health.failing_since = null
+function apply(row: Row, { attempt, endpoint: effect }: Settlement): Affected {
+  let changed = attempt?.outcome === 'success' && setHealth(row, HEALTHY)
+  if (effect === null) return { changed, disabled: null }
+  if (effect.pausedUntil !== null && (row.paused_until ?? 0) < effect.pausedUntil) {
+    row.paused_until = effect.pausedUntil
     changed = true
   }
-  if (effect.health === 'failing' && health.failing_since === null && attempt !== null) {
-    health.failing_since = attempt.at
-    changed = true
+  let reason = effect.disable
+  if (effect.failure !== null && attempt !== null) {
+    const { gaveUp, disableAfterMs } = effect.failure
+    const before = { failingSince: row.failing_since, givenUpSince: row.given_up_since }
+    const { health, disables } = afterFailure(before, { at: attempt.at, gaveUp }, disableAfterMs)
+    changed = setHealth(row, health) || changed
+    if (disables) reason ??= 'failing'
   }
-  if (effect.pausedUntil !== null && (health.paused_until ?? 0) < effect.pausedUntil) {
-    health.paused_until = effect.pausedUntil
-    changed = true
-  }
-  const disabled = reasonToDisable(health, effect)
-  if (disabled === null || health.disabled || health.deleted) return { changed, disabled: null }
-  health.disabled = true
-  health.disabled_reason = disabled
-  health.updated_at = Math.max(health.updated_at + 1, attempt?.at ?? 0)
-  return { changed: true, disabled }
+  if (reason === null || row.disabled || row.deleted) return { changed, disabled: null }
+  row.disabled = true
+  row.disabled_reason = reason
+  row.updated_at = Math.max(row.updated_at + 1, attempt?.at ?? 0)
+  return { changed: true, disabled: reason }
 }
 
-function reasonToDisable(health: Health, effect: NonNullable<Settlement['endpoint']>): DisabledReason | null {
-  if (effect.disable !== null) return effect.disable
-  const { disableIfFailingSince: since } = effect
-  return since !== null && health.failing_since !== null && health.failing_since <= since ? 'failing' : null
+function setHealth(row: Row, { failingSince, givenUpSince }: Health): boolean {
+  if (row.failing_since === failingSince && row.given_up_since === givenUpSince) return false
+  row.failing_since = failingSince
+  row.given_up_since = givenUpSince
+  return true
 }
 
 interface Pause {

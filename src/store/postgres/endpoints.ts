@@ -29,6 +29,7 @@ export interface EndpointRow {
   retry_schedule_ms: string | null
   version: number
   failing_since: number | null
+  given_up_since: number | null
   paused_until: number | null
   created_at: number
   updated_at: number
@@ -56,6 +57,7 @@ export const endpointFrom = (row: EndpointRow): Endpoint => ({
   retryScheduleMs: parse(row.retry_schedule_ms),
   version: row.version,
   failingSince: row.failing_since,
+  givenUpSince: row.given_up_since,
   pausedUntil: row.paused_until,
   createdAt: row.created_at,
   updatedAt: row.updated_at,
@@ -175,7 +177,7 @@ async function replaceEndpoint(
   // What was learnt about the old receiver does not hold for a new one, nor after its owner says that it is well again.
   if (before.url !== endpoint.url || (before.disabled && !endpoint.disabled)) {
     await session.run(
-      'UPDATE endpoint SET failing_since = NULL, paused_until = NULL WHERE app_id = $1 AND id = $2',
+      'UPDATE endpoint SET failing_since = NULL, given_up_since = NULL, paused_until = NULL WHERE app_id = $1 AND id = $2',
       ...of,
     )
     await wakeLanes(session, endpoint.appId, endpoint.id, endpoint.updatedAt)

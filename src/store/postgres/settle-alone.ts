@@ -4,8 +4,15 @@ import type { Settled, Settlement } from '../store.ts'
 import type { Session } from './database.ts'
 import type { Waiting } from './lanes.ts'
 
-/** How it went; `waiting` is what became pending and has to be added to its lane. */
-export type Progress = Pick<Settled, 'held' | 'number' | 'outcome'> & { isRepeat?: true; waiting?: Waiting }
+/**
+ * How it went; `waiting` is what became pending and has to be added to its lane, `endsFailures` is a success at an endpoint
+ * whose failures are on record.
+ */
+export type Progress = Pick<Settled, 'held' | 'number' | 'outcome'> & {
+  isRepeat?: true
+  waiting?: Waiting
+  endsFailures?: true
+}
 
 const OF_DELIVERY = 'app_id = $1 AND msg_id = $2 AND endpoint_id = $3'
 const keyOf = ({ key }: Settlement) => [key.appId, key.msgId, key.endpointId] as const

@@ -31,7 +31,10 @@ const moving = (last: string): string => `
      FROM moved WHERE id IS NOT NULL
      ON CONFLICT DO NOTHING
    ) ${last}
-   SELECT ord, attempts FROM moved`
+   SELECT ord, attempts, outcome = 'success' AND EXISTS (
+     SELECT 1 FROM endpoint e WHERE e.app_id = moved.app_id AND e.id = moved.endpoint_id AND e.failing_since IS NOT NULL
+   ) AS ends_failures
+   FROM moved`
 
 export const MOVE = statement(
   'settle-move',
@@ -42,12 +45,12 @@ export const MOVE_ONLY = statement('settle-move-only', moving(''))
 
 /** What became of each settlement; undefined for those whose lease is not held. */
 export async function moveAll(
-  run: (values: Value[]) => Promise<{ ord: number; attempts: number }[]>,
+  run: (values: Value[]) => Promise<{ ord: number; attempts: number; ends_failures: boolean | null }[]>,
   settlements: readonly Settlement[],
 ): Promise<(Progress | undefined)[]> {
   const progress = Array<Progress | undefined>(settlements.length).fill(undefined)
   if (settlements.length === 0) return progress
-  for (const { ord, attempts } of await run(moveValues(settlements))) {
+  for (const { ord, attempts, ends_failures } of await run(moveValues(settlements))) {
     const settlement = settlements[ord]!
     const { attempt } = settlement
     const waiting = waitingOf(settlement)
@@ -55,6 +58,7 @@ export async function moveAll(
       held: true,
       number: attempt === null ? 0 : attempts,
       outcome: attempt?.outcome ?? null,
+      ...(ends_failures === true && { endsFailures: true }),
       ...(waiting === null ? {} : { waiting }),
     }
   }

@@ -39,6 +39,9 @@ export async function settle(
       (values) => pool.write(MOVE, ...values),
       sorted.map(({ settlement }) => settlement),
     )
+    // Not in the statement itself: endpoints are locked before lanes. Should it fail, the settlements are repeated.
+    const ending = sorted.flatMap(({ settlement }, at) => (moved[at]?.endsFailures === true ? [settlement] : []))
+    if (ending.length > 0) await pool.transaction((session) => affectEndpoints(session, ending))
     rest = sorted.filter(({ i }, at) => {
       const progress = moved[at]
       if (progress !== undefined) replies[i] = { ok: true, value: toSettled(progress, null) }
@@ -57,12 +60,12 @@ export async function settle(
   return replies
 }
 
-const toSettled = ({ held, number, outcome, isRepeat }: Progress, effect: Affected | null): Settled => ({
+const toSettled = ({ held, number, outcome, isRepeat, endsFailures }: Progress, effect: Affected | null): Settled => ({
   held,
   number,
   outcome,
   // Of a repeat nobody knows any more what it changed: caches had better forget.
-  endpointChanged: isRepeat === true || (effect?.changed ?? false),
+  endpointChanged: isRepeat === true || endsFailures === true || (effect?.changed ?? false),
   disabled: effect?.disabled ?? null,
 })
 

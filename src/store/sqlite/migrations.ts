@@ -250,6 +250,14 @@ INSERT INTO event_type (org_id, name, description, created_at, updated_at) VALUE
     version: 2,
     sql: 'ALTER TABLE msg ADD COLUMN hops INTEGER NOT NULL DEFAULT 0',
   },
+  {
+    version: 3,
+    sql: `
+ALTER TABLE endpoint ADD COLUMN given_up_since INTEGER;
+-- Every success looks here whether there is a run of failures to end.
+CREATE INDEX endpoint_failing ON endpoint (app_id, id) WHERE failing_since IS NOT NULL;
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

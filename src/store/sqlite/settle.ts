@@ -1,5 +1,6 @@
 import type { AttemptOutcome } from '../../domain/attempt.ts'
 import type { DisabledReason } from '../../domain/endpoint.ts'
+import { afterFailure, type Failure, type Health } from '../../domain/endpoint-health.ts'
 import type { EndpointEffect, Settled, Settlement } from '../store.ts'
 import { accept } from './accept.ts'
 import type { Database } from './database.ts'
@@ -11,6 +12,7 @@ export function settle(db: Database, settlement: Settlement): Settled {
   const settled = settlement.key.run === 0 ? settleDelivery(db, settlement) : settleManual(db, settlement)
   const isRepeat = 'isRepeat' in settled
   if (attempt !== null && !isRepeat) insertAttempt(db, settlement, settled)
+  const isHealed = attempt?.outcome === 'success' && endFailures(db, settlement)
   const effect = settlement.endpoint && affectEndpoint(db, settlement, settlement.endpoint)
   const { held, number, outcome } = settled
   if (!isRepeat) announce(db, settlement, { held, disabled: (effect?.disabled ?? null) !== null })
@@ -19,7 +21,7 @@ export function settle(db: Database, settlement: Settlement): Settled {
     held,
     number,
     outcome,
-    endpointChanged: isRepeat || (effect?.changed ?? false),
+    endpointChanged: isRepeat || isHealed || (effect?.changed ?? false),
     disabled: effect?.disabled ?? null,
   }
 }
@@ -146,17 +148,6 @@ function affectEndpoint(
   const of = [key.appId, key.endpointId] as const
   let changed = 0
   let disabled: DisabledReason | null = null
-  if (effect.health === 'healthy')
-    changed += db.run(
-      'UPDATE endpoint SET failing_since = NULL WHERE app_id = ? AND id = ? AND failing_since IS NOT NULL',
-      ...of,
-    )
-  if (effect.health === 'failing')
-    changed += db.run(
-      'UPDATE endpoint SET failing_since = ? WHERE app_id = ? AND id = ? AND failing_since IS NULL',
-      attempt?.at ?? null,
-      ...of,
-    )
   if (effect.pausedUntil !== null) {
     changed += db.run(
       'UPDATE endpoint SET paused_until = ? WHERE app_id = ? AND id = ? AND coalesce(paused_until, 0) < ?',
@@ -166,27 +157,55 @@ function affectEndpoint(
     )
     pauseLanes(db, key.appId, key.endpointId, effect.pausedUntil)
   }
-  if (effect.disable !== null && disable(db, of, { reason: effect.disable, failingSince: null, at: attempt?.at ?? 0 }))
-    disabled = effect.disable
-  if (
-    effect.disableIfFailingSince !== null &&
-    disable(db, of, { reason: 'failing', failingSince: effect.disableIfFailingSince, at: attempt?.at ?? 0 })
+  const failed =
+    attempt === null || effect.failure === null ? null : noteFailure(db, of, { ...effect.failure, at: attempt.at })
+  const reason = effect.disable ?? (failed?.disables === true ? 'failing' : null)
+  if (reason !== null && disable(db, of, { reason, at: attempt?.at ?? 0 })) disabled = reason
+  return { changed: changed > 0 || failed?.changed === true || disabled !== null, disabled }
+}
+
+/** A success ends the run of failures that is on record, whatever was known of it when the attempt began. */
+const endFailures = (db: Database, { key }: Settlement): boolean =>
+  db.run(
+    `UPDATE endpoint SET failing_since = NULL, given_up_since = NULL
+     WHERE app_id = ? AND id = ? AND failing_since IS NOT NULL`,
+    key.appId,
+    key.endpointId,
+  ) > 0
+
+function noteFailure(
+  db: Database,
+  of: readonly [string, string],
+  { disableAfterMs, ...failure }: Failure & { disableAfterMs: number },
+): { changed: boolean; disables: boolean } {
+  const row = db.get<{ failing_since: number | null; given_up_since: number | null }>(
+    'SELECT failing_since, given_up_since FROM endpoint WHERE app_id = ? AND id = ?',
+    ...of,
   )
-    disabled = 'failing'
-  return { changed: changed > 0 || disabled !== null, disabled }
+  if (row === undefined) return { changed: false, disables: false }
+  const before: Health = { failingSince: row.failing_since, givenUpSince: row.given_up_since }
+  const { health, disables } = afterFailure(before, failure, disableAfterMs)
+  const changed = health.failingSince !== before.failingSince || health.givenUpSince !== before.givenUpSince
+  if (changed)
+    db.run(
+      'UPDATE endpoint SET failing_since = ?, given_up_since = ? WHERE app_id = ? AND id = ?',
+      health.failingSince,
+      health.givenUpSince,
+      ...of,
+    )
+  return { changed, disables }
 }
 
 /** Disabling counts as a change of the endpoint, so that an edit made at the same time does not undo it unseen. */
 const disable = (
   db: Database,
   of: readonly [string, string],
-  { reason, failingSince, at }: { reason: DisabledReason; failingSince: number | null; at: number },
+  { reason, at }: { reason: DisabledReason; at: number },
 ): boolean =>
   db.run(
-    `UPDATE endpoint SET disabled = 1, disabled_reason = ?1, updated_at = max(updated_at + 1, ?5)
-     WHERE app_id = ?2 AND id = ?3 AND disabled = 0 AND deleted_at IS NULL AND (?4 IS NULL OR failing_since <= ?4)`,
+    `UPDATE endpoint SET disabled = 1, disabled_reason = ?1, updated_at = max(updated_at + 1, ?4)
+     WHERE app_id = ?2 AND id = ?3 AND disabled = 0 AND deleted_at IS NULL`,
     reason,
     ...of,
-    failingSince,
     at,
   ) > 0
