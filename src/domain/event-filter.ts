@@ -1,7 +1,8 @@
+import { WORD } from './uid.ts'
+
 /** The longest event type name, in characters. */
 export const EVENT_TYPE_CHARS_MAX = 256
 
-const NAME = /^[a-zA-Z0-9\-_.]+$/
 const ALL = '*'
 const BELOW = '.*'
 
@@ -22,7 +23,8 @@ export function matchesEventType(patterns: readonly string[] | null, eventType: 
 /** Why `text` cannot be the name of an event type and what would be valid, as a sentence; null when it can be one. */
 export function eventTypeProblem(text: string): string | null {
   if (text.length > EVENT_TYPE_CHARS_MAX) return `An event type has at most ${EVENT_TYPE_CHARS_MAX} characters.`
-  return NAME.test(text) ? null : 'An event type is made of letters, digits, "-", "_" and ".", such as user.created.'
+  if (WORD.test(text)) return null
+  return 'An event type is made of letters, digits, "-", "_" and ".", such as user.created, and is neither "." nor "..".'
 }
 
 /** Why `text` cannot be a pattern for event types (a name, a name followed by `.*`, or `*`); null when it can be one. */

@@ -1,10 +1,15 @@
-/** Names that callers give to applications, endpoints (`uid`) and messages (`eventId`): the rules of the Svix API. */
+/** Names that callers give to things and that paths may hold: uids, event ids, event types, channels, tags. */
 
 export const UID_CHARS_MAX = 256
 export const CHANNEL_CHARS_MAX = 128
 
-/** Of uids, event ids, event types, channels and feature flags. */
-export const WORD = /^[a-zA-Z0-9\-_.]+$/
+/**
+ * Of all names. URLs take `.` and `..` as steps (https://url.spec.whatwg.org, "single-dot URL path segment"): a client that
+ * asks for the endpoint `..` of an application would reach the application.
+ */
+export const WORD = /^(?!\.\.?$)[a-zA-Z0-9\-_.]+$/
+
+export const WORD_RULE = 'is made of letters, digits, "-", "_" and "." only, and is neither "." nor ".."'
 
 /**
  * Why `text` cannot be such a name, null when it can. `prefix` is that of the object's ids (`app`, `ep`, `msg`): a name that
@@ -12,6 +17,6 @@ export const WORD = /^[a-zA-Z0-9\-_.]+$/
  */
 export function uidProblem(prefix: string, text: string): string | null {
   if (text === '' || text.length > UID_CHARS_MAX) return `has to be 1 to ${UID_CHARS_MAX} characters long`
-  if (!WORD.test(text)) return 'is made of letters, digits, "-", "_" and "." only'
+  if (!WORD.test(text)) return WORD_RULE
   return text.startsWith(`${prefix}_`) ? `must not begin with ${prefix}_, as ids do` : null
 }

@@ -38,11 +38,13 @@ test('a type is matched by itself, by every level above it, and by nothing besid
   )
 })
 
-const NAMES = ['a', 'user', 'user.created', 'User_2-x.y.Z', '.', 'user.', 'user..x', 'a'.repeat(256)]
+const NAMES = ['a', 'user', 'user.created', 'User_2-x.y.Z', '...', 'user.', 'user..x', 'a'.repeat(256)]
 const NO_NAMES = [
   '',
   ' ',
   'user created',
+  '.',
+  '..',
   'user/created',
   'user:created',
   'üser',

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { createIds } from '../../src/domain/ids.ts'
 import { uidProblem } from '../../src/domain/uid.ts'
 
-test.each(['a', 'customer-1', 'A_b.c-9', '-', '.', '_', 'app', 'APP_1', 'ep_1', 'my.app_1', 'x'.repeat(256)])(
+test.each(['a', 'customer-1', 'A_b.c-9', '-', '...', '.a', '_', 'app', 'APP_1', 'ep_1', 'my.app_1', 'x'.repeat(256)])(
   '%s can be the uid of an application',
   (text) => {
     expect(uidProblem('app', text)).toBeNull()
@@ -19,6 +19,8 @@ test.each([
   ['\na', 'letters, digits'],
   ['é', 'letters, digits'],
   ['a*', 'letters, digits'],
+  ['.', 'neither "." nor'],
+  ['..', 'neither "." nor'],
   ['app_', 'must not begin with app_'],
   ['app_1', 'must not begin with app_'],
 ])('%j cannot', (text, why) => {
@@ -32,7 +34,7 @@ test('an id is never a uid of its own kind, and the reasons for the others are t
     fc.property(fc.string(), (text) => {
       fc.pre(!/^(app|ep)_/.test(text))
       expect(uidProblem('app', text)).toBe(uidProblem('ep', text))
-      expect(uidProblem('app', text) === null).toBe(/^[\w.-]+$/.test(text) && !text.endsWith('\n'))
+      expect(uidProblem('app', text) === null).toBe(/^[\w.-]+$/.test(text) && !/^\.\.?$/.test(text))
     }),
   )
 })
