@@ -39,6 +39,23 @@ export interface Issue {
   type: string
 }
 
+const ISSUES_MAX = 100
+const ISSUE_CHARS_MAX = 1_024
+
+/** The first problems, and how many more there are: a refusal must not become many times as large as its request. */
+function bounded(issues: readonly Issue[]): Issue[] {
+  const told = issues.slice(0, ISSUES_MAX).map(({ loc, msg, type }) => ({
+    loc: loc.map((step) => (typeof step === 'string' ? cut(step) : step)),
+    msg: cut(msg),
+    type,
+  }))
+  const left = issues.length - told.length
+  if (left > 0) told.push({ loc: issues[ISSUES_MAX]!.loc.slice(0, 1), msg: `and ${left} more problems`, type: 'more' })
+  return told
+}
+
+const cut = (text: string): string => (text.length > ISSUE_CHARS_MAX ? `${text.slice(0, ISSUE_CHARS_MAX)}…` : text)
+
 /** A refusal with a code of the catalogue. The HTTP edge alone turns it into an answer. */
 export class GatewayError extends Error {
   readonly code: ErrorCode
@@ -48,7 +65,7 @@ export class GatewayError extends Error {
     super(options.detail ?? ERRORS[code].detail, { cause: options.cause })
     this.name = 'GatewayError'
     this.code = code
-    this.issues = options.issues ?? null
+    this.issues = options.issues === undefined ? null : bounded(options.issues)
   }
 
   get status(): number {
