@@ -64,9 +64,6 @@ const PORTS: Readonly<Record<string, readonly string[]>> = {
 
 /** Beside Node's own pure parts, each of these is the affair of one or two parts. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  ajv: ['http'],
-  'ajv/dist/2019.js': ['http'],
-  'ajv/dist/2020.js': ['http'],
   fastify: ['http'],
   '@fastify/cors': ['http'],
   '@fastify/swagger': ['http'],

@@ -5,8 +5,8 @@ export interface EventType {
   orgId: OrgId
   name: string
   description: string
-  /** Version → JSON Schema; null when none was given. */
-  schemas: Record<string, unknown> | null
+  /** JSON text of an object, version → JSON Schema; null when none was given. */
+  schemas: string | null
   archived: boolean
   deprecated: boolean
   featureFlags: string[]

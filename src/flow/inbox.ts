@@ -18,6 +18,9 @@ import { toIssues } from './validate.ts'
 /** What a first-time message is published as. */
 export const INBOX_EVENT_TYPE = 'message.received'
 
+const TIMESTAMP_CHARS_MAX = 64
+const TEXT_TOO_LONG = `has more than ${INBOX_TEXT_CODE_POINTS_MAX} characters`
+
 /** Text that can be stored and compared as it is: half of a surrogate pair would silently become another character. */
 const wellFormed = z.string().refine((text) => text.isWellFormed(), 'contains half of a surrogate pair')
 const key = wellFormed.min(1, 'must not be empty').max(INBOX_KEY_CHARS_MAX)
@@ -29,16 +32,16 @@ export const InboxBody = z.object({
   to: phoneNumber.meta({ example: '+14155550100' }),
   ts: z
     .string()
+    .max(TIMESTAMP_CHARS_MAX, { abort: true })
     .superRefine((text, ctx) => {
       const problem = timestampProblem(text)
       if (problem !== null) ctx.addIssue(problem)
     })
     .meta({ example: '2025-01-15T10:00:00Z' }),
   text: wellFormed
-    .refine(
-      (text) => codePoints(text) <= INBOX_TEXT_CODE_POINTS_MAX,
-      `has more than ${INBOX_TEXT_CODE_POINTS_MAX} characters`,
-    )
+    // A code point is one or two units.
+    .max(2 * INBOX_TEXT_CODE_POINTS_MAX, { error: TEXT_TOO_LONG, abort: true })
+    .refine((text) => codePoints(text) <= INBOX_TEXT_CODE_POINTS_MAX, TEXT_TOO_LONG)
     .nullish()
     .meta({ example: 'Hello' }),
 })

@@ -5,12 +5,13 @@ import { GatewayError } from '../domain/errors.ts'
 import type { MessageId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { MessageInfo } from '../domain/message.ts'
+import { urlText } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { type Delivery, DeliveryStatus, toAttempt } from './delivery-schemas.ts'
 import { instant, instantOrNull, Refusal, toId, ValidationRefusal } from './schemas.ts'
 
 export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: HttpContext): void {
-  const common = { tags: ['deliveries'], security: [{ management: [] }], params: z.object({ id: z.string() }) }
+  const common = { tags: ['deliveries'], security: [{ management: [] }], params: z.object({ id: urlText() }) }
   const config = { management: true }
   const appId = DEFAULT_APP
 
@@ -86,7 +87,7 @@ export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: Ht
         ...common,
         summary: 'Make a manual attempt now, for all of its subscriptions or for one',
         description: 'An extra attempt: it leaves the retry schedule alone, and works on a delivery that has ended.',
-        querystring: z.object({ subscription_id: z.string().optional() }),
+        querystring: z.object({ subscription_id: urlText().optional() }),
         response: {
           202: z.object({ id: z.string(), status: z.literal('queued'), deliveries: z.number().int() }),
           404: Refusal,

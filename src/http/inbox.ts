@@ -3,6 +3,7 @@ import { GatewayError } from '../domain/errors.ts'
 import { timestampProblem } from '../domain/inbox.ts'
 import { InboxBody, takeIntoInbox } from '../flow/inbox.ts'
 import type { InboxLine } from '../flow/observe.ts'
+import { text, urlText } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { limitParameter, offsetParameter, Refusal, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
@@ -16,24 +17,22 @@ const InboxMessage = z.object({
 })
 
 /** A raw `+` in a query string arrives as a space, and a number begins with nothing else. */
-const senderParameter = z
-  .string()
+const senderParameter = urlText()
   .transform((text) => text.replace(/^ /, '+'))
-  .pipe(z.string().regex(/^\+[0-9]+$/, 'has to be a plus sign (in a URL also as %2B) and digits'))
+  .pipe(urlText().regex(/^\+[0-9]+$/, 'has to be a plus sign (in a URL also as %2B) and digits'))
 
 const Query = z.object({
   limit: limitParameter(50, 100),
   offset: offsetParameter,
   from: senderParameter.optional().meta({ description: 'Exactly this sender', example: '+919876543210' }),
-  since: z
-    .string()
+  since: urlText()
     .superRefine((text, ctx) => {
       const problem = timestampProblem(text)
       if (problem !== null) ctx.addIssue(problem)
     })
     .optional()
     .meta({ description: 'This instant or later', example: '2025-01-15T09:30:00Z' }),
-  q: z.string().max(4_096).optional().describe('A part of the text, in whatever case'),
+  q: text({ max: 4_096 }).optional().describe('A part of the text, in whatever case'),
 })
 
 const Stats = z.object({

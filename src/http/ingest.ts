@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import type { Receipt } from '../flow/accept.ts'
 import { GatewayError } from '../domain/errors.ts'
+import { EVENT_TYPE_CHARS_MAX } from '../domain/event-filter.ts'
+import { LIMITS } from '../domain/limits.ts'
 import { ingestTo, ingestToAll } from '../flow/flow.ts'
+import { text, urlText, wholeBody } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { Refusal, toId, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
@@ -12,19 +15,25 @@ const Queued = z.object({
   deliveries: z.number().int(),
 })
 
+const SIGNATURE_CHARS = 'sha256='.length + 64
+
 const EventTypeQuery = z.object({
-  event_type: z.string().optional().describe('The event type, unless X-Event-Type names it'),
+  event_type: urlText().optional().describe('The event type, unless X-Event-Type names it'),
 })
 
 /** For the document; they are read, with the body, by `receive` and `verify`. */
 const IngestHeaders = z.object({
-  'x-event-type': z.string().optional().describe('The event type'),
-  'x-hub-signature-256': z.string().optional().describe('`sha256=` and hex, over the body'),
-  'idempotency-key': z.string().optional().describe('A repeat of the key gets the first answer'),
-  'x-github-delivery': z.string().optional().describe('Counts as the Idempotency-Key where there is none'),
+  'x-event-type': text({ max: EVENT_TYPE_CHARS_MAX }).optional().describe('The event type'),
+  'x-hub-signature-256': text({ max: SIGNATURE_CHARS }).optional().describe('`sha256=` and hex, over the body'),
+  'idempotency-key': text({ max: LIMITS.idempotencyKeyCharsMax })
+    .optional()
+    .describe('A repeat of the key gets the first answer'),
+  'x-github-delivery': text({ max: LIMITS.idempotencyKeyCharsMax })
+    .optional()
+    .describe('Counts as the Idempotency-Key where there is none'),
 })
 
-const AnyJson = z.unknown().describe('Any JSON; it is delivered byte for byte')
+const AnyJson = wholeBody(z.unknown().describe('Any JSON; it is delivered byte for byte'))
 
 const answers = { 202: Queued, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal, 508: Refusal }
 
@@ -46,7 +55,7 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
           'The event type comes from X-Event-Type or event_type, else it is `webhook`. A subscription with a secret needs ' +
           '`X-Hub-Signature-256: sha256=<hex HMAC-SHA256 of the body>`. With an `Idempotency-Key` or `X-GitHub-Delivery` a ' +
           'repeat gets the first answer and stores nothing.',
-        params: z.object({ subscription_id: z.string() }),
+        params: z.object({ subscription_id: urlText() }),
         querystring: EventTypeQuery,
         headers: IngestHeaders,
         body: AnyJson,

@@ -2,7 +2,11 @@ import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
+import { EVENT_TYPE_CHARS_MAX } from '../domain/event-filter.ts'
+import { LIMITS } from '../domain/limits.ts'
+import { EVENT_ID_CHARS_MAX } from '../domain/notification.ts'
 import { notify } from '../flow/notify.ts'
+import { list, text, wholeBody } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { Refusal, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
@@ -14,9 +18,11 @@ const Answer = z.object({
   svix: z.literal('not configured').optional().describe('Without SVIX_TOKEN events go to subscriptions only'),
 })
 
-const Event = z
-  .looseObject({ id: z.string(), type: z.string() })
-  .meta({ example: { id: 'evt_1', type: 'user.created', project: 'acme', data: { user: 'u1' } } })
+const Event = wholeBody(
+  z
+    .looseObject({ id: text({ max: EVENT_ID_CHARS_MAX }), type: text({ max: EVENT_TYPE_CHARS_MAX }) })
+    .meta({ example: { id: 'evt_1', type: 'user.created', project: 'acme', data: { user: 'u1' } } }),
+)
 
 const CE_PREFIX = 'ce-'
 
@@ -40,7 +46,7 @@ export function notificationRoutes(app: Server, { config, cache, inbound }: Http
           'One event or an array of up to 1000, all accepted or none; or CloudEvents 1.0, structured, binary or as a batch. A ' +
           'repeated event (the same id, with CloudEvents the same source and id) is answered alike and not sent again.',
         security: [{ management: [] }],
-        body: z.union([Event, z.array(Event)]),
+        body: z.union([Event, list(Event, { max: LIMITS.notificationsMax })]),
         response: { 202: Answer, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal, 508: Refusal },
       },
     },

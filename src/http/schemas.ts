@@ -4,6 +4,7 @@ import type { AddressGuard } from '../destinations/guard.ts'
 import { customHeaderProblem } from '../domain/custom-headers.ts'
 import { isId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
+import { map, text, urlText } from './bounded.ts'
 
 /** The body of every refusal but a validation error. */
 export const Refusal = z.object({ detail: z.string(), code: z.string().optional() })
@@ -15,7 +16,7 @@ export const ValidationRefusal = z.object({
 
 const wholeNumber = (fallback: number, min: number, max: number) =>
   z
-    .union([z.string(), z.number()])
+    .union([urlText(), z.number()])
     .default(fallback)
     .transform((given, ctx) => {
       const value = typeof given === 'number' ? given : /^\d{1,15}$/.test(given) ? Number(given) : NaN
@@ -44,25 +45,27 @@ export const instant = (ms: number): string => new Date(ms).toISOString()
 export const instantOrNull = (ms: number | null): string | null => (ms === null ? null : instant(ms))
 export const Instant = z.string().meta({ format: 'date-time', example: '2026-01-15T10:00:00.000Z' })
 
-const URL_CHARS_MAX = 65_536
+/** Every attempt in the log has its URL, so that a long one would cost as much as a large answer. */
+const TARGET_URL_CHARS_MAX = 8_192
+export const DESCRIPTION_CHARS_MAX = 1_024
+
+/** What is not ASCII becomes several characters when the URL is normalised. */
+const lengthProblem = ({ href }: URL): string | null =>
+  href.length > TARGET_URL_CHARS_MAX ? `has more than ${TARGET_URL_CHARS_MAX} characters once it is encoded` : null
 
 /** The shape of a URL that the guard lets through, normalised. */
 export const targetUrl = (guard: AddressGuard) =>
-  z
-    .string()
-    .max(URL_CHARS_MAX)
-    .transform((text, ctx) => {
-      const url = URL.canParse(text) ? new URL(text) : null
-      const problem = url === null ? 'is not a URL' : guard.refusesUrl(url)
+  text({ max: TARGET_URL_CHARS_MAX })
+    .transform((given, ctx) => {
+      const url = URL.canParse(given) ? new URL(given) : null
+      const problem = url === null ? 'is not a URL' : (lengthProblem(url) ?? guard.refusesUrl(url))
       if (url !== null && problem === null) return url.href
       ctx.addIssue(problem ?? 'is not a URL')
       return z.NEVER
     })
     .meta({ format: 'uri', example: 'https://example.com/hook' })
 
-export function checkHeaders(given: Record<string, string | null>, ctx: z.RefinementCtx): void {
-  const names = Object.keys(given)
-  if (names.length > LIMITS.customHeadersMax) ctx.addIssue(`has more than ${LIMITS.customHeadersMax} headers`)
+function checkHeaders(given: Record<string, string | null>, ctx: z.RefinementCtx): void {
   const seen = new Set<string>()
   for (const [name, text] of Object.entries(given)) {
     const problem = seen.has(name.toLowerCase()) ? 'is there twice' : customHeaderProblem(name, text ?? '')
@@ -71,4 +74,10 @@ export function checkHeaders(given: Record<string, string | null>, ctx: z.Refine
   }
 }
 
-export const headerValue = z.string().max(LIMITS.headerValueCharsMax)
+const headerValue = text({ max: LIMITS.headerValueCharsMax })
+const headersBound = { max: LIMITS.customHeadersMax, what: 'headers' }
+
+/** What deliveries carry besides the gateway's own headers. */
+export const customHeaders = map(headerValue, headersBound).superRefine(checkHeaders)
+/** The same as changes: `null` removes one. */
+export const customHeadersPatch = map(headerValue.nullable(), headersBound).superRefine(checkHeaders)

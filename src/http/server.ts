@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../domain/errors.ts'
 import { useManagementKeys } from './auth.ts'
+import { URL_CHARS_MAX } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { useHops } from './hops.ts'
@@ -22,9 +23,6 @@ const HEADERS_TIMEOUT_MS = 20_000
 const REQUEST_TIMEOUT_MS = 60_000
 /** Longer than the usual idle time of load balancers (60 s), so that they and not we close idle connections. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
-
-/** Node refuses longer ones by itself, so that no parameter is too long for the router. */
-const URL_CHARS_MAX = 16_384
 
 /** The server with all routes, not listening yet. */
 export async function buildServer(context: HttpContext): Promise<Server> {

@@ -1,36 +1,46 @@
 /** A subscription, as the plain API writes an endpoint. */
 import { z } from 'zod'
 import type { Endpoint } from '../domain/endpoint.ts'
-import { eventTypePatternProblem } from '../domain/event-filter.ts'
+import { EVENT_TYPE_CHARS_MAX, eventTypePatternProblem } from '../domain/event-filter.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { NAMED_SCHEDULES } from '../domain/retry-schedule.ts'
-import { secretProblem } from '../domain/secret.ts'
+import { SECRET_CHARS_MAX, secretProblem } from '../domain/secret.ts'
 import type { AddressGuard } from '../destinations/guard.ts'
 import { formatDuration, parseDuration } from '../lib/duration.ts'
-import { checkHeaders, headerValue, Instant, instant, instantOrNull, targetUrl } from './schemas.ts'
+import { list, text } from './bounded.ts'
+import {
+  customHeaders,
+  customHeadersPatch,
+  DESCRIPTION_CHARS_MAX,
+  Instant,
+  instant,
+  instantOrNull,
+  targetUrl,
+} from './schemas.ts'
 
 const TIMEOUT_MS = { min: 10, max: 300_000 }
 const RATE_MAX = 65_535
-const DESCRIPTION_CHARS_MAX = 1_024
+/** Of a name with `.*` behind it. */
+const PATTERN_CHARS_MAX = EVENT_TYPE_CHARS_MAX + 2
+const DURATION_CHARS_MAX = 64
 const EVENT_TYPES_MAX = 256
 const RETRY_WAIT_MAX_MS = 30 * 86_400_000
 // Of a union nobody can tell which member was meant, so that the problem is said for both.
 const SCHEDULE_PROBLEM = `has to be a list of up to ${LIMITS.retriesMax} durations up to ${formatDuration(RETRY_WAIT_MAX_MS)}, such as ["10s", "1m"], or one of ${Object.keys(NAMED_SCHEDULES).join(', ')}`
 
 const duration = (min: number, max: number, example: string) =>
-  z
-    .string()
-    .transform((text, ctx) => {
-      const ms = parseDuration(text)
+  text({ max: DURATION_CHARS_MAX })
+    .transform((given, ctx) => {
+      const ms = parseDuration(given)
       if (ms !== null && ms >= min && ms <= max) return ms
       ctx.addIssue(`has to be a duration from ${formatDuration(min)} to ${formatDuration(max)}, such as ${example}`)
       return z.NEVER
     })
     .meta({ example })
 
-const checked = (problem: (text: string) => string | null) =>
-  z.string().superRefine((text, ctx) => {
-    const found = problem(text)
+const checked = (max: number, problem: (given: string) => string | null) =>
+  text({ max }).superRefine((given, ctx) => {
+    const found = problem(given)
     if (found !== null) ctx.addIssue(found)
   })
 
@@ -38,22 +48,20 @@ const checked = (problem: (text: string) => string | null) =>
 function members(guard: AddressGuard) {
   return {
     target_url: targetUrl(guard),
-    secret: checked(secretProblem)
+    secret: checked(SECRET_CHARS_MAX, secretProblem)
       .nullish()
       .describe('Signs deliveries and guards POST /ingest/{id}; never shown again here'),
-    event_types: z
-      .array(checked(eventTypePatternProblem))
-      .max(EVENT_TYPES_MAX)
+    event_types: list(checked(PATTERN_CHARS_MAX, eventTypePatternProblem), { max: EVENT_TYPES_MAX })
       .nullish()
       .describe('`user.*` is every type below `user.`; none or null is all'),
-    description: z.string().max(DESCRIPTION_CHARS_MAX).nullish(),
+    description: text({ max: DESCRIPTION_CHARS_MAX }).nullish(),
     enabled: z.boolean().nullish(),
     rate_limit: z.number().int().min(1).max(RATE_MAX).nullish().describe('Attempts per second'),
     timeout: duration(TIMEOUT_MS.min, TIMEOUT_MS.max, '5s').nullish().describe('Of one attempt'),
     retry_schedule: z
       .union(
         [
-          z.array(duration(0, RETRY_WAIT_MAX_MS, '10s')).max(LIMITS.retriesMax),
+          list(duration(0, RETRY_WAIT_MAX_MS, '10s'), { max: LIMITS.retriesMax }),
           z.enum(Object.keys(NAMED_SCHEDULES)).transform((name) => [...NAMED_SCHEDULES[name]!]),
         ],
         { error: SCHEDULE_PROBLEM },
@@ -63,8 +71,7 @@ function members(guard: AddressGuard) {
   }
 }
 
-export const subscriptionIn = (guard: AddressGuard) =>
-  z.object({ ...members(guard), headers: z.record(z.string(), headerValue).superRefine(checkHeaders).nullish() })
+export const subscriptionIn = (guard: AddressGuard) => z.object({ ...members(guard), headers: customHeaders.nullish() })
 
 /** RFC 7396: what is absent stays, `null` unsets; `headers` are merged one by one. */
 export const subscriptionPatch = (guard: AddressGuard) => {
@@ -72,7 +79,7 @@ export const subscriptionPatch = (guard: AddressGuard) => {
   return z.object({
     ...all,
     target_url: all.target_url.optional(),
-    headers: z.record(z.string(), headerValue.nullable()).superRefine(checkHeaders).nullish(),
+    headers: customHeadersPatch.nullish(),
   })
 }
 

@@ -4,6 +4,7 @@ import type { Endpoint } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../flow/edit-endpoint.ts'
 import type { HttpContext, Server } from './context.ts'
+import { urlText } from './bounded.ts'
 import { Attempt, toAttempt } from './delivery-schemas.ts'
 import { booleanParameter, limitParameter, offsetParameter, Refusal, toId, ValidationRefusal } from './schemas.ts'
 import {
@@ -27,7 +28,7 @@ export function subscriptionRoutes(
     tags: ['subscriptions'],
     security: [{ management: [] }],
   }
-  const params = z.object({ id: z.string() })
+  const params = z.object({ id: urlText() })
   const config = { management: true }
 
   async function find(idText: string): Promise<Endpoint> {

@@ -8,6 +8,7 @@ import { GatewayError, type Issue } from '../domain/errors.ts'
 import { parseJson, type RawRequest } from '../flow/receive.ts'
 import { toIssues } from '../flow/validate.ts'
 import { hopsOf } from './hops.ts'
+import { assertBounded } from './unbounded.ts'
 
 const PARTS = [
   ['params', 'path'],
@@ -21,6 +22,7 @@ export function useValidation(app: FastifyInstance): void {
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.setValidatorCompiler(() => (value) => ({ value }))
   app.setSerializerCompiler(() => JSON.stringify)
+  app.addHook('onRoute', assertBounded)
   app.addHook('preValidation', async (request) => validate(request))
 }
 

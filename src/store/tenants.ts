@@ -41,9 +41,12 @@ export interface EventTypes {
   getEventType(orgId: OrgId, name: string): Promise<EventType | null>
   /** Which of these names are those of live event types. */
   knownEventTypes(orgId: OrgId, names: readonly string[]): Promise<string[]>
-  /** Ordered by name. `flags`: only those without feature flags, or with one of these; null is all. */
+  /**
+   * Ordered by name. `flags`: only those without feature flags, or with one of these; null is all. Without `withContent`
+   * the schemas are not read, and are null.
+   */
   listEventTypes(
-    query: { orgId: OrgId; includeArchived: boolean; flags: readonly string[] | null },
+    query: { orgId: OrgId; includeArchived: boolean; flags: readonly string[] | null; withContent: boolean },
     page: Keyset,
   ): Promise<EventType[]>
 }

@@ -69,7 +69,8 @@ const VERBS: Record<string, () => Verb> = {
       write: (store, along) => store.createEventType(eventType(`type.${n++}`), along),
       done: 'created',
       count: async (store) =>
-        (await store.listEventTypes({ orgId: ORG, includeArchived: true, flags: null }, firstPage)).length,
+        (await store.listEventTypes({ orgId: ORG, includeArchived: true, flags: null, withContent: true }, firstPage))
+          .length,
     }
   },
   createEndpoint: () => ({

@@ -21,7 +21,7 @@ const eventType = (given: Partial<EventType> = {}): EventType => ({
 const full = (given: Partial<EventType> = {}): EventType =>
   eventType({
     description: 'A "user" was created. ünï',
-    schemas: { '1': { type: 'object', properties: { a: { type: 'number' } } }, '2': true },
+    schemas: '{"1":{"type":"object","properties":{"a":{"type":"number"}}},"2":true}',
     deprecated: true,
     featureFlags: ['beta', 'eu only'],
     groupName: 'user',
@@ -30,7 +30,7 @@ const full = (given: Partial<EventType> = {}): EventType =>
     ...given,
   })
 
-const ALL = { orgId: ORG, includeArchived: true, flags: null }
+const ALL = { orgId: ORG, includeArchived: true, flags: null, withContent: true }
 
 export function eventTypeConformance(open: OpenStore): void {
   test.each([
@@ -118,13 +118,20 @@ export function eventTypeConformance(open: OpenStore): void {
       const expected = created.filter((one) => includeArchived || !one.archived)
       for (const limit of [1, 2, 3, 50]) {
         const read = allPages(
-          (page) => store.listEventTypes({ orgId: ORG, includeArchived, flags: null }, page),
+          (page) => store.listEventTypes({ ...ALL, includeArchived }, page),
           (one) => one.name,
           { order, limit },
         )
         expect(await read).toEqual(inOrder(expected, order))
       }
     }
+  })
+
+  test('a list without content leaves the schemas out, and nothing else', async () => {
+    await using opened = await open()
+    const { store } = opened
+    await store.createEventType(full())
+    expect(await store.listEventTypes({ ...ALL, withContent: false }, firstPage)).toEqual([full({ schemas: null })])
   })
 
   test('who has feature flags sees what has none and what has one of these', async () => {

@@ -18,10 +18,10 @@ import {
 import { pageOf, readPage } from './pages.ts'
 import { invalidField, SvixError } from './problems.ts'
 import { flag, iterator, limit, order } from './query.ts'
-import { firstGiven, metadata, nonEmptyText, throttleRate, uid } from './schemas.ts'
+import { firstGiven, metadata, displayName, throttleRate, uid } from './schemas.ts'
 
 export const ApplicationIn = z.object({
-  name: nonEmptyText,
+  name: displayName,
   uid: uid('app').nullish(),
   throttleRate: throttleRate.nullish(),
   rateLimit: throttleRate.nullish().meta({ deprecated: true }),
@@ -29,7 +29,7 @@ export const ApplicationIn = z.object({
 })
 
 const ApplicationPatch = z.object({
-  name: nonEmptyText.optional(),
+  name: displayName.optional(),
   uid: uid('app').nullish(),
   throttleRate: throttleRate.nullish(),
   rateLimit: throttleRate.nullish().meta({ deprecated: true }),

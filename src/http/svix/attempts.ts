@@ -4,6 +4,7 @@ import type { Attempt } from '../../domain/attempt.ts'
 import type { AttemptId, EndpointId, MessageId } from '../../domain/ids.ts'
 import type { AttemptedEndpoint, AttemptedMessage, DeliveryStatus, Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
+import { urlText } from '../bounded.ts'
 import { Instant, instant, instantOrNull } from '../schemas.ts'
 import { EndpointCommon, toEndpointCommon } from './endpoint-schemas.ts'
 import {
@@ -12,7 +13,6 @@ import {
   logQuery,
   messageCommon,
   messageJson,
-  pageJson,
   shownPayload,
   startsAtTheEnd,
 } from './messages.ts'
@@ -27,7 +27,7 @@ import {
   Replayed,
   type SvixContext,
 } from './operation.ts'
-import { pageOf, readPage } from './pages.ts'
+import { pageJson, pageOf, readPage } from './pages.ts'
 import { SvixError } from './problems.ts'
 import { flag, iterator, limit, statusCodeClass, statusParameter } from './query.ts'
 
@@ -79,7 +79,7 @@ const attemptQuery = {
   status_code_class: statusCodeClass,
 }
 const AttemptQuery = z.object(attemptQuery)
-const AttemptQueryOfMessage = z.object({ ...attemptQuery, endpoint_id: z.string().optional() })
+const AttemptQueryOfMessage = z.object({ ...attemptQuery, endpoint_id: urlText().optional() })
 
 const expanded = flag(false).describe('Cancelled deliveries are told as 4 `canceled` and not as 2 `fail`')
 const AttemptedMessageQuery = z.object({

@@ -1,6 +1,7 @@
 /** Tokens for application portals: what one application's own people may see and do. */
 import { z } from 'zod'
 import type { Server } from '../context.ts'
+import { list, text } from '../bounded.ts'
 import { ApplicationIn, applicationOnTheFly } from './applications.ts'
 import { defineOperation, ok, type SvixContext, SvixRefusal, unlessReplayed } from './operation.ts'
 import { CAPABILITIES, PORTAL_TOKEN_MS, READ_ONLY } from './principal.ts'
@@ -9,8 +10,18 @@ import { setOf, wordOf } from './schemas.ts'
 
 const EXPIRY_S = { min: 3_600, max: 7 * 86_400 }
 
+const FEATURE_FLAGS_MAX = 100
+/** Tokens are sent with every request, and longer ones are no tokens. */
+const FLAGS_CHARS_MAX = 4_096
+const SESSION_ID_CHARS_MAX = 256
+
 const PortalAccessIn = z.object({
-  featureFlags: z.array(wordOf('a feature flag')).nullish(),
+  featureFlags: list(wordOf('a feature flag'), { max: FEATURE_FLAGS_MAX })
+    .refine(
+      (flags) => JSON.stringify(flags).length <= FLAGS_CHARS_MAX,
+      `are larger than the ${FLAGS_CHARS_MAX} bytes that fit into a token`,
+    )
+    .nullish(),
   application: ApplicationIn.nullish(),
   readOnly: z.boolean().nullish(),
   capabilities: setOf(z.enum(CAPABILITIES), { max: CAPABILITIES.length }).nullish(),
@@ -20,7 +31,7 @@ const PortalAccessIn = z.object({
     .min(EXPIRY_S.min, `has to be at least ${EXPIRY_S.min} seconds`)
     .max(EXPIRY_S.max, `has to be at most ${EXPIRY_S.max} seconds`)
     .nullish(),
-  sessionId: z.string().nullish(),
+  sessionId: text({ max: SESSION_ID_CHARS_MAX }).nullish(),
 })
 
 export function authenticationOperations(app: Server, context: SvixContext): void {

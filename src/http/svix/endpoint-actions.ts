@@ -107,9 +107,8 @@ export function endpointActionOperations(app: Server, context: SvixContext): voi
   async function exampleOf(orgId: `org_${string}`, name: string, index: number): Promise<unknown> {
     const eventType = await store.getEventType(orgId, name)
     if (eventType === null) throw new SvixError('not_found')
-    const schema = (eventType.schemas?.['1'] ?? Object.values(eventType.schemas ?? {})[0]) as
-      | { examples?: unknown }
-      | undefined
+    const schemas = JSON.parse(eventType.schemas ?? '{}') as Record<string, { examples?: unknown } | undefined>
+    const schema = schemas['1'] ?? Object.values(schemas)[0]
     const examples = Array.isArray(schema?.examples) ? (schema.examples as unknown[]) : []
     const example = examples[index]
     if (typeof example !== 'object' || example === null)

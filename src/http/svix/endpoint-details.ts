@@ -5,19 +5,21 @@ import type { Endpoint } from '../../domain/endpoint.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import { editEndpoint } from '../../flow/edit-endpoint.ts'
 import type { Server } from '../context.ts'
-import { checkHeaders, headerValue } from '../schemas.ts'
+import { list, text } from '../bounded.ts'
+import { customHeaders, customHeadersPatch } from '../schemas.ts'
 import type { EndpointPlace } from './endpoints.ts'
 import { newSecret, rotate, secretIn, shownSecret } from './endpoint-schemas.ts'
 import { defineOperation, Empty, findEndpoint, noContent, ok, Replayed, type SvixContext } from './operation.ts'
 import { invalidField, SvixError } from './problems.ts'
 
+const HEADER_NAME_CHARS_MAX = 256
 const GRACE_S = { fallback: 86_400, max: 604_800 }
 
-const HeadersIn = z.object({ headers: z.record(z.string(), headerValue).superRefine(checkHeaders) })
+const HeadersIn = z.object({ headers: customHeaders })
 
 const HeadersPatchIn = z.object({
-  headers: z.record(z.string(), headerValue.nullable()).superRefine(checkHeaders).default({}),
-  deleteHeaders: z.array(z.string()).nullish(),
+  headers: customHeadersPatch.default({}),
+  deleteHeaders: list(text({ max: HEADER_NAME_CHARS_MAX }), { max: LIMITS.customHeadersMax }).nullish(),
 })
 
 const HeadersOut = z.object({ headers: z.record(z.string(), z.string()), sensitive: z.array(z.string()) })

@@ -3,9 +3,12 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { AddressGuard } from '../../destinations/guard.ts'
 import type { Endpoint, EndpointSecret } from '../../domain/endpoint.ts'
-import { generateSecret, parseSecret, secretProblem } from '../../domain/secret.ts'
-import { checkHeaders, headerValue, Instant, instant, targetUrl } from '../schemas.ts'
+import { generateSecret, parseSecret, SECRET_CHARS_MAX, secretProblem } from '../../domain/secret.ts'
+import { text } from '../bounded.ts'
+import { customHeaders, DESCRIPTION_CHARS_MAX, Instant, instant, targetUrl } from '../schemas.ts'
 import { channel, eventTypeName, firstGiven, metadata, plainText, setOf, throttleRate, uid } from './schemas.ts'
+
+const description = plainText({ max: DESCRIPTION_CHARS_MAX })
 
 const CHANNELS_MAX = 10
 const EVENT_TYPES_MAX = 1_000
@@ -14,8 +17,8 @@ const SECRET_BYTES = { min: 24, max: 75 }
 const PREFIXED = /^wh(sec|sk|pk)_/
 
 /** `whsec_` and base64 of 24 to 75 bytes, with or without the prefix, or `whsk_` and an Ed25519 pair. */
-export const secretIn = z.string().transform((text, ctx) => {
-  const secret = PREFIXED.test(text) ? text : `whsec_${text}`
+export const secretIn = text({ max: SECRET_CHARS_MAX }).transform((given, ctx) => {
+  const secret = PREFIXED.test(given) ? given : `whsec_${given}`
   const problem = secretProblem(secret) ?? secretSizeProblem(secret)
   if (problem === null) return secret
   ctx.addIssue(problem)
@@ -58,7 +61,7 @@ export const endpointUpdate = (guard: AddressGuard) =>
   z
     .object({
       ...members(guard),
-      description: plainText.default(''),
+      description: description.default(''),
       version: z.number().int().min(1).max(65_535).default(1).meta({ deprecated: true }),
       disabled: z.boolean().default(false),
       metadata: metadata.nullish(),
@@ -68,7 +71,7 @@ export const endpointUpdate = (guard: AddressGuard) =>
 export const endpointIn = (guard: AddressGuard) =>
   endpointUpdate(guard).safeExtend({
     secret: secretIn.nullish(),
-    headers: z.record(z.string(), headerValue).superRefine(checkHeaders).nullish(),
+    headers: customHeaders.nullish(),
   })
 
 export const endpointPatch = (guard: AddressGuard) => {
@@ -77,7 +80,7 @@ export const endpointPatch = (guard: AddressGuard) => {
     .object({
       ...all,
       url: all.url.optional(),
-      description: plainText.optional(),
+      description: description.optional(),
       version: z.number().int().min(1).max(65_535).optional(),
       disabled: z.boolean().optional(),
       metadata: metadata.optional(),

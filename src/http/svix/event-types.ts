@@ -1,65 +1,49 @@
-import { Ajv } from 'ajv'
-import { Ajv2019 } from 'ajv/dist/2019.js'
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
 import type { EventType } from '../../domain/event-type.ts'
+import { jsonSchemaProblem } from '../../domain/json-schema.ts'
 import { edit } from '../../flow/edit.ts'
+import { list, map, wholeBody } from '../bounded.ts'
 import type { Server } from '../context.ts'
 import { Instant, instant } from '../schemas.ts'
 import { defineOperation, Empty, noContent, ok, type SvixContext, unlessReplayed } from './operation.ts'
-import { pageOf, readPage } from './pages.ts'
+import { pageJson, pageOf, readPage } from './pages.ts'
 import type { Principal } from './principal.ts'
 import { SvixError } from './problems.ts'
 import { flag, iterator, limit, order } from './query.ts'
 import { eventTypeName, plainText, wordOf } from './schemas.ts'
 
+const DESCRIPTION_CHARS_MAX = 4_096
+const FEATURE_FLAGS_MAX = 100
+const SCHEMA_VERSIONS_MAX = 100
+const SCHEMAS_BYTES_MAX = 65_536
+
+const description = plainText({ max: DESCRIPTION_CHARS_MAX })
 const featureFlag = wordOf('a feature flag')
-const schemas = z
-  .record(z.string(), z.record(z.string(), z.unknown()))
-  .superRefine((byVersion, ctx) => {
+
+/** The schemas by version, as the JSON text that they are kept as. */
+const schemas = map(wholeBody(z.record(z.string(), z.unknown())), { max: SCHEMA_VERSIONS_MAX, what: 'versions' })
+  .transform((byVersion, ctx) => {
     for (const [version, schema] of Object.entries(byVersion)) {
-      const problem = schemaProblem(schema)
+      const problem = jsonSchemaProblem(schema)
       if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, path: [version] })
     }
+    // What is too deep to be written is a problem already.
+    if (ctx.issues.length > 0) return z.NEVER
+    const json = JSON.stringify(byVersion)
+    if (Buffer.byteLength(json) <= SCHEMAS_BYTES_MAX) return json
+    ctx.addIssue(`are larger than ${SCHEMAS_BYTES_MAX} bytes`)
+    return z.NEVER
   })
   .describe('JSON Schemas by version; `examples` of version 1 are what send-example sends')
 
-const options = { strict: false, logger: false } as const
-const draft7 = new Ajv(options)
-/** By what `$schema` names; without it a schema is of draft 7. */
-const DRAFTS = [
-  { name: /\bdraft\/2020-12\b/, draft: new Ajv2020(options) },
-  { name: /\bdraft\/2019-09\b/, draft: new Ajv2019(options) },
-  { name: /\bdraft-07\b/, draft: draft7 },
-]
-/** No schema that people wrote is that deep, and what reads and writes it calls itself for every level. */
-const SCHEMA_DEPTH_MAX = 200
-
-const isDeeperThan = (value: unknown, depth: number): boolean =>
-  typeof value === 'object' &&
-  value !== null &&
-  (depth === 0 || Object.values(value).some((one) => isDeeperThan(one, depth - 1)))
-
-/**
- * Held against its meta-schema and not compiled: it describes events for people, nothing is validated with it. One of a
- * dialect that is not known here is taken as it is.
- */
-function schemaProblem({ $schema, ...schema }: Record<string, unknown>): string | null {
-  if (isDeeperThan(schema, SCHEMA_DEPTH_MAX)) return `is nested more than ${SCHEMA_DEPTH_MAX} levels deep`
-  if ($schema !== undefined && typeof $schema !== 'string') return 'is not a JSON Schema: $schema is not a text'
-  const ajv = $schema === undefined ? draft7 : DRAFTS.find(({ name }) => name.test($schema))?.draft
-  if (ajv === undefined || ajv.validateSchema(schema) === true) return null
-  return `is not a JSON Schema: ${ajv.errorsText()}`
-}
-
 const settings = {
-  description: plainText,
+  description,
   archived: z.boolean().default(false),
   deprecated: z.boolean().default(false),
   schemas: schemas.nullish(),
   featureFlag: featureFlag.nullish(),
-  featureFlags: z.array(featureFlag).nullish(),
+  featureFlags: list(featureFlag, { max: FEATURE_FLAGS_MAX }).nullish(),
   groupName: wordOf('a group name').nullish(),
 }
 
@@ -67,7 +51,7 @@ const EventTypeUpdate = z.object(settings)
 const EventTypeIn = EventTypeUpdate.extend({ name: eventTypeName })
 const EventTypePatch = z.object({
   ...settings,
-  description: plainText.optional(),
+  description: description.optional(),
   archived: z.boolean().optional(),
   deprecated: z.boolean().optional(),
 })
@@ -85,18 +69,21 @@ const EventTypeOut = z.object({
   updatedAt: Instant,
 })
 
-export const toEventTypeOut = (eventType: EventType, withContent: boolean): z.infer<typeof EventTypeOut> => ({
-  name: eventType.name,
-  description: eventType.description,
-  archived: eventType.archived,
-  deprecated: eventType.deprecated,
-  schemas: withContent ? eventType.schemas : null,
-  featureFlag: eventType.featureFlags[0] ?? null,
-  featureFlags: eventType.featureFlags,
-  groupName: eventType.groupName,
-  createdAt: instant(eventType.createdAt),
-  updatedAt: instant(eventType.updatedAt),
-})
+/** The event type as JSON text: its schemas go in as they are kept. */
+function eventTypeJson(eventType: EventType): string {
+  const json = JSON.stringify({
+    name: eventType.name,
+    description: eventType.description,
+    archived: eventType.archived,
+    deprecated: eventType.deprecated,
+    featureFlag: eventType.featureFlags[0] ?? null,
+    featureFlags: eventType.featureFlags,
+    groupName: eventType.groupName,
+    createdAt: instant(eventType.createdAt),
+    updatedAt: instant(eventType.updatedAt),
+  })
+  return `${json.slice(0, -1)},"schemas":${eventType.schemas ?? 'null'}}`
+}
 
 const flagsFrom = (given: { featureFlag?: string | null | undefined; featureFlags?: string[] | null | undefined }) => {
   const flags = given.featureFlags !== undefined && given.featureFlags !== null ? given.featureFlags : []
@@ -168,9 +155,17 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
         order: query.order ?? 'ascending',
         keyOf: (eventType: EventType) => eventType.name,
         read: (keyset) =>
-          store.listEventTypes({ orgId: principal.orgId, includeArchived: query.include_archived, flags }, keyset),
+          store.listEventTypes(
+            {
+              orgId: principal.orgId,
+              includeArchived: query.include_archived,
+              flags,
+              withContent: query.with_content,
+            },
+            keyset,
+          ),
       })
-      return ok({ ...page, data: page.data.map((one) => toEventTypeOut(one, query.with_content)) })
+      return ok(pageJson({ ...page, data: page.data.map(eventTypeJson) }))
     },
   })
 
@@ -184,7 +179,7 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     answers: { 201: EventTypeOut },
     async handle({ principal, body, answer }) {
       const eventType = newEventType(principal, body.name, body)
-      const out = toEventTypeOut(eventType, true)
+      const out = eventTypeJson(eventType)
       const extras = { answer: answer(201, out), announce: [] }
       if (unlessReplayed(await store.createEventType(eventType, extras)) === 'exists')
         throw new SvixError('event_type_exists')
@@ -202,7 +197,7 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     async handle({ principal, params }) {
       const eventType = await store.getEventType(principal.orgId, params['event_type_name']!)
       if (eventType === null || !isVisible(principal, eventType)) throw new SvixError('not_found')
-      return ok(toEventTypeOut(eventType, true))
+      return ok(eventTypeJson(eventType))
     },
   })
 
@@ -217,7 +212,7 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     async handle({ principal, params, body }) {
       const name = params['event_type_name']!
       const edited = await editEventType(principal, name, () => settingsFrom(body))
-      if (edited !== null) return ok(toEventTypeOut(edited, true))
+      if (edited !== null) return ok(eventTypeJson(edited))
       const named = eventTypeName.safeParse(name)
       if (!named.success)
         throw new GatewayError('validation', {
@@ -225,7 +220,7 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
         })
       const eventType = newEventType(principal, name, body)
       if ((await store.createEventType(eventType)) !== 'created') throw new SvixError('conflict')
-      return { status: 201, body: toEventTypeOut(eventType, true) }
+      return { status: 201, body: eventTypeJson(eventType) }
     },
   })
 
@@ -240,7 +235,7 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     async handle({ principal, params, body }) {
       const edited = await editEventType(principal, params['event_type_name']!, () => settingsPatched(body))
       if (edited === null) throw new SvixError('not_found')
-      return ok(toEventTypeOut(edited, true))
+      return ok(eventTypeJson(edited))
     },
   })
 

@@ -6,6 +6,7 @@ import { route } from '../../flow/route.ts'
 import { memberOf } from '../../lib/json-slices.ts'
 import type { Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
+import { wholeBody } from '../bounded.ts'
 import { Instant, instant } from '../schemas.ts'
 import { ApplicationIn, applicationOnTheFly } from './applications.ts'
 import {
@@ -19,7 +20,7 @@ import {
   Replayed,
   type SvixContext,
 } from './operation.ts'
-import { pageOf, readPage } from './pages.ts'
+import { pageJson, pageOf, readPage } from './pages.ts'
 import { invalidField, SvixError } from './problems.ts'
 import { eventTypes, flag, idWindow, instantParameter, iterator, limit, word } from './query.ts'
 import { channel, eventTypeName, instantIn, setOf, uid, wordOf } from './schemas.ts'
@@ -33,7 +34,7 @@ const TAGS_MAX = 5
 /** The furthest that a message can be sent ahead of its delivery. */
 const DELIVER_AHEAD_MAX_MS = 30 * DAY_MS
 
-const payload = z.record(z.string(), z.unknown())
+const payload = wholeBody(z.record(z.string(), z.unknown()))
 
 export const MessageIn = z
   .object({
@@ -46,7 +47,7 @@ export const MessageIn = z
     payloadRetentionPeriod: between(RETENTION_DAYS, 'days').nullish(),
     payloadRetentionHours: between(RETENTION_HOURS, 'hours').nullish(),
     deliverAt: instantIn.nullish(),
-    transformationsParams: z.looseObject({ rawPayload: z.string().nullish() }).nullish(),
+    transformationsParams: z.object({ rawPayload: wholeBody(z.string()).nullish() }).nullish(),
     application: ApplicationIn.nullish(),
   })
   .superRefine((given, ctx) => {
@@ -93,17 +94,6 @@ export function messageJson(
     ...more,
   })
   return `${head.slice(0, -1)},"payload":${payloadJson},${tail.slice(1)}`
-}
-
-/** A page whose rows are JSON texts already. */
-export function pageJson(page: {
-  data: string[]
-  iterator: string | null
-  prevIterator?: string
-  done: boolean
-}): string {
-  const { data, ...rest } = page
-  return `{"data":[${data.join(',')}],${JSON.stringify(rest).slice(1)}`
 }
 
 export const logQuery = {

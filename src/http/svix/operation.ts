@@ -15,6 +15,7 @@ import type { Tokens } from '../../lib/jwt.ts'
 import type { Answer } from '../../store/once.ts'
 import type { HttpContext, Server } from '../context.ts'
 import { hopsOf } from '../hops.ts'
+import { urlText } from '../bounded.ts'
 import { bodyOf } from '../validation.ts'
 import { type Access, authenticate, type Principal } from './principal.ts'
 import { invalidField, SvixError, toSvixIssue } from './problems.ts'
@@ -110,7 +111,7 @@ export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B exten
       security: [{ svix: [] }],
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
-      params: z.object(Object.fromEntries([...url.matchAll(/:(\w+)/g)].map(([, name]) => [name, z.string()]))),
+      params: z.object(Object.fromEntries([...url.matchAll(/:(\w+)/g)].map(([, name]) => [name, urlText()]))),
       response: {
         ...operation.answers,
         401: SvixRefusal,

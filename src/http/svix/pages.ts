@@ -24,6 +24,11 @@ export const pageOf = <T extends z.ZodType>(item: T) =>
     done: z.boolean(),
   })
 
+/** A page whose rows are JSON texts already. */
+export function pageJson({ data, ...rest }: Page<string>): string {
+  return `{"data":[${data.join(',')}],${JSON.stringify(rest).slice(1)}`
+}
+
 /** A name of an event type may begin with the sign for backwards: `:`, which is in no name, then goes before it. */
 const toIterator = (key: string): string => (key.startsWith('-') ? `:${key}` : key)
 

@@ -6,10 +6,13 @@ import { z } from 'zod'
 import { idTime, isId, startId } from '../../domain/ids.ts'
 import { type Issue, GatewayError } from '../../domain/errors.ts'
 import { timestampProblem } from '../../domain/inbox.ts'
-import { WORD } from '../../domain/uid.ts'
+import { UID_CHARS_MAX, WORD, WORD_RULE } from '../../domain/uid.ts'
+import { list, urlText } from '../bounded.ts'
 import { SvixError, toSvixIssue } from './problems.ts'
 
 const LIMIT_MAX = 250
+/** Each is looked for by itself. */
+const EVENT_TYPES_MAX = 1_000
 
 /** Marks what could not even be read. */
 function unreadable(ctx: z.RefinementCtx, message: string): never {
@@ -18,8 +21,7 @@ function unreadable(ctx: z.RefinementCtx, message: string): never {
 }
 
 export const limit = (fallback: number) =>
-  z
-    .string()
+  urlText()
     .default(String(fallback))
     .transform((text, ctx) => {
       if (!/^\d{1,15}$/.test(text)) return unreadable(ctx, 'limit is not a whole number')
@@ -31,8 +33,7 @@ export const limit = (fallback: number) =>
 
 /** An id, or `-` and an id: the page before it. */
 export const iterator = (prefix: string | null) =>
-  z
-    .string()
+  urlText()
     .optional()
     .superRefine((text, ctx) => {
       if (text === undefined || text === '') return
@@ -44,8 +45,7 @@ export const iterator = (prefix: string | null) =>
       )
     })
 
-export const order = z
-  .string()
+export const order = urlText()
   .optional()
   .transform((text, ctx) => {
     if (text === undefined || text === 'ascending' || text === 'descending') return text
@@ -54,8 +54,7 @@ export const order = z
   .meta({ enum: ['ascending', 'descending'] })
 
 export const flag = (fallback: boolean) =>
-  z
-    .string()
+  urlText()
     .default(String(fallback))
     .transform((text, ctx) => {
       if (text === 'true' || text === 'false') return text === 'true'
@@ -64,8 +63,7 @@ export const flag = (fallback: boolean) =>
     .meta({ type: 'boolean', default: fallback })
 
 const oneOf = (what: string, values: readonly number[]) =>
-  z
-    .string()
+  urlText()
     .optional()
     .transform((text, ctx) => {
       if (text === undefined) return undefined
@@ -91,8 +89,7 @@ export function parseInstant(text: string): number | null {
   return Number.isNaN(ms) ? null : ms
 }
 
-export const instantParameter = z
-  .string()
+export const instantParameter = urlText()
   .optional()
   .transform((text, ctx) => {
     if (text === undefined) return undefined
@@ -100,18 +97,16 @@ export const instantParameter = z
   })
   .meta({ format: 'date-time' })
 
-const isWord = (text: string) => text.length <= 256 && WORD.test(text)
+const isWord = (text: string) => text.length <= UID_CHARS_MAX && WORD.test(text)
 
-export const word = z
-  .string()
+export const word = urlText()
   .optional()
   .superRefine((text, ctx) => {
-    if (text !== undefined && !isWord(text)) ctx.addIssue('is made of letters, digits, "-", "_" and "." only')
+    if (text !== undefined && !isWord(text)) ctx.addIssue(WORD_RULE)
   })
 
 /** `event_types=a,b`, repeated, or as `event_types[]` and `event_types[0]`; arrives here as a list. */
-export const eventTypes = z
-  .array(z.string())
+export const eventTypes = list(urlText(), { max: EVENT_TYPES_MAX })
   .optional()
   .superRefine((names, ctx) => {
     if (names !== undefined && !names.every(isWord)) ctx.addIssue('has a name that no event type can have')

@@ -1,48 +1,47 @@
 /** What requests of the Svix API are made of, with the bounds that the original enforces (`docs/svix-api.md`). */
 import { z } from 'zod'
-import { CHANNEL_CHARS_MAX, uidProblem, WORD } from '../../domain/uid.ts'
+import { CHANNEL_CHARS_MAX, UID_CHARS_MAX, uidProblem, WORD, WORD_RULE } from '../../domain/uid.ts'
+import { list, map, text } from '../bounded.ts'
 import { parseInstant } from './query.ts'
 
 const METADATA_BYTES_MAX = 4_096
+/** As many as fit into so many bytes of JSON, each at least `"":"",`. */
+const METADATA_MEMBERS_MAX = 512
+const INSTANT_CHARS_MAX = 64
 const RATE_MAX = 65_535
 
 /** NUL to backspace have no place in a name or description, and PostgreSQL knows no NUL at all. */
 // oxlint-disable-next-line no-control-regex
 const CONTROL = /[\x00-\x08]/
 
-export const plainText = z.string().refine((text) => !CONTROL.test(text), 'contains control characters')
-export const nonEmptyText = plainText.min(1, 'must not be empty')
+export const plainText = ({ max }: { max: number }) =>
+  text({ max }).refine((given) => !CONTROL.test(given), 'contains control characters')
+
+/** Of an application; longer than any that people read. */
+export const displayName = plainText({ max: 256 }).min(1, 'must not be empty')
 
 export const uid = (prefix: string) =>
-  z.string().superRefine((text, ctx) => {
-    const problem = uidProblem(prefix, text)
+  text({ max: UID_CHARS_MAX, problem: `has to be 1 to ${UID_CHARS_MAX} characters long` }).superRefine((given, ctx) => {
+    const problem = uidProblem(prefix, given)
     if (problem !== null) ctx.addIssue(problem)
   })
 
-export const wordOf = (what: string, charsMax = 256) =>
-  z
-    .string()
-    .min(1, 'must not be empty')
-    .max(charsMax, `has more than ${charsMax} characters`)
-    .regex(WORD, `${what} is made of letters, digits, "-", "_" and "." only`)
+export const wordOf = (what: string, charsMax = UID_CHARS_MAX) =>
+  text({ max: charsMax }).min(1, 'must not be empty').regex(WORD, `${what} ${WORD_RULE}`)
 
 export const eventTypeName = wordOf('an event type')
 export const channel = wordOf('a channel', CHANNEL_CHARS_MAX)
 
 /** A set: what is there twice counts once. */
 export const setOf = <T extends z.ZodType<string>>(item: T, { max }: { max: number }) =>
-  z
-    .array(item)
+  list(item, { max })
+    .min(1, 'must not be empty; null means all')
     .transform((items) => Array.from(new Set(items)))
-    .refine((items) => items.length >= 1, 'must not be empty; null means all')
-    .refine((items) => items.length <= max, `has more than ${max} members`)
 
-export const metadata = z
-  .record(z.string(), z.string())
-  .refine(
-    (value) => Buffer.byteLength(JSON.stringify(value)) <= METADATA_BYTES_MAX,
-    `is larger than ${METADATA_BYTES_MAX} bytes`,
-  )
+export const metadata = map(text({ max: METADATA_BYTES_MAX }), { max: METADATA_MEMBERS_MAX }).refine(
+  (value) => Buffer.byteLength(JSON.stringify(value)) <= METADATA_BYTES_MAX,
+  `is larger than ${METADATA_BYTES_MAX} bytes`,
+)
 
 export const throttleRate = z
   .number()
@@ -50,8 +49,8 @@ export const throttleRate = z
   .min(1, 'has to be at least 1')
   .max(RATE_MAX, `has to be at most ${RATE_MAX}`)
 
-export const instantIn = z.string().transform((text, ctx) => {
-  const ms = parseInstant(text)
+export const instantIn = text({ max: INSTANT_CHARS_MAX }).transform((given, ctx) => {
+  const ms = parseInstant(given)
   if (ms !== null) return ms
   ctx.addIssue('is not an RFC 3339 date and time such as 2026-01-15T10:00:00Z')
   return z.NEVER

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { BUCKET_MS, type TaskId } from '../../domain/ids.ts'
 import type { TaskInfo, TaskKind } from '../../domain/task.ts'
 import type { Server } from '../context.ts'
+import { urlText } from '../bounded.ts'
 import { Instant, instant } from '../schemas.ts'
 import { defineOperation, findApplication, findEndpoint, ok, type SvixContext, unlessReplayed } from './operation.ts'
 import { pageOf, readPage } from './pages.ts'
@@ -105,7 +106,7 @@ export function taskOperations(app: Server, context: SvixContext): void {
       iterator: iterator('qtask'),
       order,
       status: z.enum([...statuses, 'failed']).optional(),
-      task: z.string().optional(),
+      task: urlText().optional(),
     }),
     answers: { 200: pageOf(TaskOut) },
     async handle({ principal, query }) {

@@ -23,7 +23,7 @@ const fromRow = (row: EventTypeRow): EventType => ({
   orgId: row.org_id as EventType['orgId'],
   name: row.name,
   description: row.description,
-  schemas: row.schemas === null ? null : (JSON.parse(row.schemas) as Record<string, unknown>),
+  schemas: row.schemas,
   archived: row.archived,
   deprecated: row.deprecated,
   featureFlags: JSON.parse(row.feature_flags) as string[],
@@ -38,7 +38,7 @@ const valuesOf = (eventType: EventType) =>
     eventType.orgId,
     eventType.name,
     eventType.description,
-    eventType.schemas && JSON.stringify(eventType.schemas),
+    eventType.schemas,
     eventType.archived,
     eventType.deprecated,
     JSON.stringify(eventType.featureFlags),
@@ -101,15 +101,23 @@ const KNOWN = statement(
 export const knownEventTypes = async (pool: Pool, orgId: string, names: readonly string[]): Promise<string[]> =>
   (await pool.read<{ name: string }>(KNOWN, orgId, textArray(names))).map(({ name }) => name)
 
+const WITHOUT_SCHEMAS = `org_id, name, description, NULL AS schemas, archived, deprecated, feature_flags, group_name, created_at,
+  updated_at`
+
 /** Walks the organization's event types from where the page begins; those that are filtered out are few. */
 export async function listEventTypes(
   pool: Pool,
-  { orgId, includeArchived, flags }: { orgId: string; includeArchived: boolean; flags: readonly string[] | null },
+  {
+    orgId,
+    includeArchived,
+    flags,
+    withContent,
+  }: { orgId: string; includeArchived: boolean; flags: readonly string[] | null; withContent: boolean },
   page: Keyset,
 ): Promise<EventType[]> {
   const { above, below, direction, limit } = stretchOf(page)
   const rows = await pool.read<EventTypeRow>(
-    `SELECT * FROM event_type t WHERE org_id = $1 AND name > $2 AND name < $3 AND (NOT archived OR $4)
+    `SELECT ${withContent ? '*' : WITHOUT_SCHEMAS} FROM event_type t WHERE org_id = $1 AND name > $2 AND name < $3 AND (NOT archived OR $4)
        AND ($5::text[] IS NULL OR feature_flags = '[]' OR EXISTS (
          SELECT 1 FROM json_array_elements_text(t.feature_flags::json) f (flag) WHERE f.flag = ANY ($5::text[])))
      ORDER BY name ${direction} LIMIT $6`,

@@ -22,7 +22,7 @@ const fromRow = (row: EventTypeRow): EventType => ({
   orgId: row.org_id as EventType['orgId'],
   name: row.name,
   description: row.description,
-  schemas: row.schemas === null ? null : (JSON.parse(row.schemas) as Record<string, unknown>),
+  schemas: row.schemas,
   archived: row.archived === 1,
   deprecated: row.deprecated === 1,
   featureFlags: JSON.parse(row.feature_flags) as string[],
@@ -35,7 +35,7 @@ const fromRow = (row: EventTypeRow): EventType => ({
 const contents = (eventType: EventType) =>
   [
     eventType.description,
-    eventType.schemas && JSON.stringify(eventType.schemas),
+    eventType.schemas,
     eventType.archived ? 1 : 0,
     eventType.deprecated ? 1 : 0,
     JSON.stringify(eventType.featureFlags),
@@ -100,16 +100,25 @@ export const knownEventTypes = (db: Database, orgId: string, names: readonly str
     )
     .map(({ name }) => name)
 
+/** Schemas are large, and rows are copied between the threads. */
+const WITHOUT_SCHEMAS = `org_id, name, description, NULL AS schemas, archived, deprecated, feature_flags, group_name, created_at,
+  updated_at`
+
 /** Walks the organization's event types from where the page begins; those that are filtered out are few. */
 export function listEventTypes(
   db: Database,
-  { orgId, includeArchived, flags }: { orgId: string; includeArchived: boolean; flags: readonly string[] | null },
+  {
+    orgId,
+    includeArchived,
+    flags,
+    withContent,
+  }: { orgId: string; includeArchived: boolean; flags: readonly string[] | null; withContent: boolean },
   page: Keyset,
 ): EventType[] {
   const { above, below, direction, limit } = stretchOf(page)
   return db
     .all<EventTypeRow>(
-      `SELECT * FROM event_type t WHERE org_id = ?1 AND name > ?2 AND name < ?3 AND (archived = 0 OR ?4)
+      `SELECT ${withContent ? '*' : WITHOUT_SCHEMAS} FROM event_type t WHERE org_id = ?1 AND name > ?2 AND name < ?3 AND (archived = 0 OR ?4)
          AND (?5 IS NULL OR feature_flags = '[]' OR EXISTS (
            SELECT 1 FROM json_each(t.feature_flags) f WHERE f.value IN (SELECT value FROM json_each(?5))))
        ORDER BY name ${direction} LIMIT ?6`,

@@ -1,0 +1,58 @@
+/**
+ * The one place where the texts, lists and maps of requests get their bounds: none of them can be made without a `max`. What
+ * is too large is refused before anything else about it is looked at, so that a refusal is never larger than its cause.
+ * `assertBounded` (in `unbounded.ts`) keeps every route to these.
+ */
+import { z } from 'zod'
+
+/** Of a URL with its query; Node refuses longer ones by itself, so that no parameter is too long for the router. */
+export const URL_CHARS_MAX = 16_384
+/** Keys of maps, unless said otherwise. */
+const KEY_CHARS_MAX = 256
+
+const wholeBodies = new WeakSet<z.ZodType>()
+
+/** Whether `MAX_BODY` is the only bound of what `schema` takes, by intent. */
+export const isWholeBody = (schema: z.ZodType): boolean => wholeBodies.has(schema)
+
+/** Whatever takes as much as a body may hold: nothing of it but its bytes is kept. */
+export function wholeBody<S extends z.ZodType>(schema: S): S {
+  wholeBodies.add(schema)
+  return schema
+}
+
+/** A text of at most `max` UTF-16 code units. */
+export const text = ({ max, problem = `has more than ${max} characters` }: { max: number; problem?: string }) =>
+  z.string().max(max, { error: problem, abort: true })
+
+/** What a path or query holds: the URL is its bound. Whoever reads it says what is valid. */
+export const urlText = () => text({ max: URL_CHARS_MAX })
+
+/** At most `max` items. A longer list is one problem, and none of its items is looked at. */
+export const list = <T extends z.ZodType>(item: T, { max }: { max: number }) =>
+  z.array(item).max(max, { error: `has more than ${max} members`, abort: true })
+
+/** At most `max` members, with names of at most `keyCharsMax` characters. `__proto__` is no name. */
+export const map = <T extends z.ZodType>(
+  value: T,
+  { max, what = 'members', keyCharsMax = KEY_CHARS_MAX }: { max: number; what?: string; keyCharsMax?: number },
+) =>
+  z.preprocess(
+    (given, ctx) => {
+      const problem = mapProblem(given, { max, what, keyCharsMax })
+      if (problem !== null) ctx.addIssue(problem)
+      return given
+    },
+    z.record(z.string().max(keyCharsMax), value).meta({ maxProperties: max }),
+  )
+
+function mapProblem(
+  given: unknown,
+  { max, what, keyCharsMax }: { max: number; what: string; keyCharsMax: number },
+): string | null {
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) return null
+  const names = Object.keys(given)
+  if (names.length > max) return `has more than ${max} ${what}`
+  if (names.some((name) => name.length > keyCharsMax)) return `has a name of more than ${keyCharsMax} characters`
+  return names.includes('__proto__') ? 'has the name __proto__, which nothing can have' : null
+}
