@@ -5,7 +5,7 @@ import { NAMED_SCHEDULES } from './domain/retry-schedule.ts'
 import { svixAppProblem } from './domain/svix-id.ts'
 import { cidrProblem } from './destinations/guard.ts'
 import { parseDuration } from './lib/duration.ts'
-import { type DatabaseUrl, parseDatabaseUrl, redisName } from './lib/service-url.ts'
+import { type DatabaseUrl, parseDatabaseUrl, publicUrl, redisName } from './lib/service-url.ts'
 import { parseSize } from './lib/size.ts'
 
 const duration = (fallback: string, max = '3650d') =>
@@ -107,6 +107,15 @@ const Environment = z.object({
     }),
   HOST: z.string().optional(),
   PORT: integer(8_000, 0, 65_535),
+  PUBLIC_URL: z
+    .string()
+    .default('')
+    .transform((text, ctx) => {
+      const url = text === '' ? '' : publicUrl(text)
+      if (url !== null) return url
+      ctx.addIssue(`"${text}" is not a URL such as https://hooks.example.com, with nothing but a path behind the host`)
+      return z.NEVER
+    }),
   LOG_LEVEL: oneOf('INFO', [
     'TRACE',
     'DEBUG',
@@ -189,6 +198,8 @@ export interface Config {
   role: 'all' | 'api' | 'worker'
   host: string
   port: number
+  /** What links to the gateway begin with, without a slash at the end. */
+  publicUrl: string
   logLevel: string
   retryScheduleMs: readonly number[]
   deliveryTimeoutMs: number
@@ -250,6 +261,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       role: env.ROLE,
       host: env.HOST || (env.API_KEY.length > 0 ? '0.0.0.0' : '127.0.0.1'),
       port: env.PORT,
+      publicUrl: env.PUBLIC_URL || `http://localhost:${env.PORT}`,
       logLevel: env.LOG_LEVEL,
       retryScheduleMs: env.RETRY_SCHEDULE,
       deliveryTimeoutMs: env.DELIVERY_TIMEOUT,

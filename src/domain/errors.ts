@@ -6,6 +6,16 @@ export const ERRORS = {
   validation: { status: 422, detail: 'The request is not valid.' },
   invalid_signature: { status: 401, detail: 'invalid signature' },
   unauthorized: { status: 401, detail: 'A management key is required: Authorization: Bearer <one of API_KEY>.' },
+  cross_site: {
+    status: 403,
+    detail:
+      'The request comes from a page of another site. Without API_KEY only programs and pages of the gateway itself may manage it.',
+  },
+  unknown_host: {
+    status: 421,
+    detail:
+      'The host that the request names is not known as the gateway’s. Set PUBLIC_URL to the URL that it is reached by, or set API_KEY.',
+  },
   not_found: { status: 404, detail: 'There is no such route.' },
   subscription_not_found: { status: 404, detail: 'There is no such subscription.' },
   message_not_found: { status: 404, detail: 'There is no such message.' },

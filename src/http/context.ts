@@ -48,7 +48,10 @@ export interface HttpContext {
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Needs a management key once there are any. */
+    /**
+     * `false` opens the route to everybody, or to those who pass a check of its own. Every other one needs a management key once there
+     * are any, and without keys refuses what pages of other sites make browsers send.
+     */
     management?: boolean
     /** It takes events, so that deliveries of a Hookferry may come here. */
     events?: boolean

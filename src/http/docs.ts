@@ -25,7 +25,7 @@ export function docsRoutes(app: FastifyInstance): void {
   }
   const routes = { [PREFIX]: pagePath, [`${PREFIX}/static/:file`]: filePath }
   for (const [url, pathOf] of Object.entries(routes))
-    app.get(url, { schema: { hide: true } }, async (request, reply) => {
+    app.get(url, { config: { management: false }, schema: { hide: true } }, async (request, reply) => {
       const found = await answer(pathOf(request.url.split('?', 1)[0]!))
       return sendConstant(request, reply.header('content-security-policy', POLICY), found)
     })

@@ -59,7 +59,7 @@ export function inboxRoutes(app: Server, { store, secrets, inbound }: HttpContex
   app.post(
     '/webhook',
     {
-      config: { events: true, rawBody: true, inbox: true },
+      config: { management: false, events: true, rawBody: true, inbox: true },
       // The signature covers the bytes, and they are read as JSON whatever they are called. A media type that cannot be read
       // would otherwise be refused before the signature is looked at.
       onRequest: (request, _reply, done) => {

@@ -47,7 +47,7 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
   app.post(
     '/ingest/:subscription_id',
     {
-      config: { events: true, rawBody: true },
+      config: { management: false, events: true, rawBody: true },
       schema: {
         tags: ['ingest'],
         summary: 'Accept an event for one subscription',

@@ -19,7 +19,7 @@ function withCommonRefusals(schema: FastifySchema, { method, config }: RouteOpti
     ...schema,
     response: {
       ...(schema.response as object),
-      ...(config?.management === true && { 401: Refusal }),
+      ...(config?.management !== false && { 401: Refusal, 403: Refusal, 421: Refusal }),
       ...(takesBody && { 413: Refusal }),
       ...(schema.tags?.includes('operation') !== true && { 503: Refusal }),
     },
@@ -68,8 +68,10 @@ export async function useOpenApi(app: FastifyInstance): Promise<void> {
   const yaml = once(async () => constant('application/x-yaml', app.swagger({ yaml: true })))
   // The page asks for the second one.
   for (const path of ['/openapi.json', '/docs/json'])
-    app.get(path, { schema: { hide: true } }, async (request, reply) => sendConstant(request, reply, await document()))
-  app.get('/docs/yaml', { schema: { hide: true } }, async (request, reply) =>
+    app.get(path, { config: { management: false }, schema: { hide: true } }, async (request, reply) =>
+      sendConstant(request, reply, await document()),
+    )
+  app.get('/docs/yaml', { config: { management: false }, schema: { hide: true } }, async (request, reply) =>
     sendConstant(request, reply, await yaml()),
   )
   docsRoutes(app)

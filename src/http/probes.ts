@@ -19,6 +19,7 @@ export function probeRoutes(app: Server, context: HttpContext): void {
   app.get(
     '/health/live',
     {
+      config: { management: false },
       schema: {
         tags: ['operation'],
         summary: 'The process runs',
@@ -31,6 +32,7 @@ export function probeRoutes(app: Server, context: HttpContext): void {
   app.get(
     '/health/ready',
     {
+      config: { management: false },
       schema: {
         tags: ['operation'],
         summary: 'The gateway can keep its promises: the store answers, its schema is current, WEBHOOK_SECRET is set',
@@ -53,6 +55,7 @@ export function probeRoutes(app: Server, context: HttpContext): void {
   app.get(
     '/metrics',
     {
+      config: { management: false },
       schema: {
         tags: ['operation'],
         summary: 'Metrics in Prometheus text format',

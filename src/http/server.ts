@@ -5,6 +5,7 @@ import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../domain/errors.ts'
 import { useManagementKeys } from './auth.ts'
 import { URL_CHARS_MAX } from './bounded.ts'
+import { useOwnPagesOnly } from './browsers.ts'
 import type { HttpContext, Server } from './context.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { useHops } from './hops.ts'
@@ -51,7 +52,9 @@ export async function buildServer(context: HttpContext): Promise<Server> {
   useErrors(app, context.observer)
   useRequestLog(app, context)
   useHops(app, context.config.maxHops)
-  useManagementKeys(app, context.secrets.apiKeys)
+  // A key is sent by whoever knows it, and by no browser on its own.
+  if (context.secrets.apiKeys.length > 0) useManagementKeys(app, context.secrets.apiKeys)
+  else useOwnPagesOnly(app, context.config)
   const forbidOtherMethods = collectMethods(app)
   // A worker is there for the deliveries; it answers whoever watches it, and nobody else.
   const isWorker = context.config.role === 'worker'
@@ -131,7 +134,7 @@ function collectMethods(app: FastifyInstance): () => void {
         url,
         method: others,
         // The log says of every request to the inbox what became of it.
-        config: { inbox },
+        config: { inbox, management: false },
         schema: { hide: true },
         handler: (_request, reply) => {
           reply.header('allow', allow)

@@ -20,6 +20,14 @@ export function redisName(text: string): string | null {
   return hostname === '' ? null : `${hostname}:${port || '6379'}`
 }
 
+/** Scheme, host, port and path, without a slash at the end; null when it is no URL of a website, or has more than these. */
+export function publicUrl(text: string): string | null {
+  if (!URL.canParse(text)) return null
+  const { protocol, origin, username, password, pathname, search, hash } = new URL(text)
+  const isPlain = `${username}${password}${search}${hash}` === '' && /^(\/[\w.~-]+)*\/?$/.test(pathname)
+  return isPlain && /^https?:$/.test(protocol) ? origin + pathname.replace(/\/$/, '') : null
+}
+
 /** `sqlite:///data/app.db` is absolute, `sqlite:./x.db` and `sqlite:x.db` are relative; null when it is neither. */
 function sqlitePath(url: string): string | null {
   const match = /^sqlite:(?:\/\/(?=\/))?(.+)$/.exec(url)

@@ -37,8 +37,6 @@ export interface Call<Q, B> {
   bytes: Buffer
   /** How many deliveries of Hookferry lie behind the request. */
   hops: number
-  /** How the client reached the gateway, such as `http://localhost:8000`. */
-  origin: string
   /** The answer to store for repeats; null when the request may not be repeated under a key. */
   answer: (status: number, body: unknown) => Answer | null
 }
@@ -149,7 +147,6 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
     body: (operation.body === undefined ? undefined : parseBody(operation.body, bytes)) as z.output<B>,
     bytes,
     hops: hopsOf(request),
-    origin: `${request.protocol}://${request.host}`,
     answer: (status, body) =>
       key === null
         ? null

@@ -29,6 +29,10 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
     tokens: createTokens(http.jwtSecret, http.clock),
     cancelInBackground: (appId, endpointIds) => cancelInBackground(http.editing, appId, endpointIds),
   }
+  // Every request brings a token, which no browser sends on its own.
+  app.addHook('onRoute', (route) => {
+    route.config = { ...route.config, management: false }
+  })
   // Portals are pages of other hosts, and they have their own tokens: no cookie is involved.
   await app.register(cors, {
     origin: '*',
