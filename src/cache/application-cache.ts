@@ -22,7 +22,7 @@ export function createApplicationCache(
 ): ApplicationCache {
   // Neither ids nor uids hold a slash. What else a path may hold finds nothing, and that is not kept.
   const byName = new LoadingCache<Application>(
-    LIMITS.cachedApplications,
+    { max: LIMITS.cachedApplications, bytes: LIMITS.cachedApplicationBytes },
     (key) => {
       const at = key.indexOf('/')
       return store.findApplication(key.slice(0, at) as OrgId, key.slice(at + 1))
@@ -30,7 +30,7 @@ export function createApplicationCache(
     freshness,
   )
   const byId = new LoadingCache<Application>(
-    LIMITS.cachedApplications,
+    { max: LIMITS.cachedApplications, bytes: LIMITS.cachedApplicationBytes },
     (id) => store.getApplication(id as AppId),
     freshness,
   )

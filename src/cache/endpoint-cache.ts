@@ -56,7 +56,7 @@ export function createEndpointCache(
   // Ids hold no slash, so that a key can be taken apart again.
   const keyOf = (appId: AppId, id: EndpointId) => `${appId}/${id}`
   const endpoints = new LoadingCache<Endpoint>(
-    LIMITS.cachedEndpoints,
+    { max: LIMITS.cachedEndpoints, bytes: LIMITS.cachedEndpointBytes },
     (key) => {
       const [appId, id] = key.split('/') as [AppId, EndpointId]
       return load(appId, `endpoint/${id}`, () => store.getEndpoint(appId, id))
@@ -64,7 +64,7 @@ export function createEndpointCache(
     freshness,
   )
   const applications = new LoadingCache<readonly Endpoint[]>(
-    LIMITS.cachedApplications,
+    { max: LIMITS.cachedApplications, bytes: LIMITS.cachedEndpointBytes },
     (appId) => load(appId as AppId, 'list', () => store.endpointsOf(appId as AppId)),
     freshness,
   )

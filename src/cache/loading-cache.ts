@@ -1,4 +1,5 @@
 import { LRUCache } from 'lru-cache'
+import { weightOf } from '../lib/weight.ts'
 
 /** Whether what was loaded from the store at some time may still be used. */
 export interface Freshness {
@@ -15,7 +16,7 @@ interface Kept<V> {
 }
 
 /**
- * A bounded cache that loads what it lacks, once for all who ask meanwhile. What was forgotten while it was being loaded
+ * A cache, bounded in entries and in bytes, that loads what it lacks, once for all who ask meanwhile. What was forgotten while it was being loaded
  * is handed to those who asked, but not kept: it may be older than the change that made it forgotten.
  */
 export class LoadingCache<V extends object> {
@@ -27,8 +28,13 @@ export class LoadingCache<V extends object> {
   hits = 0
   misses = 0
 
-  constructor(max: number, load: (key: string) => Promise<V | null>, freshness: Freshness = UNTIL_FORGOTTEN) {
-    this.#kept = new LRUCache({ max })
+  /** What is larger than `bytes` by itself is loaded each time. */
+  constructor(
+    { max, bytes }: { max: number; bytes: number },
+    load: (key: string) => Promise<V | null>,
+    freshness: Freshness = UNTIL_FORGOTTEN,
+  ) {
+    this.#kept = new LRUCache({ max, maxSize: bytes, sizeCalculation: ({ value }) => weightOf(value) })
     this.#load = load
     this.#freshness = freshness
   }

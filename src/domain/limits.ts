@@ -47,9 +47,13 @@ export const LIMITS = {
   rateCatchUpMs: 5,
   /** How long an endpoint's waiting deliveries sleep before its settings are looked at again. */
   rateSleepMaxMs: 1_000,
-  /** Endpoints whose settings are cached. */
+  /** Endpoints whose settings are cached, and applications; each cache has a bound in bytes, too. */
   cachedEndpoints: 100_000,
   cachedApplications: 10_000,
+  /** Of single endpoints, and again of the lists of applications. */
+  cachedEndpointBytes: 64 * 1_048_576,
+  /** By id, and again by name. */
+  cachedApplicationBytes: 16 * 1_048_576,
   /** With other nodes on the same store: how old what is cached may be, without and with a channel that tells of changes. */
   cacheAgeAloneMs: 1_000,
   cacheAgeWatchedMs: 10_000,

@@ -6,6 +6,7 @@ import { createEndpoint, editEndpoint, removeEndpoint } from '../flow/edit-endpo
 import type { HttpContext, Server } from './context.ts'
 import { urlText } from './bounded.ts'
 import { Attempt, toAttempt } from './delivery-schemas.ts'
+import { readBounded } from './page-bytes.ts'
 import { booleanParameter, limitParameter, offsetParameter, Refusal, toId, ValidationRefusal } from './schemas.ts'
 import {
   settingsFrom,
@@ -110,8 +111,19 @@ export function subscriptionRoutes(
     async (request) => {
       const { limit, offset, enabled } = request.query
       const disabled = enabled === undefined ? null : !enabled
-      const page = await store.listEndpoints({ appId: DEFAULT_APP, limit, offset, disabled })
-      return { data: page.data.map(toSubscription), total: page.total, limit, offset }
+      let total = 0
+      const { rows, isCut } = await readBounded<Endpoint>(limit, async (some, before) => {
+        const page = await store.listEndpoints({
+          appId: DEFAULT_APP,
+          limit: some,
+          offset: offset + before.length,
+          disabled,
+        })
+        total = page.total
+        return page.data
+      })
+      // Whoever goes on by `limit` must not skip what had no room.
+      return { data: rows.map(toSubscription), total, limit: isCut ? rows.length : limit, offset }
     },
   )
 

@@ -14,13 +14,19 @@ export interface Tokens {
 const ALGORITHM = 'HS256'
 /** Verified tokens that are remembered: clients send the same one with every request. */
 const REMEMBERED_MAX = 10_000
+const REMEMBERED_CHARS_MAX = 16 * 1_048_576
 const TOKEN_CHARS_MAX = 8_192
 /** What clocks may differ by. */
 const TOLERANCE_S = 60
 
 export function createTokens(secret: string, clock: { now(): number }): Tokens {
   const key = new TextEncoder().encode(secret)
-  const verified = new LRUCache<string, Claims>({ max: REMEMBERED_MAX })
+  const verified = new LRUCache<string, Claims>({
+    max: REMEMBERED_MAX,
+    maxSize: REMEMBERED_CHARS_MAX,
+    // The claims are about as long as the token that says them.
+    sizeCalculation: (_claims, token) => 2 * token.length,
+  })
   const seconds = () => Math.floor(clock.now() / 1_000)
 
   const isOver = ({ exp }: Claims) => exp !== undefined && exp + TOLERANCE_S <= seconds()

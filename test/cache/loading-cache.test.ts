@@ -8,7 +8,10 @@ interface Value {
 /** A cache whose loads the test answers, one after the other. */
 function scripted(max = 100) {
   const loads: { key: string; answer: (value: Value | null) => void; fail: (error: Error) => void }[] = []
-  const cache = new LoadingCache<Value>(max, (key) => new Promise((answer, fail) => loads.push({ key, answer, fail })))
+  const cache = new LoadingCache<Value>(
+    { max, bytes: 1_000_000 },
+    (key) => new Promise((answer, fail) => loads.push({ key, answer, fail })),
+  )
   return { cache, loads }
 }
 
@@ -126,4 +129,17 @@ test('no more is kept than the bound; what was used least recently goes first', 
   void cache.get('a')
   await load('c')
   expect(['a', 'b', 'c'].map((key) => cache.peek(key) !== undefined)).toEqual([true, false, true])
+})
+
+test('what is kept has a bound in bytes, and what is beyond it by itself is loaded each time', async () => {
+  let loads = 0
+  const size = (key: string) => (key === 'huge' ? 2_000 : 400)
+  const cache = new LoadingCache<{ text: string }>({ max: 100, bytes: 1_000 }, async (key) => {
+    loads++
+    return { text: 'x'.repeat(size(key)) }
+  })
+  for (const key of ['a', 'b', 'c', 'huge']) await cache.get(key)
+  expect(['a', 'b', 'c', 'huge'].map((key) => cache.peek(key) !== undefined)).toEqual([false, true, true, false])
+  await cache.get('huge')
+  expect(loads).toBe(5)
 })

@@ -181,7 +181,6 @@ export function attemptOperations(app: Server, context: SvixContext): void {
         keyOf: (one: AttemptedMessage & Shown) => one.message.id,
         read: (keyset) => store.listAttemptedMessages(filter, keyset, query.with_content),
         fromTheEnd: startsAtTheEnd(query),
-        sizeOf: (one) => one.payload?.byteLength ?? 0,
       })
       const data = page.data.map(({ message, status, nextAttemptAt, payload }) =>
         messageJson(message, shownPayload(query.with_content, payload), {

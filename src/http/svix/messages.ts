@@ -208,7 +208,6 @@ export function messageOperations(app: Server, context: SvixContext): void {
         keyOf: (message: MessageInfo & Shown) => message.id,
         read: (keyset) => store.listMessages(filter, keyset, query.with_content),
         fromTheEnd: startsAtTheEnd(query),
-        sizeOf: (message) => message.payload?.byteLength ?? 0,
       })
       const data = page.data.map((one) => messageJson(one, shownPayload(query.with_content, one.payload)))
       return ok(pageJson({ ...page, data }))

@@ -1,0 +1,34 @@
+/** The one bound in bytes of every page: rows are read a few at a time, until there are enough of them or they are too large. */
+import { weightOf } from '../lib/weight.ts'
+
+export const PAGE_BYTES_MAX = 16 * 1_048_576
+/** Few at first, for each may be as large as a body. */
+const ROWS_AT_ONCE = { first: 4, max: 64 }
+
+/**
+ * Reads up to `limit` rows: `read` gets how many come next and those that are there already. So many are read at a time as are
+ * not too large together, judged by the largest one so far. `isCut`: there may be more, which had no room.
+ */
+export async function readBounded<T>(
+  limit: number,
+  read: (limit: number, before: readonly T[]) => Promise<T[]>,
+): Promise<{ rows: T[]; isCut: boolean }> {
+  const rows: T[] = []
+  let bytes = 0
+  let largest = 1
+  let atOnce: number = ROWS_AT_ONCE.first
+  while (rows.length < limit) {
+    const wanted = Math.min(atOnce, limit - rows.length)
+    const some = await read(wanted, rows)
+    for (const row of some) {
+      const size = weightOf(row)
+      bytes += size
+      largest = Math.max(largest, size)
+      rows.push(row)
+    }
+    if (some.length < wanted) break
+    if (bytes >= PAGE_BYTES_MAX && rows.length < limit) return { rows, isCut: true }
+    atOnce = Math.min(ROWS_AT_ONCE.max, Math.max(1, Math.floor((PAGE_BYTES_MAX - bytes) / largest)))
+  }
+  return { rows, isCut: false }
+}
