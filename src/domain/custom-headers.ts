@@ -1,10 +1,17 @@
-/** Header names that an endpoint may not set, for they frame the request, sign it, or belong to the hop. */
+/**
+ * Header names that an endpoint may not set: they frame the request or sign it, belong to the hop or to a browser, or tell
+ * receivers by whom a request came, which proxies are trusted to say. `origin`, `referer` and `cookie` may be set: some
+ * receivers tell their callers apart by them, and whoever can reach those receivers can send them as well.
+ */
 const FORBIDDEN = new Set(
   `host connection content-length content-type content-encoding content-language content-location transfer-encoding te
    trailer trailers upgrade keep-alive expect proxy-authenticate proxy-authorization user-agent age cache-control
-   clear-site-data expires pragma warning x-hub-signature-256 x-event-type`.split(/\s+/),
+   clear-site-data expires pragma warning x-hub-signature-256 x-event-type proxy-connection http2-settings date via
+   forwarded x-real-ip x-client-ip true-client-ip --proto--`.split(/\s+/),
 )
 const FORBIDDEN_PREFIXES = [
+  'sec-',
+  'x-forwarded-',
   'hookferry-',
   'webhook-',
   'svix-',
@@ -21,20 +28,52 @@ const FORBIDDEN_PREFIXES = [
 /** Null when the header may be sent along with deliveries, otherwise what is wrong with it. */
 export function customHeaderProblem(name: string, value: string): string | null {
   if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) return 'is not a valid header name'
-  const lower = name.toLowerCase()
-  if (FORBIDDEN.has(lower) || FORBIDDEN_PREFIXES.some((prefix) => lower.startsWith(prefix)))
+  // Receivers that are called as CGI programs are get the same variable for both (RFC 3875, 4.1.18).
+  const known = name.toLowerCase().replaceAll('_', '-')
+  if (FORBIDDEN.has(known) || FORBIDDEN_PREFIXES.some((prefix) => known.startsWith(prefix)))
     return 'is set by the gateway or by the connection and cannot be a custom header'
   // RFC 9110, 5.5: visible characters, space and tab. CR and LF would let a value add headers of its own.
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return 'has a value with characters that a header cannot carry'
   return null
 }
 
-/** Headers that authenticate, in lower case: their values are not shown by the Svix API. */
-export const SENSITIVE_HEADERS: ReadonlySet<string> = new Set([
+/** Headers that authenticate: their values are not shown again. The names are those of the Svix API, and cookies. */
+const SENSITIVE: ReadonlySet<string> = new Set([
   'x-auth-token',
   'x-api-key',
   'www-authenticate',
   'authorization',
   'proxy-authenticate',
   'proxy-authorization',
+  'cookie',
 ])
+
+export const isSensitiveHeader = (name: string): boolean => SENSITIVE.has(name.toLowerCase())
+
+/** Stands for a value that is not shown. Sent back, it means that the value stays. */
+export const HIDDEN_VALUE = '(hidden)'
+
+/** The headers with `HIDDEN_VALUE` in place of what authenticates. */
+export const hideSensitive = (headers: Readonly<Record<string, string>>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, isSensitiveHeader(name) ? HIDDEN_VALUE : value]),
+  )
+
+/**
+ * The opposite of `hideSensitive`: what came back hidden has the value that it had `before`. `missing` names a header that
+ * had none.
+ */
+export function restoreHidden(
+  given: Readonly<Record<string, string | null>>,
+  before: Readonly<Record<string, string>>,
+): { headers: Record<string, string | null> } | { missing: string } {
+  const kept = new Map(Object.entries(before).map(([name, value]) => [name.toLowerCase(), value]))
+  const headers: Record<string, string | null> = {}
+  for (const [name, value] of Object.entries(given)) {
+    const isHidden = value === HIDDEN_VALUE && isSensitiveHeader(name)
+    const restored = isHidden ? kept.get(name.toLowerCase()) : value
+    if (restored === undefined) return { missing: name }
+    headers[name] = restored
+  }
+  return { headers }
+}

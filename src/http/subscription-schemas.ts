@@ -1,6 +1,8 @@
 /** A subscription, as the plain API writes an endpoint. */
 import { z } from 'zod'
+import { HIDDEN_VALUE, hideSensitive, restoreHidden } from '../domain/custom-headers.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
+import { invalid } from '../domain/errors.ts'
 import { EVENT_TYPE_CHARS_MAX, eventTypePatternProblem } from '../domain/event-filter.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { NAMED_SCHEDULES } from '../domain/retry-schedule.ts'
@@ -93,7 +95,9 @@ export const Subscription = z.object({
   description: z.string(),
   enabled: z.boolean(),
   disabled_reason: z.enum(['owner', 'gone', 'failing']).nullable(),
-  headers: z.record(z.string(), z.string()),
+  headers: z
+    .record(z.string(), z.string())
+    .describe(`Values that authenticate are told as ${HIDDEN_VALUE}; sent back like that, they stay`),
   rate_limit: z.number().nullable(),
   timeout: z.string().nullable(),
   retry_schedule: z.array(z.string()).nullable(),
@@ -111,7 +115,7 @@ export const toSubscription = (endpoint: Endpoint): z.infer<typeof Subscription>
   description: endpoint.description,
   enabled: !endpoint.disabled,
   disabled_reason: endpoint.disabledReason,
-  headers: endpoint.headers,
+  headers: hideSensitive(endpoint.headers),
   rate_limit: endpoint.rateLimit,
   timeout: endpoint.timeoutMs === null ? null : formatDuration(endpoint.timeoutMs),
   retry_schedule: endpoint.retryScheduleMs?.map(formatDuration) ?? null,
@@ -146,7 +150,7 @@ export function settingsFrom(given: SubscriptionIn, before: Endpoint | null): Se
     description: given.description ?? '',
     ...enabledness(given.enabled ?? true, before),
     eventTypes: nonEmpty(given.event_types),
-    headers: given.headers ?? {},
+    headers: restored(given.headers ?? {}, before?.headers ?? {}),
     secrets: given.secret === undefined ? (before?.secrets ?? []) : secretsFrom(given.secret),
     rateLimit: given.rate_limit ?? null,
     timeoutMs: given.timeout ?? null,
@@ -165,7 +169,9 @@ export function settingsPatched(given: SubscriptionPatch, before: Endpoint): Set
       before,
     ),
     eventTypes: pick(given.event_types, before.eventTypes, nonEmpty),
-    headers: pick(given.headers, before.headers, (patch) => mergeHeaders(before.headers, patch)),
+    headers: pick(given.headers, before.headers, (patch) =>
+      mergeHeaders(before.headers, patch && restored(patch, before.headers)),
+    ),
     secrets: pick(given.secret, before.secrets, secretsFrom),
     rateLimit: pick(given.rate_limit, before.rateLimit, (rate) => rate),
     timeoutMs: pick(given.timeout, before.timeoutMs, (ms) => ms),
@@ -182,6 +188,16 @@ const secretsFrom = (secret: string | null): Endpoint['secrets'] =>
 /** Disabling by hand is the owner's doing; what the gateway disabled keeps its reason until it is enabled again. */
 function enabledness(enabled: boolean, before: Endpoint | null): Pick<Endpoint, 'disabled' | 'disabledReason'> {
   return { disabled: !enabled, disabledReason: enabled ? null : (before?.disabledReason ?? 'owner') }
+}
+
+/** With the values that came back hidden. Throws `validation` where there is none to keep. */
+function restored<V extends string | null>(
+  given: Record<string, V>,
+  before: Readonly<Record<string, string>>,
+): Record<string, V> {
+  const result = restoreHidden(given, before)
+  if ('headers' in result) return result.headers as Record<string, V>
+  throw invalid(['body', 'headers', result.missing], `${HIDDEN_VALUE} keeps a value, and there is none: give the value`)
 }
 
 function mergeHeaders(

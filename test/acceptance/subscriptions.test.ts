@@ -1,3 +1,4 @@
+import { DatabaseSync } from 'node:sqlite'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type Issue, startGateway, type Subscription } from './gateway.ts'
 
@@ -36,11 +37,44 @@ async function refusedPlaces(method: string, path: string, json?: unknown): Prom
   return detail.map((issue) => issue.loc.join('.')).sort()
 }
 
+describe('a header that authenticates', () => {
+  const AUTHORIZATION = 'Bearer of the owner'
+  /** What is stored, as the database has it: no answer shows it. */
+  function stored(id: string): unknown {
+    using database = new DatabaseSync(gateway.databasePath, { readOnly: true })
+    return JSON.parse(String(database.prepare('SELECT headers FROM endpoint WHERE id = ?').get(id)?.['headers']))
+  }
+
+  test('is not shown again, and stays when what was read is sent back', async () => {
+    const made = await gateway.subscribe({ target_url: TARGET, headers: { Authorization: AUTHORIZATION, 'X-A': '1' } })
+    const { data } = await gateway.ask<{ data: Subscription[] }>('/subscriptions?limit=250')
+    const listed = data.find(({ id }) => id === made.id)
+    const got = await read(made.id)
+    for (const shown of [made, got, listed, await edit('PUT', made.id, got), await edit('PATCH', made.id, got)])
+      expect(shown?.headers).toEqual({ Authorization: '(hidden)', 'X-A': '1' })
+    expect(stored(made.id)).toEqual({ Authorization: AUTHORIZATION, 'X-A': '1' })
+    await edit('PATCH', made.id, { headers: { authorization: '(hidden)', 'X-A': null } })
+    expect(stored(made.id)).toEqual({ authorization: AUTHORIZATION })
+    await edit('PUT', made.id, { target_url: TARGET, headers: { Authorization: 'Bearer new' } })
+    expect(stored(made.id)).toEqual({ Authorization: 'Bearer new' })
+  })
+
+  test('cannot begin hidden', async () => {
+    const json = { target_url: TARGET, headers: { Authorization: '(hidden)' } }
+    const place = ['body.headers.Authorization']
+    expect(await refusedPlaces('POST', '/subscriptions', json)).toEqual(place)
+    const { id } = await gateway.subscribe({ target_url: TARGET })
+    expect(await refusedPlaces('PUT', `/subscriptions/${id}`, json)).toEqual(place)
+    expect(await refusedPlaces('PATCH', `/subscriptions/${id}`, json)).toEqual(place)
+  })
+})
+
 describe('a new subscription', () => {
   test('is answered with every setting, and read back the same', async () => {
     const answer = await gateway.send('/subscriptions', { json: EVERYTHING })
     const subscription = answer.json<Subscription>()
-    const { secret, ...shown } = EVERYTHING
+    const { secret, ...rest } = EVERYTHING
+    const shown = { ...rest, headers: { 'X-Team': 'a', Authorization: '(hidden)' } }
     expect(answer.status).toBe(201)
     expect(answer.headers.location).toBe(`/subscriptions/${subscription.id}`)
     expect(subscription).toMatchObject({ ...shown, has_secret: true, disabled_reason: null })

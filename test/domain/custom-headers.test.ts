@@ -1,7 +1,7 @@
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { customHeaderProblem } from '../../src/domain/custom-headers.ts'
+import { customHeaderProblem, HIDDEN_VALUE, hideSensitive, restoreHidden } from '../../src/domain/custom-headers.ts'
 
 const problem = (name: string, value = 'x') => customHeaderProblem(name, value)
 
@@ -13,6 +13,8 @@ test.each([
   'Cookie',
   'traceparent',
   'X-Webhook-Source',
+  'Origin',
+  'Referer',
   "!#$%&'*+-.^_`|~9",
 ])('an endpoint may set %s', (name) => {
   expect(problem(name, 'Bearer abc.def==')).toBeNull()
@@ -45,6 +47,22 @@ test.each([
   'X-Amz-Security-Token',
   'X-Google-Real-IP',
   'X-Azure-Ref',
+  'webhook_signature',
+  'Svix_Id',
+  'x_hub_signature_256',
+  'CONTENT_LENGTH',
+  'transfer_encoding',
+  'Proxy-Connection',
+  'HTTP2-Settings',
+  'Sec-WebSocket-Key',
+  'sec_fetch_site',
+  'X-Forwarded-For',
+  'X_Forwarded_Host',
+  'Forwarded',
+  'Via',
+  'X-Real-IP',
+  'Date',
+  '__proto__',
 ])('an endpoint may not set %s', (name) => {
   expect(problem(name)).toContain('cannot be a custom header')
 })
@@ -79,4 +97,16 @@ test('whatever is let through is a header that Node can send', () => {
       expect(send).not.toThrow()
     }),
   )
+})
+
+test('what is hidden comes back as it was, whatever case its name has then', () => {
+  const before = { Authorization: 'Bearer abc', 'X-Api-Key': 'k', 'X-Team': 'a' }
+  const shown = hideSensitive(before)
+  expect(shown).toEqual({ Authorization: HIDDEN_VALUE, 'X-Api-Key': HIDDEN_VALUE, 'X-Team': 'a' })
+  expect(restoreHidden(shown, before)).toEqual({ headers: before })
+  expect(restoreHidden({ authorization: HIDDEN_VALUE, 'x-api-key': null }, before)).toEqual({
+    headers: { authorization: 'Bearer abc', 'x-api-key': null },
+  })
+  expect(restoreHidden({ cookie: HIDDEN_VALUE }, before)).toEqual({ missing: 'cookie' })
+  expect(restoreHidden({ 'x-team': HIDDEN_VALUE }, before)).toEqual({ headers: { 'x-team': HIDDEN_VALUE } })
 })

@@ -1,6 +1,6 @@
 /** What an endpoint does not show of itself: its own headers, and its secret. */
 import { z } from 'zod'
-import { SENSITIVE_HEADERS } from '../../domain/custom-headers.ts'
+import { isSensitiveHeader } from '../../domain/custom-headers.ts'
 import type { Endpoint } from '../../domain/endpoint.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import { editEndpoint } from '../../flow/edit-endpoint.ts'
@@ -36,10 +36,9 @@ const RotateIn = z.object({
 
 /** Values of headers that authenticate are not shown again, only that they are there. */
 function toHeadersOut({ headers }: Endpoint): z.infer<typeof HeadersOut> {
-  const isSensitive = (name: string) => SENSITIVE_HEADERS.has(name.toLowerCase())
   return {
-    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !isSensitive(name))),
-    sensitive: Object.keys(headers).filter(isSensitive),
+    headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !isSensitiveHeader(name))),
+    sensitive: Object.keys(headers).filter(isSensitiveHeader),
   }
 }
 
