@@ -4,6 +4,9 @@ import { formatDuration } from '../lib/duration.ts'
 const WORDS: Readonly<Record<string, (host: string) => string>> = {
   ENOTFOUND: (host) => `DNS name not found: ${host}`,
   EAI_AGAIN: (host) => `DNS did not answer for ${host}`,
+  DNS_NO_ANSWER: (host) => `DNS did not answer for ${host}`,
+  DNS_SERVER_FAILURE: (host) => `DNS failed for ${host}: its name server has a fault or refuses to answer`,
+  DNS_BAD_ANSWER: (host) => `DNS answered for ${host} with something that cannot be read`,
   ECONNREFUSED: (host) => `connection refused by ${host}`,
   ECONNRESET: (host) => `connection reset by ${host} before it answered`,
   EPIPE: (host) => `connection closed by ${host} while the request was sent`,
@@ -11,9 +14,23 @@ const WORDS: Readonly<Record<string, (host: string) => string>> = {
   ENETUNREACH: (host) => `no route to the network of ${host}`,
   ETIMEDOUT: (host) => `connecting to ${host} timed out`,
   UND_ERR_CONNECT_TIMEOUT: (host) => `connecting to ${host} timed out`,
+  EACCES: (host) => `connecting to ${host} is not permitted`,
+  ECONNABORTED: (host) => `connection to ${host} aborted before it answered`,
   UND_ERR_SOCKET: (host) => `connection closed by ${host} before it answered`,
   UND_ERR_HEADERS_OVERFLOW: (host) => `${host} answered with headers that are too large`,
+  UND_ERR_HEADERS_TIMEOUT: (host) => `${host} did not answer in time`,
+  UND_ERR_BODY_TIMEOUT: (host) => `${host} did not end its answer in time`,
+  UND_ERR_RES_CONTENT_LENGTH_MISMATCH: (host) =>
+    `${host} answered with another number of bytes than its content-length says`,
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: (host) => `${host} sent too much for one answer`,
+  ANSWER_TOO_LONG: (host) => `${host} sent too much for one answer`,
+  // undici asserts that a status has three digits and is not below 100.
+  ERR_ASSERTION: notHttp,
+  UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: () => 'the request cannot be written as HTTP',
+  UND_ERR_NOT_SUPPORTED: () => 'the request cannot be written as HTTP',
+  UND_ERR_ABORTED: () => 'ended by the gateway',
   UND_ERR_DESTROYED: () => 'ended because the gateway shut down',
+  UND_ERR_CLOSED: () => 'ended because the gateway shut down',
   CERT_HAS_EXPIRED: (host) => `the TLS certificate of ${host} has expired`,
   CERT_NOT_YET_VALID: (host) => `the TLS certificate of ${host} is not valid yet`,
   ERR_TLS_CERT_ALTNAME_INVALID: (host) => `the TLS certificate is not for ${host}`,
@@ -25,6 +42,7 @@ const WORDS: Readonly<Record<string, (host: string) => string>> = {
   EPROTO: (host) => `${host} does not speak TLS at this port, or no version that is allowed`,
 }
 
+/** Never an error's own words where it has a code: those of Node and undici hold addresses. */
 export function failureWords(error: unknown, host: string): string {
   if (!(error instanceof Error)) return String(error)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
@@ -34,10 +52,16 @@ export function failureWords(error: unknown, host: string): string {
   if (code === 'BLOCKED_ADDRESS') return `blocked: ${error.message}`
   // undici's "bad response" is a 100 Continue, its "bad upgrade" a 101: nobody asked for either.
   if (code.startsWith('HPE_') || error.name === 'HTTPParserError' || /^bad (response|upgrade)$/.test(error.message))
-    return `${host} answered with something that is not HTTP/1.1`
+    return notHttp(host)
+  // Its words name the header, and were made of the request alone.
+  if (code === 'UND_ERR_INVALID_ARG') return `the request cannot be written as HTTP: ${error.message}`
   // OpenSSL's own words hold addresses of memory and names of its functions.
   if (code.startsWith('ERR_SSL_')) return WORDS['EPROTO']!(host)
-  return WORDS[code]?.(host) ?? `${error.message || error.name}${code === '' ? '' : ` (${code})`}`
+  return WORDS[code]?.(host) ?? (code === '' ? error.message || error.name : `the request to ${host} failed (${code})`)
+}
+
+function notHttp(host: string): string {
+  return `${host} answered with something that is not HTTP/1.1`
 }
 
 export const timedOutWords = (timeoutMs: number): string => `timed out after ${formatDuration(timeoutMs)}`

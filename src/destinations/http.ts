@@ -16,6 +16,7 @@ import { signHub, signStandard } from '../domain/signature.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { DeliveryRequest, Driver } from './driver.ts'
 import { failureWords, timedOutWords } from './failure-words.ts'
+import { boundAnswers } from './answer-bound.ts'
 import type { AddressGuard } from './guard.ts'
 
 export interface HttpDriverOptions {
@@ -29,7 +30,7 @@ export interface HttpDriverOptions {
 
 export function createHttpDriver(options: HttpDriverOptions): Driver {
   const agent = new Agent({
-    connect: options.guard.connector({ connectTimeoutMs: options.connectTimeoutMs }),
+    connect: boundAnswers(options.guard.connector({ connectTimeoutMs: options.connectTimeoutMs })),
     pipelining: 1,
     allowH2: false,
     // The attempt's own time-out covers these; two timers less for each request.
@@ -114,6 +115,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | null = null
   #ended = false
   #status = 0
+  #interim = 0
   #retryAfter: string | undefined
   #isLoop = false
   #read = 0
@@ -138,8 +140,12 @@ class Exchange implements Dispatcher.DispatchHandler {
     statusCode: number,
     headers: Record<string, unknown>,
   ): void {
-    // Interim answers such as 103 do not end an exchange.
-    if (statusCode < 200) return
+    // Interim answers such as 103 do not end an exchange, but there is an end to them.
+    if (statusCode < 200) {
+      if (++this.#interim > LIMITS.interimAnswersMax)
+        this.#cutOff(new Error(`${this.#target.url.host} sent more than ${LIMITS.interimAnswersMax} interim answers`))
+      return
+    }
     this.#status = statusCode
     const retryAfter = headers['retry-after']
     if (typeof retryAfter === 'string') this.#retryAfter = retryAfter
