@@ -18,6 +18,7 @@ import type { DeliveryRequest, Driver } from './driver.ts'
 import { failureWords, timedOutWords } from './failure-words.ts'
 import { boundAnswers } from './answer-bound.ts'
 import type { AddressGuard } from './guard.ts'
+import { lacking, ownLack } from './own-lack.ts'
 
 export interface HttpDriverOptions {
   guard: AddressGuard
@@ -165,9 +166,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | null, error: Error): void {
-    this.#end(
-      this.#status > 0 ? this.#answered() : { kind: 'unreachable', error: failureWords(error, this.#target.url.host) },
-    )
+    this.#end(this.#status > 0 ? this.#answered() : this.#unanswered(error))
+  }
+
+  #unanswered(error: Error): Outcome {
+    const lack = ownLack(error)
+    return lack === null ? { kind: 'unreachable', error: failureWords(error, this.#target.url.host) } : lacking(lack)
   }
 
   #cutOff(reason: Error): void {

@@ -1,4 +1,5 @@
 import type { Outcome } from '../domain/delivery.ts'
+import { lacking } from './own-lack.ts'
 
 /** What came back from Svix for one call of the SDK. */
 export interface SvixAnswer {
@@ -12,6 +13,8 @@ export interface SvixAnswer {
   retryAfterMs: number | null
   /** What went wrong, in words, where it did not come as a response. */
   error: string | null
+  /** What this node lacked for the call, in words. */
+  lack: string | null
 }
 
 /** `confirm`: Svix says that it knows this event id already; ask it whether it really does. */
@@ -26,6 +29,7 @@ export type SvixVerdict =
  */
 export function classifySvix(answer: SvixAnswer): SvixVerdict {
   const { status, body: response } = answer
+  if (answer.lack !== null) return lacking(answer.lack)
   if (status === null) return { kind: 'unreachable', error: answer.error ?? 'no answer' }
   if (status >= 200 && status < 300) {
     if (answer.messageId !== null) return { kind: 'accepted', statusCode: status, response }

@@ -19,6 +19,7 @@ import { svixAppProblem, svixEventId } from '../domain/svix-id.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { DeliveryRequest, Driver } from './driver.ts'
 import { failureWords, timedOutWords } from './failure-words.ts'
+import { ownLack } from './own-lack.ts'
 import { classifySvix, classifySvixQuestion, type SvixAnswer, type SvixVerdict } from './svix-classify.ts'
 
 export interface SvixDriverOptions {
@@ -70,19 +71,20 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
       fetch: fetchOnce,
       ...(options.serverUrl === null ? {} : { serverUrl: options.serverUrl }),
     })
-    const answer = (messageId: unknown, error: string | null): SvixAnswer => ({
+    const answer = (messageId: unknown, error: string | null, lack: string | null): SvixAnswer => ({
       status: seen.status,
       messageId: typeof messageId === 'string' && messageId !== '' ? messageId : null,
       body: seen.body?.slice(0, LIMITS.responseBytesKept).replaceAll('\0', '\u{fffd}') ?? null,
       retryAfterMs: parseRetryAfter(seen.retryAfter, clock.now()),
       error,
+      lack: seen.status === null ? lack : null,
     })
     try {
       const created = await use(svix)
-      return answer(created.id, null)
+      return answer(created.id, null, null)
     } catch (error) {
       // The SDK throws for every status but success, and a SyntaxError for a body that is not JSON. The status counts.
-      return answer(null, wordsFor(error, time.timeoutMs, options.serverUrl ?? 'Svix'))
+      return answer(null, wordsFor(error, time.timeoutMs, options.serverUrl ?? 'Svix'), ownLack(error))
     }
   }
 

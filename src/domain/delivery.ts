@@ -44,11 +44,11 @@ export type Outcome =
   | { kind: 'rejected'; statusCode: number | null; response: string | null; error: string }
   /** No answer: DNS, connection, TLS, time-out, or an address that the guard forbids. */
   | { kind: 'unreachable'; error: string }
-  /** The destination as a whole cannot take anything now; this costs the message no attempt. */
+  /** The destination as a whole cannot take anything now, or this node cannot ask it; this costs the message no attempt. */
   | { kind: 'deferred'; reason: DeferReason; error: string; waitMs: number }
 
-/** Why a destination as a whole takes nothing at the moment. */
-export type DeferReason = 'rate_limited' | 'credentials' | 'not_configured'
+/** Why a destination as a whole takes nothing at the moment. `node_exhausted` is no fault of it: this node lacks the means. */
+export type DeferReason = 'rate_limited' | 'credentials' | 'not_configured' | 'node_exhausted'
 
 /** What becomes of the delivery after an attempt. */
 export type Next =

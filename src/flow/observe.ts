@@ -8,6 +8,7 @@ import type { Outcome } from '../domain/delivery.ts'
 import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
 import type { Logger } from '../lib/log.ts'
 import type { LeasedDelivery, SettledAttempt } from '../store/store.ts'
+import { createLackLog } from './observe-outbound.ts'
 
 /** What is told of a request to `/webhook`: refused ones are never duplicates. */
 export interface InboxLine {
@@ -139,6 +140,7 @@ export function createObserver(log: Logger, registry: Registry): Observer {
     help: 'Times that the store could not do what it was asked',
     registers,
   })
+  const lacked = createLackLog(log)
   for (const outcome of ['success', 'failed_attempt', 'failure'] satisfies AttemptOutcome[])
     attempts.inc({ outcome }, 0)
   for (const result of INBOX_RESULTS) webhooks.inc({ result }, 0)
@@ -185,6 +187,7 @@ export function createObserver(log: Logger, registry: Registry): Observer {
     deferred({ delivery, driver, until, outcome }) {
       const { reason, error } = outcome
       deferrals.inc({ driver, reason })
+      if (reason === 'node_exhausted') return lacked({ driver, until, error })
       pausedUntil.set({ driver, reason }, until / 1_000)
       const line = {
         webhook_id: delivery.msgId,

@@ -30,6 +30,8 @@ export interface Recorded {
   gotNoAnswer: boolean
   /** The endpoint asked for less: no attempt before this time, and then slowly. Null when it did not. */
   pausedUntil: number | null
+  /** This node lacked the means for the attempt: it leaves the endpoint alone for so long, ms. 0 when it did not. */
+  restMs: number
 }
 
 /** Records an attempt and decides what follows. It is tried again while the store is away, as long as this node lives. */
@@ -98,8 +100,13 @@ export async function record(
     dueAgainAt: announce.length > 0 ? now : dueAgainAt,
     gotNoAnswer: outcome.kind === 'unreachable',
     pausedUntil: effect?.pausedUntil ?? null,
+    restMs: restOf(outcome),
   }
 }
+
+/** What this node lacks says nothing about the endpoint, which other nodes may well reach. */
+const restOf = (outcome: Outcome): number =>
+  outcome.kind === 'deferred' && outcome.reason === 'node_exhausted' ? outcome.waitMs : 0
 
 /** Ends a delivery whose endpoint is deleted or disabled, without an attempt. */
 export async function cancel(context: RecordContext, delivery: LeasedDelivery): Promise<Recorded> {
@@ -114,7 +121,7 @@ export async function cancel(context: RecordContext, delivery: LeasedDelivery): 
     announce: [],
   })
   context.observer.cancelled({ delivery })
-  return { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null }
+  return { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null, restMs: 0 }
 }
 
 interface Told {
@@ -197,7 +204,7 @@ export function effectOn(
     case 'gone':
       return { ...none, disable: 'gone' }
     case 'deferred':
-      return { ...none, pausedUntil: now + outcome.waitMs }
+      return restOf(outcome) > 0 ? null : { ...none, pausedUntil: now + outcome.waitMs }
     case 'refused':
     case 'unreachable': {
       const asked = outcome.kind === 'refused' ? outcome.retryAfterMs : null

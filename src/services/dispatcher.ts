@@ -185,16 +185,15 @@ export class Dispatcher implements Handoff, Service {
 
   #sleep(lane: Lane, ms: number): void {
     lane.isAsleep = true
+    this.#turns.leave(lane)
     this.#options.clock.after(Math.ceil(ms), () => this.#awake(lane))
   }
 
   #sleepUntilLoaded(lane: Lane): void {
-    const loaded = Promise.resolve(this.#options.cache.get(lane.appId, lane.endpointId))
-    this.#sleepUntil(
-      lane,
-      loaded.then((endpoint) => void (lane.isGone = endpoint === null)),
-      'read an endpoint',
+    const loaded = Promise.resolve(this.#options.cache.get(lane.appId, lane.endpointId)).then(
+      (endpoint) => void (lane.isGone = endpoint === null),
     )
+    this.#sleepUntil(lane, loaded, 'read an endpoint')
   }
 
   #sleepUntilGiven(lane: Lane, settings: Endpoint): void {
@@ -244,6 +243,7 @@ export class Dispatcher implements Handoff, Service {
     if (recorded !== null) {
       lane.isSuspect = recorded.gotNoAnswer
       if (recorded.dueAgainAt !== null) this.noteDue(recorded.dueAgainAt)
+      if (recorded.restMs > 0 && !lane.isAsleep) this.#sleep(lane, recorded.restMs)
       if (recorded.pausedUntil !== null) this.#pacing.slowDown(lane.endpointId, recorded.pausedUntil)
     }
     freeSlot()

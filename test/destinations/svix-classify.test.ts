@@ -7,6 +7,7 @@ const answer = (status: number | null, given: Partial<SvixAnswer> = {}): SvixAns
   body: null,
   retryAfterMs: null,
   error: null,
+  lack: null,
   ...given,
 })
 const withId = (status: number | null) => answer(status, { messageId: 'msg_1', body: '{"id":"msg_1"}' })

@@ -29,6 +29,7 @@ export const gone: Outcome = { kind: 'gone', statusCode: 410, response: null, er
 export const rejected: Outcome = { kind: 'rejected', statusCode: 422, response: null, error: 'too large' }
 export const unreachable: Outcome = { kind: 'unreachable', error: 'timed out after 10s' }
 export const deferred: Outcome = { kind: 'deferred', reason: 'rate_limited', error: 'busy', waitMs: 5 * SECOND }
+export const lack: Outcome = { kind: 'deferred', reason: 'node_exhausted', error: 'EMFILE', waitMs: SECOND }
 
 const SETTLED: Settled = { held: true, number: 1, outcome: null, endpointChanged: false, disabled: null }
 

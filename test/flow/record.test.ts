@@ -8,6 +8,7 @@ import { endpoint } from '../conformance/builders.ts'
 import {
   accepted,
   deferred,
+  lack,
   DISABLE_AFTER,
   gone,
   HOUR,
@@ -52,6 +53,8 @@ describe('what an outcome means for its endpoint', () => {
     ['410 after failures', failing, [gone, { do: 'disableEndpoint' }], { ...none, disable: 'gone' }],
     ['a message that it will never take', failing, [rejected, giveUp], null],
     ['nothing now', well, [deferred, { do: 'defer', until: NOW + 5_000 }], { ...none, pausedUntil: NOW + 5_000 }],
+    ['a lack of this node', well, [lack, { do: 'defer', until: NOW + SECOND }], null],
+    ['a lack of this node, while it fails', failing, [lack, { do: 'defer', until: NOW + SECOND }], null],
   ])('%s', (_, settings, [outcome, next], effect) => {
     const given = { outcome, next, now: NOW, disableAfterMs: DISABLE_AFTER }
     expect(effectOn(endpoint(settings), { ...given, trigger: 'scheduled' })).toEqual(effect)
@@ -88,7 +91,7 @@ describe('an attempt', () => {
         announce: [],
       },
     ])
-    expect(recorded).toEqual({ dueAgainAt: null, gotNoAnswer: false, pausedUntil: null })
+    expect(recorded).toEqual({ dueAgainAt: null, gotNoAnswer: false, pausedUntil: null, restMs: 0 })
   })
 
   interface Case {
@@ -97,14 +100,14 @@ describe('an attempt', () => {
     to: Settlement['to']
     recorded: Recorded
   }
-  const final: Recorded = { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null }
+  const final: Recorded = { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null, restMs: 0 }
   test.each<[string, Case]>([
     [
       'that is retried is a failed attempt, and due again',
       {
         outcome: unreachable,
         to: { state: 'pending', dueAt: NOW + 10_000 },
-        recorded: { dueAgainAt: NOW + 10_000, gotNoAnswer: true, pausedUntil: null },
+        recorded: { dueAgainAt: NOW + 10_000, gotNoAnswer: true, pausedUntil: null, restMs: 0 },
       },
     ],
     [
@@ -112,7 +115,7 @@ describe('an attempt', () => {
       {
         outcome: refusedWith(60_000),
         to: { state: 'pending', dueAt: NOW + 60_000 },
-        recorded: { dueAgainAt: NOW + 60_000, gotNoAnswer: false, pausedUntil: NOW + 60_000 },
+        recorded: { dueAgainAt: NOW + 60_000, gotNoAnswer: false, pausedUntil: NOW + 60_000, restMs: 0 },
       },
     ],
     [
@@ -145,6 +148,26 @@ describe('an attempt', () => {
     expect(settlements).toMatchObject([{ attempt: null, to: { state: 'pending', dueAt: NOW + 5_000 } }])
     expect(recorded.dueAgainAt).toBe(NOW + 5_000)
     expect(lines.some(({ msg }) => msg === 'attempt')).toBe(false)
+  })
+
+  test('that this node lacked the means for leaves the endpoint as it is, and is a line of the log only now and then', async () => {
+    const { context, clock, settlements, lines, receiver, held } = scripted({ number: 0 })
+    const attemptNow = () => record(context, held(), receiver, tried(lack))
+    for (let i = 0; i < 50; i++)
+      expect(await attemptNow()).toEqual({
+        dueAgainAt: NOW + SECOND,
+        gotNoAnswer: false,
+        pausedUntil: null,
+        restMs: SECOND,
+      })
+    await clock.advance(10 * SECOND)
+    await attemptNow()
+    expect(settlements).toHaveLength(51)
+    expect(settlements[0]).toMatchObject({ attempt: null, tries: 0, endpoint: null, to: { state: 'pending' } })
+    expect(lines.map(({ level, error, attempts }) => ({ level, error, attempts }))).toEqual([
+      { level: 'ERROR', error: 'EMFILE', attempts: 1 },
+      { level: 'ERROR', error: 'EMFILE', attempts: 50 },
+    ])
   })
 
   test('follows the schedule of its endpoint before that of the gateway', async () => {
@@ -240,6 +263,6 @@ test('a delivery whose endpoint is deleted is cancelled without an attempt, and 
   const { context, settlements, lines, held } = scripted({ number: 0 })
   const recorded = await cancel(context, held({ tries: 2 }))
   expect(settlements).toMatchObject([{ tries: 2, attempt: null, to: { state: 'cancelled', at: NOW }, endpoint: null }])
-  expect(recorded).toEqual({ dueAgainAt: null, gotNoAnswer: false, pausedUntil: null })
+  expect(recorded).toEqual({ dueAgainAt: null, gotNoAnswer: false, pausedUntil: null, restMs: 0 })
   expect(lines).toMatchObject([{ msg: 'delivery cancelled' }])
 })

@@ -632,3 +632,21 @@ describe('the end', () => {
     expectNothingLeft(rig)
   })
 })
+
+test('an endpoint that this node lacked the means for rests a while, and others go on', async () => {
+  const rig = createRig({ endpointConcurrency: 2 })
+  for (const id of ['a', 'b']) rig.endpoint(id)
+  for (let i = 0; i < 6; i++) rig.accept('a')
+  await rig.clock.settle()
+  expect(rig.attemptsOf('a')).toHaveLength(2)
+  for (const attempt of rig.attemptsOf('a')) attempt.end({ restMs: 1_000, dueAgainAt: rig.clock.now() + 1_000 })
+  await rig.clock.advance(999)
+  rig.accept('a')
+  rig.accept('b')
+  await rig.clock.settle()
+  expect([rig.attemptsOf('a'), rig.attemptsOf('b')].map(({ length }) => length)).toEqual([2, 1])
+  await rig.clock.advance(1)
+  expect(rig.attemptsOf('a')).toHaveLength(4)
+  // Nothing went back to the store: it is not the endpoint that was paused.
+  expect(rig.queue.released).toEqual([])
+})

@@ -13,7 +13,7 @@ import { createFakeClock, type FakeClock } from '../fake-clock.ts'
 export const APP: AppId = 'app_test'
 export const OWNER = 'node_test'
 
-export const DONE: Recorded = { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null }
+export const DONE: Recorded = { dueAgainAt: null, gotNoAnswer: false, pausedUntil: null, restMs: 0 }
 
 /** An attempt under way; it ends when the test says so. */
 export interface Attempt {
