@@ -8,6 +8,7 @@ import { amongOthers } from './cache/freshness.ts'
 import type { Config, Secrets } from './config.ts'
 import { createAddressGuard } from './destinations/guard.ts'
 import { createHttpDriver } from './destinations/http.ts'
+import { createNameResolver } from './destinations/resolver.ts'
 import { createSvixDriver } from './destinations/svix.ts'
 import { DEFAULT_APP } from './domain/application.ts'
 import { SVIX_ENDPOINT } from './domain/endpoint.ts'
@@ -18,6 +19,7 @@ import { carryOut, type InboundContext, type OutboundContext } from './flow/flow
 import { prepareSvixEndpoint } from './flow/svix-endpoint.ts'
 import { createObserver, observeGauges, type Observer } from './flow/observe.ts'
 import { createRedisObserver, observeCache, type RedisObserver } from './flow/observe-nodes.ts'
+import { createBlockedLog, observeLookups } from './flow/observe-outbound.ts'
 import type { HttpContext, Server } from './http/context.ts'
 import { VERSION } from './http/openapi.ts'
 import { buildServer } from './http/server.ts'
@@ -97,7 +99,15 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   redis?.bus.listen({ onChange: (appId, id) => cache.forgetHere(appId, id), onDue: (dueAt) => wake(dueAt) })
   const applications = createApplicationCache(store, isAlone ? undefined : amongOthers(clock, null))
   observeCache(registry, () => cache.counts)
-  const guard = createAddressGuard({ allowedSubnets: config.allowedSubnets, httpsOnly: config.httpsOnly })
+  const resolver = stack.use(createNameResolver({ clock, servers: config.dnsServers }))
+  observeLookups(registry, () => resolver.counts)
+  const { allowedSubnets, httpsOnly } = config
+  const guard = createAddressGuard({
+    allowedSubnets,
+    httpsOnly,
+    lookup: resolver.lookup,
+    onBlocked: createBlockedLog(log),
+  })
   const http = stack.use(
     createHttpDriver({
       guard,

@@ -74,6 +74,16 @@ const list = z
       .filter((part) => part !== ''),
   )
 
+/** `10.0.0.2`, `10.0.0.2:5353`, `fd00::2`, `[fd00::2]:5353`. */
+function isNameServer(text: string): boolean {
+  const [, address = text, port] = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? /^([\d.]+)(?::(\d+))?$/.exec(text) ?? []
+  return (
+    cidrProblem(address) === null &&
+    !address.includes('/') &&
+    (port === undefined || (Number(port) > 0 && Number(port) <= 65_535))
+  )
+}
+
 const Environment = z.object({
   DATABASE_URL: z
     .string()
@@ -151,6 +161,11 @@ const Environment = z.object({
       if (problem !== null) ctx.addIssue(problem)
     }
   }),
+  DNS_SERVERS: list.superRefine((servers, ctx) => {
+    for (const server of servers)
+      if (!isNameServer(server))
+        ctx.addIssue(`"${server}" is not an IP address, nor one with a port such as 10.0.0.2:5353 or [fd00::2]:5353`)
+  }),
   HTTPS_ONLY: oneOf('false', ['true', 'false', '1', '0'] as const).transform((text) => text === 'true' || text === '1'),
   SVIX_TOKEN: z.string().default(''),
   SVIX_SERVER_URL: z
@@ -213,6 +228,8 @@ export interface Config {
   messageRetentionMs: number
   maxBodyBytes: number
   allowedSubnets: readonly string[]
+  /** Name servers for deliveries; none: those of the machine. */
+  dnsServers: readonly string[]
   httpsOnly: boolean
   /** Deliveries of Hookferry that may lie behind an event which is taken in. */
   maxHops: number
@@ -274,6 +291,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       messageRetentionMs: env.MESSAGE_RETENTION,
       maxBodyBytes: env.MAX_BODY,
       allowedSubnets: env.ALLOWED_SUBNETS,
+      dnsServers: env.DNS_SERVERS,
       httpsOnly: env.HTTPS_ONLY,
       maxHops: env.MAX_HOPS,
       signatureHeaders: env.SIGNATURE_HEADERS,

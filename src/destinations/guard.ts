@@ -8,7 +8,7 @@
  * name here and connect by that name elsewhere: between the two, DNS may change its mind.
  */
 
-import { promises as dns, type LookupAddress } from 'node:dns'
+import type { LookupAddress } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import { callbackify } from 'node:util'
 import { buildConnector } from 'undici'
@@ -33,19 +33,27 @@ export interface AddressGuard {
 /** Resolves a name to all of its addresses. */
 export type Lookup = (hostname: string) => Promise<readonly LookupAddress[]>
 
+/** Its message is for whoever chose the URL: of a name it does not tell what the name resolves to. */
 export class BlockedAddressError extends Error {
   override readonly name = 'BlockedAddressError'
   readonly code = 'BLOCKED_ADDRESS'
+}
+
+/** For the operator: which address the name resolved to, and why that is refused. */
+export interface BlockedName {
+  host: string
+  why: string
 }
 
 /** Throws when one of `allowedSubnets` is not a subnet; `cidrProblem` tells beforehand. */
 export function createAddressGuard(options: {
   allowedSubnets: readonly string[]
   httpsOnly?: boolean
-  lookup?: Lookup
+  lookup: Lookup
+  onBlocked?: (blocked: BlockedName) => void
 }): AddressGuard {
   const allowed = options.allowedSubnets.map(subnetOrThrow)
-  const lookup = options.lookup ?? ((hostname) => dns.lookup(hostname, { all: true }))
+  const { lookup, onBlocked = () => {} } = options
 
   const refusesAddress = (text: string): string | null => {
     const address = parseAddress(text)
@@ -66,6 +74,8 @@ export function createAddressGuard(options: {
 
       const literal = literalAddress(url.hostname)
       if (literal !== null) return refusesAddress(literal)
+      // One dot at the end says that the name is whole. URL parsing also takes `127.0.0.1..` for a name.
+      if (/^\.|\.\./.test(url.hostname)) return `the host name ${url.hostname} has an empty part between its dots`
       // With ALLOWED_SUBNETS the operator has receivers on the inside, and those have such names. The addresses behind
       // the name are still checked when connecting.
       if (allowed.length > 0 || !isLocalName(url.hostname)) return null
@@ -76,7 +86,7 @@ export function createAddressGuard(options: {
       const connect = buildConnector({
         allowH2: false,
         timeout: connectTimeoutMs,
-        lookup: checkedLookup(lookup, refusesAddress),
+        lookup: checkedLookup({ lookup, refusesAddress, onBlocked }),
       })
 
       return (target, callback) => {
@@ -95,7 +105,7 @@ export function createAddressGuard(options: {
           }
           // By now the peer is one that was checked. Should a change in Node or undici open a way around the check, then
           // this one still stands between the connection and the first byte of the request.
-          const peerRefusal = refusesPeer(socket.remoteAddress, refusesAddress)
+          const peerRefusal = refusesPeer(target.hostname, socket.remoteAddress, refusesAddress)
           if (peerRefusal) {
             socket.destroy()
             callback(peerRefusal, null)
@@ -138,20 +148,34 @@ function isLocalName(hostname: string): boolean {
 
 type RefusesAddress = AddressGuard['refusesAddress']
 
-function refusesPeer(remoteAddress: string | undefined, refusesAddress: RefusesAddress): Error | null {
+function refusesPeer(
+  hostname: string,
+  remoteAddress: string | undefined,
+  refusesAddress: RefusesAddress,
+): Error | null {
   // The kernel no longer knows the peer of a connection that was reset right away.
   if (remoteAddress === undefined) {
     return Object.assign(new Error('the connection was closed at once'), { code: 'ECONNRESET' })
   }
-  const refusal = refusesAddress(remoteAddress)
-  return refusal === null ? null : new BlockedAddressError(refusal)
+  return refusesAddress(remoteAddress) === null ? null : notPublic(hostname)
 }
+
+const notPublic = (hostname: string): BlockedAddressError =>
+  new BlockedAddressError(`${hostname} does not resolve to a public address`)
 
 /**
  * A `lookup` for node:net that hands over only addresses that were checked. net calls it once for a connection, so that
  * there is no second answer that could differ.
  */
-function checkedLookup(lookup: Lookup, refusesAddress: RefusesAddress): LookupFunction {
+function checkedLookup({
+  lookup,
+  refusesAddress,
+  onBlocked,
+}: {
+  lookup: Lookup
+  refusesAddress: RefusesAddress
+  onBlocked: (blocked: BlockedName) => void
+}): LookupFunction {
   const resolve = async (hostname: string): Promise<LookupAddress[]> => {
     const answers = await lookup(hostname)
     // One forbidden answer refuses the whole name. No honest receiver has one, and if only the others were used, then
@@ -159,7 +183,10 @@ function checkedLookup(lookup: Lookup, refusesAddress: RefusesAddress): LookupFu
     // could try as often as there are retries, and an operator could not explain why every other delivery fails.
     const checked = answers.map(({ address }) => {
       const refusal = refusesAddress(address)
-      if (refusal !== null) throw new BlockedAddressError(`${hostname} is refused: ${refusal}`)
+      if (refusal !== null) {
+        onBlocked({ host: hostname, why: refusal })
+        throw notPublic(hostname)
+      }
       return { address, family: isIP(address) }
     })
     if (checked.length === 0) throw Object.assign(new Error(`${hostname} has no address`), { code: 'ENOTFOUND' })

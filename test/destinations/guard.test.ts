@@ -1,11 +1,18 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { promises as dns } from 'node:dns'
 import { once } from 'node:events'
 import http from 'node:http'
 import net from 'node:net'
 import * as fc from 'fast-check'
 import { Agent, request } from 'undici'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { BlockedAddressError, cidrProblem, createAddressGuard, type Lookup } from '../../src/destinations/guard.ts'
+import {
+  BlockedAddressError,
+  type BlockedName,
+  cidrProblem,
+  createAddressGuard,
+  type Lookup,
+} from '../../src/destinations/guard.ts'
 
 const FFFF = 'ffff:ffff:ffff:ffff:ffff'
 
@@ -41,8 +48,10 @@ const REFUSED_RANGES: readonly (readonly [cidr: string, first: string, last: str
     ['8000::/1', '8000::', `ffff:ffff:${FFFF}:ffff`],
   ]
 
-const guard = createAddressGuard({ allowedSubnets: [] })
-const guardAllowing = (...allowedSubnets: string[]) => createAddressGuard({ allowedSubnets })
+/** Of this machine, for `localhost`. */
+const systemLookup: Lookup = (hostname) => dns.lookup(hostname, { all: true })
+const guard = createAddressGuard({ allowedSubnets: [], lookup: systemLookup })
+const guardAllowing = (...allowedSubnets: string[]) => createAddressGuard({ allowedSubnets, lookup: systemLookup })
 
 describe('an address', () => {
   test.each(REFUSED_RANGES)('of %s is refused, its public neighbours are not', (_, first, last, ...neighbours) => {
@@ -335,7 +344,6 @@ describe('a URL', () => {
     'http://localhost/',
     'http://LOCALHOST:9000/',
     'http://localhost./',
-    'http://localhost../',
     'http://\uff4c\uff4f\uff43alhost/',
     'http://app.localhost/',
     'http://app.localhost./',
@@ -348,6 +356,18 @@ describe('a URL', () => {
     expect(refusal(url)).toMatch(/host name .* ALLOWED_SUBNETS/)
     // With an allowed subnet it is up to the addresses that the name resolves to.
     expect(guardAllowing('127.0.0.0/8').refusesUrl(new URL(url))).toBeNull()
+  })
+
+  test.each([
+    'http://127.0.0.1../',
+    'http://localhost../',
+    'http://receiver..example/',
+    'http://.receiver.example/',
+    'http://receiver.example../',
+    'http://../',
+  ])('%s is refused for an empty part of its name, whatever is allowed', (url) => {
+    expect(refusal(url)).toContain('empty part')
+    expect(guardAllowing('0.0.0.0/0').refusesUrl(new URL(url))).toContain('empty part')
   })
 
   test('with an allowed literal address is allowed, with any other forbidden one is not', () => {
@@ -366,7 +386,7 @@ describe('a URL', () => {
   )
 
   test('with http: is refused when HTTPS_ONLY is set', () => {
-    const strict = createAddressGuard({ allowedSubnets: [], httpsOnly: true })
+    const strict = createAddressGuard({ allowedSubnets: [], httpsOnly: true, lookup: systemLookup })
     expect(strict.refusesUrl(new URL('http://receiver.example/'))).toContain('HTTPS_ONLY')
     expect(strict.refusesUrl(new URL('https://receiver.example/'))).toBeNull()
   })
@@ -393,6 +413,8 @@ describe('the connector', () => {
   let stack = new AsyncDisposableStack()
   /** Every address that Node began to connect to on behalf of the code under test. */
   let dialled: string[] = []
+  /** What the operator was told. */
+  let blocked: BlockedName[] = []
 
   const onSocket = (message: unknown) => {
     if (typeof message !== 'object' || !message || !('socket' in message)) return
@@ -402,6 +424,7 @@ describe('the connector', () => {
   beforeEach(() => {
     stack = new AsyncDisposableStack()
     dialled = []
+    blocked = []
     subscribe('net.client.socket', onSocket)
   })
 
@@ -439,8 +462,8 @@ describe('the connector', () => {
   }
 
   function startAgent(options: { allowedSubnets?: readonly string[]; lookup?: Lookup; connectTimeoutMs?: number }) {
-    const { allowedSubnets = [], lookup, connectTimeoutMs = 5_000 } = options
-    const guard = createAddressGuard({ allowedSubnets, ...(lookup && { lookup }) })
+    const { allowedSubnets = [], lookup = systemLookup, connectTimeoutMs = 5_000 } = options
+    const guard = createAddressGuard({ allowedSubnets, lookup, onBlocked: (one) => blocked.push(one) })
     const agent = new Agent({ connect: guard.connector({ connectTimeoutMs }) })
     stack.defer(() => agent.destroy())
     return agent
@@ -454,7 +477,7 @@ describe('the connector', () => {
       await expect(failure).rejects.toThrow(BlockedAddressError)
       await expect(failure).rejects.toMatchObject({
         code: 'BLOCKED_ADDRESS',
-        message: expect.stringContaining('ALLOWED_SUBNETS'),
+        message: expect.stringMatching(host === 'localhost' ? /not resolve to a public/ : /ALLOWED_SUBNETS/),
       })
       expect(dialled).toEqual([])
       expect(server.connections()).toBe(0)
@@ -472,11 +495,18 @@ describe('the connector', () => {
     const server = await startServer()
     const lookup = answering('127.0.0.1')
     const failure = get(startAgent({ lookup }), `http://receiver.example:${server.port}/`)
-    await expect(failure).rejects.toThrow('receiver.example is refused: the address 127.0.0.1 is in 127.0.0.0/8')
     await expect(failure).rejects.toThrow(BlockedAddressError)
     expect(lookup).toHaveBeenCalledTimes(1)
     expect(dialled).toEqual([])
     expect(server.connections()).toBe(0)
+  })
+
+  test('tells the operator which address a name resolved to, and whoever chose the name does not learn it', async () => {
+    const failure = get(startAgent({ lookup: answering('8.8.8.8', '10.1.2.3') }), 'http://receiver.example/')
+    await expect(failure).rejects.toThrow(/^receiver\.example does not resolve to a public address$/)
+    expect(blocked).toEqual([
+      { host: 'receiver.example', why: expect.stringMatching(/^the address 10\.1\.2\.3 is in .*ALLOWED_SUBNETS/) },
+    ])
   })
 
   test('connects to the resolved address, and resolves once', async () => {

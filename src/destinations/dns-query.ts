@@ -1,0 +1,111 @@
+/**
+ * One question to DNS, by c-ares: without a thread, so that a name server that never answers holds up nobody. `getaddrinfo`
+ * would hold one of the process's few for every name it waits for.
+ */
+import { promises as dns } from 'node:dns'
+import { LIMITS } from '../domain/limits.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
+import { descriptorLack } from './own-lack.ts'
+
+/** `not_found`: there is no such name, or it has no address. The others leave that open. */
+export type LookupFailure = 'not_found' | 'no_answer' | 'server_failure' | 'bad_answer' | 'busy' | 'node_exhausted'
+
+const CODES: Readonly<Record<LookupFailure, string>> = {
+  not_found: 'ENOTFOUND',
+  no_answer: 'DNS_NO_ANSWER',
+  server_failure: 'DNS_SERVER_FAILURE',
+  bad_answer: 'DNS_BAD_ANSWER',
+  busy: 'DNS_BUSY',
+  node_exhausted: 'EMFILE',
+}
+
+export class LookupError extends Error {
+  override readonly name = 'LookupError'
+  readonly reason: LookupFailure
+  readonly code: string
+
+  constructor(hostname: string, reason: LookupFailure, code = CODES[reason]) {
+    super(`looking up ${hostname}: ${reason}`)
+    this.reason = reason
+    this.code = code
+  }
+}
+
+export interface DnsAnswer {
+  address: string
+  family: 4 | 6
+  ttlMs: number
+}
+
+/** What can be asked and cancelled; its sockets are its own, so that the next one asks from another port. */
+export type Channel = Pick<dns.Resolver, 'resolve4' | 'resolve6' | 'cancel'>
+
+/** A name server that does not answer is asked again, and then the next; the lookup's own deadline ends that. */
+const QUERY = { timeout: 1_000, maxTimeout: 2_000, tries: 4 }
+
+export function openChannel(servers: readonly string[]): Channel {
+  const channel = new dns.Resolver(QUERY)
+  if (servers.length > 0) channel.setServers(servers)
+  return channel
+}
+
+/**
+ * The addresses of exactly this name, of both families, or why there are none. Once one family is here the other is
+ * waited for only a moment: there are name servers that never answer for the family they do not have.
+ */
+export function askForAddresses(channel: Channel, name: string, clock: Clock): Promise<DnsAnswer[] | LookupError> {
+  return new Promise((resolve) => {
+    const answers: DnsAnswer[] = []
+    const failures: LookupError[] = []
+    let timer: Timer | null = null
+    let open = 2
+    const end = () => {
+      timer?.cancel()
+      resolve(answers.length > 0 ? [...answers] : worst(name, failures))
+    }
+    const ended = () => {
+      if (--open === 0) end()
+      else if (answers.length > 0) timer = clock.after(LIMITS.lookupOtherFamilyMs, end)
+    }
+    const ask = (family: 4 | 6, records: Promise<{ address: string; ttl: number }[]>) =>
+      void records
+        .then(
+          (all) => void answers.push(...all.map(({ address, ttl }) => ({ address, family, ttlMs: ttl * 1_000 }))),
+          (error: unknown) => void failures.push(failureOf(name, error)),
+        )
+        .then(ended)
+    ask(4, channel.resolve4(name, { ttl: true }))
+    ask(6, channel.resolve6(name, { ttl: true }))
+  })
+}
+
+/** What leaves most open is what is told: a name that is not there has to be so in both families. */
+const worst = (name: string, failures: readonly LookupError[]): LookupError =>
+  failures.find(({ reason }) => reason === 'node_exhausted') ??
+  failures.find(({ reason }) => reason !== 'not_found') ??
+  new LookupError(name, 'not_found')
+
+const REASONS: Readonly<Record<string, LookupFailure>> = {
+  ENOTFOUND: 'not_found',
+  ENODATA: 'not_found',
+  // A name that cannot be asked for, such as one with a label of 64 characters.
+  EBADNAME: 'not_found',
+  ESERVFAIL: 'server_failure',
+  EREFUSED: 'server_failure',
+  ENOTIMP: 'server_failure',
+  EFORMERR: 'server_failure',
+  ETIMEOUT: 'no_answer',
+  ECONNREFUSED: 'no_answer',
+  ECANCELLED: 'no_answer',
+}
+
+function failureOf(name: string, error: unknown): LookupError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const reason = REASONS[code] ?? 'bad_answer'
+  // c-ares tells a socket that could not be opened like a server that is not there.
+  if (code === 'ECONNREFUSED' || reason === 'bad_answer') {
+    const lack = code === 'ENOMEM' ? code : descriptorLack()
+    if (lack !== null) return new LookupError(name, 'node_exhausted', lack)
+  }
+  return new LookupError(name, reason)
+}

@@ -1,0 +1,174 @@
+/**
+ * From a host name to its addresses, for deliveries: the hosts file, then DNS with the machine's search list, as
+ * getaddrinfo does with `hosts: files dns`. Whatever else nsswitch.conf may name (mDNS, the machine's own name, LDAP) is
+ * not asked.
+ *
+ * A name that does not resolve costs nobody but its own endpoint. All who want a name share one lookup of it, a lookup has
+ * a deadline after which its queries are cancelled, and how many are under way is bounded: names that have resolved before
+ * keep a quarter of them to themselves. Answers and failures are remembered for a moment. Whoever connects still has to
+ * check every address that it connects to.
+ */
+import type { LookupAddress } from 'node:dns'
+import { isIP } from 'node:net'
+import { LIMITS } from '../domain/limits.ts'
+import type { Clock } from '../lib/clock.ts'
+import { Remembered } from '../lib/remembered.ts'
+import {
+  askForAddresses,
+  type Channel,
+  type DnsAnswer,
+  LookupError,
+  type LookupFailure,
+  openChannel,
+} from './dns-query.ts'
+import type { Lookup } from './guard.ts'
+import { isLocalhost, namesToTry } from './name-files.ts'
+import { SYSTEM_FILES, type SystemFiles, SystemNames } from './system-names.ts'
+
+export interface NameResolver extends Disposable {
+  /** Rejects with a LookupError. */
+  readonly lookup: Lookup
+  readonly counts: LookupCounts
+}
+
+export interface LookupCounts {
+  readonly underWay: number
+  /** Lookups that asked DNS, by how they ended; those that found no room for asking, too. */
+  readonly ended: Readonly<Record<'found' | LookupFailure, number>>
+}
+
+export interface NameResolverOptions {
+  clock: Clock
+  /** Addresses of name servers, with a port or without; none: those of the machine. */
+  servers: readonly string[]
+  files?: SystemFiles
+  /** Lookups that may be under way at once. */
+  max?: number
+}
+
+export const createNameResolver = (options: NameResolverOptions): NameResolver => new Resolver(options)
+
+type Addresses = readonly LookupAddress[]
+
+class Resolver implements NameResolver {
+  readonly #clock: Clock
+  readonly #servers: readonly string[]
+  readonly #max: number
+  readonly #system: SystemNames
+  readonly #underWay = new Map<string, { answer: Promise<Addresses>; channel: Channel }>()
+  /** Also those whose time is over: that a name has resolved before is worth knowing. */
+  readonly #found = new Remembered<Addresses>(LIMITS.namesRemembered)
+  readonly #failed = new Remembered<LookupError>(LIMITS.namesRemembered)
+  readonly #ended: Record<'found' | LookupFailure, number> = {
+    found: 0,
+    not_found: 0,
+    no_answer: 0,
+    server_failure: 0,
+    bad_answer: 0,
+    busy: 0,
+    node_exhausted: 0,
+  }
+  #isOver = false
+
+  constructor({ clock, servers, files = SYSTEM_FILES, max = LIMITS.lookupsUnderWay }: NameResolverOptions) {
+    this.#clock = clock
+    this.#servers = servers
+    this.#max = max
+    this.#system = new SystemNames(clock, files)
+  }
+
+  get counts(): LookupCounts {
+    return { underWay: this.#underWay.size, ended: this.#ended }
+  }
+
+  readonly lookup: Lookup = (hostname) => {
+    const name = hostname.toLowerCase()
+    const underWay = this.#underWay.get(name)
+    if (underWay !== undefined) return underWay.answer
+    const local = this.#local(name.replace(/\.$/, ''))
+    if (local !== null) return Promise.resolve(local)
+    const now = this.#clock.now()
+    const found = this.#found.get(name, now)
+    if (found !== undefined) return Promise.resolve(found)
+    const failed = this.#failed.get(name, now)
+    if (failed !== undefined) return Promise.reject(failed)
+    if (this.#isOver || !this.#hasRoom(name)) {
+      this.#ended.busy++
+      return Promise.reject(new LookupError(hostname, 'busy'))
+    }
+    return this.#start(name)
+  };
+
+  [Symbol.dispose](): void {
+    this.#isOver = true
+    for (const { channel } of this.#underWay.values()) channel.cancel()
+  }
+
+  #local(name: string): Addresses | null {
+    const addresses = this.#system.hosts.get(name)
+    if (addresses !== undefined) return addresses.map((address) => ({ address, family: isIP(address) }))
+    return isLocalhost(name) ? LOOPBACK : null
+  }
+
+  #hasRoom(name: string): boolean {
+    const max = this.#found.has(name) ? this.#max : Math.ceil((this.#max * 3) / 4)
+    return this.#underWay.size < max
+  }
+
+  #start(name: string): Promise<Addresses> {
+    const channel = openChannel(this.#servers)
+    const answer = this.#ask(channel, name).then((result) => {
+      this.#underWay.delete(name)
+      channel.cancel()
+      const now = this.#clock.now()
+      if (result instanceof LookupError) {
+        this.#ended[result.reason]++
+        // What this node lacks says nothing about the name.
+        if (result.reason !== 'node_exhausted') this.#failed.set(name, result, now, LIMITS.lookupFailureKeptMs)
+        throw result
+      }
+      this.#ended.found++
+      const addresses = this.#inOrder(result)
+      const ttlMs = Math.min(...result.map((one) => one.ttlMs))
+      this.#found.set(name, addresses, now, Math.min(ttlMs, LIMITS.lookupAnswerKeptMs))
+      return addresses
+    })
+    this.#underWay.set(name, { answer, channel })
+    return answer
+  }
+
+  /** Goes through the names to try; what a name server has trouble with may still be found under another name. */
+  async #ask(channel: Channel, name: string): Promise<DnsAnswer[] | LookupError> {
+    let isLate = false
+    const deadline = this.#clock.after(LIMITS.lookupMs, () => {
+      isLate = true
+      channel.cancel()
+    })
+    let failure = new LookupError(name, 'not_found')
+    try {
+      for (const one of namesToTry(name, this.#system.searchRules)) {
+        const result = await askForAddresses(channel, one, this.#clock)
+        if (!(result instanceof LookupError)) return result
+        if (failure.reason === 'not_found') failure = result
+        const mayGoOn = result.reason === 'not_found' || result.reason === 'server_failure'
+        if (isLate || this.#isOver || !mayGoOn) break
+      }
+      return failure
+    } finally {
+      deadline.cancel()
+    }
+  }
+
+  /** The family that the machine prefers first; within a family as DNS gave them. */
+  #inOrder(answers: readonly DnsAnswer[]): Addresses {
+    const first = this.#system.prefersIpv6 ? 6 : 4
+    const of = (isFirst: boolean) =>
+      answers.filter(({ family }) => (family === first) === isFirst).map(({ address, family }) => ({ address, family }))
+    return [...of(true), ...of(false)].slice(0, LIMITS.addressesPerName)
+  }
+}
+
+const LOOPBACK: Addresses = [
+  { address: '127.0.0.1', family: 4 },
+  { address: '::1', family: 6 },
+]
