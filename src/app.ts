@@ -174,6 +174,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   observeGauges(registry, {
     inFlight: () => dispatcher?.inFlight ?? 0,
     inMemory: () => dispatcher?.inMemory ?? 0,
+    waiting: () => store.waiting(),
     backlog: () => store.backlog(clock.now()).catch(() => null),
     now: () => clock.now(),
   })

@@ -58,8 +58,12 @@ export const LIMITS = {
   pruneStepRows: 200,
   /** How long SIGTERM lets requests and attempts finish. Below the 10 s after which Docker kills. */
   drainMs: 8_000,
-  /** Writes that may wait for the store before new ones are refused with 503. */
+  /** Writes that may wait for the store before new ones are refused with 503 `overloaded`. */
   writesWaitingMax: 20_000,
+  /** Bytes of messages that may wait to be stored likewise. */
+  writeBytesWaitingMax: 128 * 1_048_576,
+  /** Payload bytes that share a transaction. */
+  writeBatchBytesMax: 16 * 1_048_576,
   /** Reads likewise. */
   readsWaitingMax: 1_000,
   /** A read that takes longer is answered 503. */

@@ -243,6 +243,7 @@ export function observeGauges(
     inFlight: () => number
     inMemory: () => number
     backlog: () => Promise<{ pending: number; oldestDueAt: number | null } | null>
+    waiting: () => { writes: number; bytes: number }
     now: () => number
   },
 ): void {
@@ -259,6 +260,12 @@ export function observeGauges(
   gauge('hookferry_attempts_in_flight', 'Delivery attempts under way on this node', (set) => set(ask.inFlight()))
   gauge('hookferry_deliveries_in_memory', 'Deliveries leased to this node, waiting and under way', (set) =>
     set(ask.inMemory()),
+  )
+  gauge('hookferry_store_writes_waiting', 'Writes of this node that wait for the store or are on their way', (set) =>
+    set(ask.waiting().writes),
+  )
+  gauge('hookferry_store_write_bytes_waiting', 'Bytes of messages that wait to be stored or are on their way', (set) =>
+    set(ask.waiting().bytes),
   )
   const oldest = new Gauge({
     name: 'hookferry_oldest_due_age_seconds',

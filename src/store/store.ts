@@ -17,6 +17,7 @@ import type { Log } from './log.ts'
 import type { Acceptance, Accepted, Answers, Extras, Lease } from './once.ts'
 import type { Tasks } from './tasks.ts'
 import type { Applications, EventTypes, Keyset } from './tenants.ts'
+import type { WaitingWrites } from './weight.ts'
 
 export type { Acceptance, Accepted, Lease }
 
@@ -213,6 +214,8 @@ export interface Store
   extends Queue, Endpoints, Messages, Inbox, Retention, Applications, EventTypes, Log, Answers, Tasks, AsyncDisposable {
   /** Null when the store answers and its schema is current, otherwise what is wrong. */
   problem(): Promise<string | null>
+  /** What waits to be written at this node at the moment; beyond a bound more is refused as `overloaded`. */
+  waiting(): WaitingWrites
   /** A secret of the installation, made by `create` the first time it is asked for. */
   secret(name: string, create: () => string): Promise<string>
 }

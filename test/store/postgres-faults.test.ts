@@ -229,6 +229,23 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     expect(codes.filter((code) => code === 'done')).toHaveLength(LIMITS.writesWaitingMax)
   })
 
+  test('more bytes than may wait are refused as overloaded, the others are stored, and then there is room again', async () => {
+    const url = await server!.createDatabase()
+    await using store = await openStore(url, { waitingBytesMax: 10_000 })
+    const large = () => store.accept([acceptance([], { payload: Buffer.alloc(900), shownPayload: Buffer.alloc(100) })])
+    const asked = Promise.allSettled(Array.from({ length: 30 }, large))
+    expect(store.waiting()).toEqual({ writes: 10, bytes: 10_000 })
+    // What holds no payload has room all the same: an attempt is put on record, an endpoint is disabled.
+    await store.secret('small', () => 'x')
+    const results = await asked
+    const codes = results.map((one) => (one.status === 'fulfilled' ? 'done' : (one.reason as GatewayError).code))
+    expect(codes).toEqual([...Array(10).fill('done'), ...Array(20).fill('overloaded')])
+    expect(store.waiting()).toEqual({ writes: 0, bytes: 0 })
+    expect(await store.accept([acceptance([], { payload: Buffer.alloc(50_000) })])).toMatchObject([
+      { duplicate: false },
+    ])
+  })
+
   test('hints are heard again after the connection that hears them was lost', async () => {
     const url = await server!.createDatabase()
     await using proxy = await startProxy(server!, url)

@@ -70,7 +70,7 @@ export const verbs = (parts: Parts): Omit<Store, symbol> => ({
   ...retentionVerbs(parts),
 })
 
-type Own = Pick<Store, 'problem' | 'secret'>
+type Own = Pick<Store, 'problem' | 'secret' | 'waiting'>
 
 function queueVerbs({ writes, points, lists, searches, partitions, gates }: Parts): Queue & Tasks {
   const writer = { pool: writes, partitions }
@@ -123,6 +123,7 @@ function tenantVerbs({ writes, points, lists, partitions, gates }: Parts): Appli
     getAnswer: (orgId, key, now) => gates.point(() => getAnswer(points, orgId, key, now)),
     saveAnswer: (answer) => gates.write(() => saveAnswer(writes, answer)),
     secret: (name, create) => gates.write(() => secret(writes, name, create())),
+    waiting: () => gates.waiting(),
     problem: () =>
       orAfter(
         PROBE_TIMEOUT_MS,
