@@ -27,6 +27,7 @@ import { type Clock, systemClock } from './lib/clock.ts'
 import { createLog, type Logger } from './lib/log.ts'
 import type { SharedParts } from './redis/redis.ts'
 import { ApplicationPaces } from './services/application-pace.ts'
+import { createCanceller } from './services/canceller.ts'
 import { Dispatcher } from './services/dispatcher.ts'
 import { storeOnly, withDoorbell } from './services/doorbell.ts'
 import { Pacing } from './services/pacing.ts'
@@ -127,7 +128,9 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     cache.forget(DEFAULT_APP, SVIX_ENDPOINT)
   }
 
+  const canceller = createCanceller({ queue: store, cache, clock })
   const outbound: OutboundContext = {
+    cancelWaiting: canceller.cancelWaiting,
     drivers: { http, svix },
     clock,
     deliveryTimeoutMs: config.deliveryTimeoutMs,
@@ -206,6 +209,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     runServices(
       [
         ...(redis === null ? [] : [redis.service]),
+        canceller,
         ...(dispatcher === null ? [] : [tasks, ...workOf(dispatcher, { config, store, clock, observer })]),
       ],
       clock,

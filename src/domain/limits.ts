@@ -56,6 +56,10 @@ export const LIMITS = {
   taskStepMessages: 200,
   /** Rows that one step of retention removes; small, so that ingest never waits for it. */
   pruneStepRows: 200,
+  /** Deliveries that one step cancels which wait for a deleted or disabled endpoint; small for the same reason. */
+  cancelStepRows: 200,
+  /** Endpoints of which a node remembers that something has to be cancelled. */
+  endpointsToCancelMax: 10_000,
   /** How long SIGTERM lets requests and attempts finish. Below the 10 s after which Docker kills. */
   drainMs: 8_000,
   /** Writes that may wait for the store before new ones are refused with 503 `overloaded`. */

@@ -133,8 +133,11 @@ export interface Queue {
     now: number,
     extras?: Extras,
   ): Promise<'added' | 'unknown' | 'expired' | 'replayed'>
-  /** Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. */
-  cancelWaiting(appId: AppId, endpointId: EndpointId, max: number): Promise<number>
+  /**
+   * Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. Manual attempts
+   * that wait go away, or are left alone when only what is `scheduled` is meant.
+   */
+  cancelWaiting(appId: AppId, endpointId: EndpointId, step: { max: number; what: 'all' | 'scheduled' }): Promise<number>
   /** Waiting deliveries of the whole store, and when the oldest one that is due now became so. */
   backlog(now: number): Promise<{ pending: number; oldestDueAt: number | null }>
 }

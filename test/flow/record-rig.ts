@@ -40,7 +40,7 @@ export const TOLD = application({ orgId: MANAGEMENT_ORG, uid: OWNED.orgId })
 /** Settlements that the store is asked for; each is answered, or refused, by the next of `answers`, the last one for ever. */
 export function scripted(...answers: (Partial<Settled> | Error)[]) {
   const settlements: Settlement[] = []
-  let toCancel = 450
+  const toCancel: string[] = []
   let isDisabled = false
   const queue = {
     settle(settlement: Settlement) {
@@ -49,11 +49,6 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
       if (answer instanceof Error) return Promise.reject(answer)
       isDisabled ||= (answer.disabled ?? null) !== null
       return Promise.resolve({ ...SETTLED, ...answer })
-    },
-    cancelWaiting(_appId: string, _endpointId: string, max: number) {
-      const cancelled = Math.min(max, toCancel)
-      toCancel -= cancelled
-      return Promise.resolve(cancelled)
     },
   } satisfies Partial<Queue>
   const lines: Record<string, unknown>[] = []
@@ -79,6 +74,7 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
     observer: createObserver(log, new Registry()),
     random: () => 0.5,
     owner: 'node_a',
+    cancelWaiting: (...what) => void toCancel.push(what.join(' ')),
     retryScheduleMs: [10 * SECOND],
     endpointDisableAfterMs: DISABLE_AFTER,
   }
@@ -102,7 +98,7 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
     isListening = true
     return listener
   }
-  return { context, clock, settlements, lines, receiver, held, listen, waiting: () => toCancel }
+  return { context, clock, settlements, lines, receiver, held, listen, toCancel }
 }
 
 export const tried = (outcome: Outcome) => ({ outcome, at: NOW - 40, durationMs: 40 })

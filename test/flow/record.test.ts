@@ -206,10 +206,10 @@ describe('the endpoint', () => {
     }
   })
 
-  test('that was disabled just now has all that waits for it cancelled, step by step', async () => {
-    const { context, lines, receiver, held, waiting } = scripted({ endpointChanged: true, disabled: 'gone' })
+  test('that was disabled just now has all that waits for it cancelled, for which nobody waits', async () => {
+    const { context, lines, receiver, held, toCancel } = scripted({ endpointChanged: true, disabled: 'gone' })
     await record(context, held(), receiver, tried(gone))
-    expect(waiting()).toBe(0)
+    expect(toCancel).toEqual([`${receiver.appId} ${receiver.id} all`])
     expect(lines).toMatchObject([{}, { msg: 'subscription disabled', reason: 'gone', level: 'ERROR' }])
   })
 })

@@ -15,12 +15,13 @@ import { accept } from '../../src/flow/accept.ts'
 import { carryOut } from '../../src/flow/flow.ts'
 import { createObserver } from '../../src/flow/observe.ts'
 import { createLog } from '../../src/lib/log.ts'
+import { createCanceller } from '../../src/services/canceller.ts'
 import { Dispatcher } from '../../src/services/dispatcher.ts'
 import { Pacing } from '../../src/services/pacing.ts'
 import { every, runServices } from '../../src/services/service.ts'
 import { createSweeper } from '../../src/services/sweeper.ts'
 import type { Store } from '../../src/store/store.ts'
-import { createEndpoint, endpoint, T0 } from '../conformance/builders.ts'
+import { acceptance, acceptFor, createEndpoint, endpoint, T0 } from '../conformance/builders.ts'
 import { createFakeClock, type FakeClock } from '../fake-clock.ts'
 import { openTempStore, storePool } from '../store/temp-store.ts'
 
@@ -111,6 +112,7 @@ function createWorld(real: Store, react: React, random = () => 0.5): World {
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
     const cache = createEndpointCache(store)
+    const canceller = createCanceller({ queue: store, cache, clock })
     const dispatcher = new Dispatcher({
       queue: store,
       cache,
@@ -123,6 +125,7 @@ function createWorld(real: Store, react: React, random = () => 0.5): World {
         carryOut(
           {
             drivers: { http, svix: null },
+            cancelWaiting: canceller.cancelWaiting,
             clock,
             deliveryTimeoutMs: 10 * SECOND,
             queue: store,
@@ -144,6 +147,7 @@ function createWorld(real: Store, react: React, random = () => 0.5): World {
     const running = runServices(
       [
         dispatcher,
+        canceller,
         every('leases', clock, LIMITS.leaseRenewBeforeMs / 3, () => dispatcher.renewLeases()),
         createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
       ],
@@ -345,6 +349,25 @@ test('deliveries to an endpoint that is deleted while they wait are cancelled wi
   await clock.advance(MINUTE)
   expect(seen).toHaveLength(1)
   expect(statesOf(await deliveries(msgId))).toEqual({ [one.id]: 'cancelled 1' })
+  await gateway.stop()
+})
+
+test('what is left of a cancellation that a crash interrupted is cancelled once the first of it is due', async () => {
+  await using opened = await stores.open()
+  const { clock, store, seen, node } = createWorld(opened.store, () => ({ outcome: accepted, ms: 5 }))
+  const off = await stored(store, { disabled: true })
+  const tried = await acceptFor(store, off.id, { dueAt: T0 + SECOND })
+  const later = Array.from({ length: 3 * LIMITS.cancelStepRows }, () =>
+    acceptance([off.id], { dueAt: T0 + 60 * MINUTE }),
+  )
+  await store.accept(later)
+  const gateway = node('node_a')
+  await clock.advance(SECOND / 2)
+  expect((await store.backlog(clock.now())).pending).toBe(later.length + 1)
+  await clock.advance(4 * SECOND)
+  expect(await store.backlog(clock.now())).toEqual({ pending: 0, oldestDueAt: null })
+  expect(await store.deliveriesOf(DEFAULT_APP, tried.msgId)).toMatchObject([{ state: 'cancelled' }])
+  expect(seen).toEqual([])
   await gateway.stop()
 })
 

@@ -94,7 +94,7 @@ function queueVerbs({ writes, points, lists, searches, partitions, gates }: Part
       }),
     requestManualAttempt: (key, now) => gates.write(() => requestManualAttempt(writes, key, now)),
     resend: (key, now, extras) => gates.write(() => resend(writer, key, now, extras)),
-    cancelWaiting: (appId, endpointId, max) => gates.write(() => cancelWaiting(writes, appId, endpointId, max)),
+    cancelWaiting: (appId, endpointId, step) => gates.write(() => cancelWaiting(writes, appId, endpointId, step)),
     backlog: (now) => gates.list(() => backlog(searches, now)),
     createTask: (task, extras) => gates.write(() => createTask(writer, task, extras)),
     stepTask: (now, max) => gates.write(() => stepTask(writes, now, max)),
