@@ -22,6 +22,7 @@ import { createRedisObserver, observeCache, type RedisObserver } from './flow/ob
 import { createBlockedLog, observeLookups } from './flow/observe-outbound.ts'
 import type { HttpContext, Server } from './http/context.ts'
 import { VERSION } from './http/openapi.ts'
+import { storeProblem } from './http/readiness.ts'
 import { buildServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createLog, type Logger } from './lib/log.ts'
@@ -189,6 +190,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     secrets,
     jwtSecret: secrets.jwtSecret ?? (await store.secret(...JWT_SECRET)),
     store,
+    storeProblem: storeProblem(store, clock),
     cache,
     applications,
     inbound,

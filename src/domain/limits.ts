@@ -47,6 +47,8 @@ export const LIMITS = {
   /** The slow poll that finds due work even if every hint was lost. */
   claimPollMs: 1_000,
   sweepEveryMs: 10_000,
+  /** A probe that waits longer for the store to commit is told that it does not. */
+  readyProbeMs: 3_000,
   /** How often the files of a SQLite store are looked for while nothing is committed. */
   fileCheckMs: 1_000,
   pruneEveryMs: 10_000,

@@ -7,6 +7,7 @@ import type { AttemptOutcome } from '../domain/attempt.ts'
 import type { Outcome } from '../domain/delivery.ts'
 import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
 import type { Logger } from '../lib/log.ts'
+import { Repeats } from '../lib/repeats.ts'
 import type { LeasedDelivery, SettledAttempt } from '../store/store.ts'
 import { createLackLog } from './observe-outbound.ts'
 
@@ -42,7 +43,10 @@ export interface Observer {
   cancelled(what: { delivery: LeasedDelivery }): void
   endpointDisabled(what: { endpoint: Endpoint; reason: DisabledReason }): void
   swept(what: { expired: number; repaired: number }): void
+  /** Of the same thing, repeats are counted, and said only now and then. */
   storeTrouble(what: { doing: string; error: unknown }): void
+  /** It has just committed: troubles that are over are said to be. */
+  storeWorks(): void
   committed(batchSize: number): void
   serviceFailed(what: { service: string; error: unknown }): void
   unexpected(what: { requestId: string; error: unknown }): void
@@ -50,8 +54,18 @@ export interface Observer {
 
 const LATENCY_BUCKETS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]
 
-export function createObserver(log: Logger, registry: Registry): Observer {
+/** Between two log lines about the same trouble. */
+const TROUBLE_EVERY_MS = 10_000
+
+/** `now` is monotonic, ms. */
+export function createObserver(log: Logger, registry: Registry, now: () => number = () => performance.now()): Observer {
   const registers = [registry]
+  const troubles = new Repeats({ everyMs: TROUBLE_EVERY_MS, now })
+  const storeWorks = () => {
+    if (troubles.isEmpty) return
+    for (const { name, count, forMs } of troubles.over())
+      log.warn({ doing: name, count, for_ms: Math.round(forMs) }, 'the store works again')
+  }
   // They are shown in this order, so that `curl …/metrics | head` shows the two that seed 2 looks for.
   const webhooks = new Counter({
     name: 'webhook_requests_total',
@@ -163,9 +177,11 @@ export function createObserver(log: Logger, registry: Registry): Observer {
       else log.info(line, 'request')
     },
     accepted({ duplicate, deliveries }) {
+      storeWorks()
       accepted.inc({ status: duplicate ? 'duplicate' : deliveries > 0 ? 'queued' : 'filtered' })
     },
     attempted({ delivery, attempt, number, held }) {
+      storeWorks()
       attempts.inc({ outcome: attempt.outcome })
       attemptLatency.observe(attempt.durationMs)
       if (number === 1) firstAttemptLatency.observe(Math.max(0, attempt.at - delivery.receivedAt))
@@ -219,8 +235,11 @@ export function createObserver(log: Logger, registry: Registry): Observer {
     },
     storeTrouble({ doing, error }) {
       storeErrors.inc()
-      log.error({ doing, error: wordsOf(error) }, 'the store is in trouble')
+      const unsaid = troubles.happened(doing)
+      if (unsaid === null) return
+      log.error({ doing, error: wordsOf(error), ...(unsaid > 0 && { unsaid }) }, 'the store is in trouble')
     },
+    storeWorks,
     committed(size) {
       batchSize.observe(size)
     },

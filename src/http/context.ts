@@ -29,6 +29,8 @@ export interface HttpContext {
   /** Signs the tokens of the Svix API. */
   jwtSecret: string
   store: Store
+  /** What keeps the store from committing, for probes; null when nothing does. */
+  storeProblem: () => Promise<string | null>
   cache: EndpointCache
   applications: ApplicationCache
   inbound: InboundContext

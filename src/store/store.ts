@@ -215,7 +215,7 @@ export interface Retention {
 
 export interface Store
   extends Queue, Endpoints, Messages, Inbox, Retention, Applications, EventTypes, Log, Answers, Tasks, AsyncDisposable {
-  /** Null when the store answers and its schema is current, otherwise what is wrong. */
+  /** Commits something small. Null when that worked and the schema is current, otherwise what is wrong. */
   problem(): Promise<string | null>
   /** What waits to be written at this node at the moment; beyond a bound more is refused as `overloaded`. */
   waiting(): WaitingWrites

@@ -218,6 +218,22 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     expect(await store.accept([acceptance([])])).toMatchObject([{ duplicate: false }])
   })
 
+  test('a server that can be read but not written is a problem, until it can be written again', async () => {
+    const url = await server!.createDatabase()
+    await using store = await openStore(url)
+    expect(await store.problem()).toBeNull()
+    const name = new URL(url).pathname.slice(1)
+    const elsewhere = await server!.createDatabase()
+    const set = async (setting: string) => {
+      await server!.sql(elsewhere, `ALTER DATABASE "${name}" SET default_transaction_read_only = ${setting}`)
+      await server!.sql(elsewhere, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`)
+    }
+    await set('on')
+    await expect.poll(() => store.problem(), { timeout: 10_000 }).toMatch(/cannot commit: .*read-only transaction/)
+    await set('off')
+    await expect.poll(() => store.problem(), { timeout: 10_000 }).toBeNull()
+  })
+
   test('more than may wait is refused as overloaded', async () => {
     const url = await server!.createDatabase()
     await using store = await openStore(url)

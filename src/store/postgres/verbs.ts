@@ -1,5 +1,4 @@
 /** Which verb runs on which connections, and what it waits for before. */
-import { systemClock } from '../../lib/clock.ts'
 import type { Log } from '../log.ts'
 import type { Answers } from '../once.ts'
 import type { Endpoints, Inbox, Messages, Queue, Retention, Store } from '../store.ts'
@@ -124,11 +123,7 @@ function tenantVerbs({ writes, points, lists, partitions, gates }: Parts): Appli
     saveAnswer: (answer) => gates.write(() => saveAnswer(writes, answer)),
     secret: (name, create) => gates.write(() => secret(writes, name, create())),
     waiting: () => gates.waiting(),
-    problem: () =>
-      orAfter(
-        PROBE_TIMEOUT_MS,
-        gates.point(() => problem(points)).catch((error: Error) => error.message),
-      ),
+    problem: () => gates.write(() => problem(writes)),
   }
 }
 
@@ -187,17 +182,4 @@ function retentionVerbs({ writes, partitions, gates }: Parts): Retention {
       }),
     pruneIdempotency: (now, max) => gates.write(() => pruneIdempotency(writes, now, max)),
   }
-}
-
-/** How long a probe waits before it says that there is a problem. */
-const PROBE_TIMEOUT_MS = 3_000
-
-/** What is wrong, or that nothing was heard until now. */
-async function orAfter(ms: number, problem: Promise<string | null>): Promise<string | null> {
-  let stop = (): void => {}
-  const silence = new Promise<string>((resolve) => {
-    const timer = systemClock.after(ms, () => resolve(`the database has not answered for ${ms / 1_000} s`))
-    stop = () => timer.cancel()
-  })
-  return Promise.race([problem, silence]).finally(stop)
 }

@@ -100,6 +100,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     prunePayloads: write('prunePayloads'),
     pruneIdempotency: write('pruneIdempotency'),
     waiting: () => ({ writes: writer.load.calls, bytes: writer.load.bytes }),
+    problem: write('problem'),
     secret: (name, create) => writeSecret(name, create()),
 
     findApplication: point('findApplication'),
@@ -117,7 +118,6 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     getAttempt: point('getAttempt'),
     getAnswer: point('getAnswer'),
     getTask: point('getTask'),
-    problem: point('problem'),
 
     listApplications: list('listApplications'),
     listEventTypes: list('listEventTypes'),
