@@ -18,9 +18,12 @@ import type { Handoff } from './flow/accept.ts'
 import { carryOut, type InboundContext, type OutboundContext } from './flow/flow.ts'
 import { prepareSvixEndpoint } from './flow/svix-endpoint.ts'
 import { createObserver, observeGauges, type Observer } from './flow/observe.ts'
+import { createConnectionObserver, observeConnections } from './flow/observe-connections.ts'
 import { createRedisObserver, observeCache, type RedisObserver } from './flow/observe-nodes.ts'
 import { createBlockedLog, observeLookups } from './flow/observe-outbound.ts'
+import { Connections } from './http/connections.ts'
 import type { HttpContext, Server } from './http/context.ts'
+import { connectionsWithin, openFilesMax } from './http/open-files.ts'
 import { VERSION } from './http/openapi.ts'
 import { storeProblem } from './http/readiness.ts'
 import { buildServer } from './http/server.ts'
@@ -183,6 +186,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     now: () => clock.now(),
   })
 
+  const connections = openConnections(config, log, registry)
   const tasks = createTaskRunner({ tasks: store, clock, onAdded: (now) => inbound.handoff.noteDue(now) })
   let isStopping = false
   const context: HttpContext = {
@@ -202,6 +206,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     ids,
     observer,
     registry,
+    connections,
     isStopping: () => isStopping,
   }
   // Closing goes the other way round: no more requests, then no more attempts, then the drivers, then the store.
@@ -210,6 +215,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   stack.use(
     runServices(
       [
+        every('connections', clock, connections.sweepEveryMs, async () => connections.sweep()),
         ...(redis === null ? [] : [redis.service]),
         canceller,
         ...(dispatcher === null ? [] : [tasks, ...workOf(dispatcher, { config, store, clock, observer })]),
@@ -235,6 +241,29 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
       await owned.disposeAsync()
     },
   }
+}
+
+/** What inbound connections may take. Says so where the system allows fewer of them than are set. */
+function openConnections(config: Config, log: Logger, registry: Registry): Connections {
+  const files = openFilesMax()
+  const connectionsMax = connectionsWithin(config.maxConnections, files, config.dispatchConcurrency)
+  if (connectionsMax < config.maxConnections)
+    log.warn({ connections: connectionsMax, files }, 'fewer connections than MAX_CONNECTIONS: see ulimit -n')
+  const connections = new Connections(
+    {
+      connectionsMax,
+      pipelinedMax: config.maxPipelined,
+      bodyBytesMax: config.maxBodyBytes,
+      bodyBytesInProgressMax: config.maxBodyBytesInProgress,
+      unreadTimeoutMs: config.unreadTimeoutMs,
+    },
+    createConnectionObserver(log, registry),
+  )
+  observeConnections(registry, {
+    connections: () => connections.count,
+    bodyBytes: () => connections.bodies.bytes,
+  })
+  return connections
 }
 
 /** The key of the tokens of the Svix API, where `JWT_SECRET` does not set it: made once, kept in the store. */

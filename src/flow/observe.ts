@@ -32,6 +32,8 @@ export interface Observer {
     /** Of a request to `/webhook`. */
     inbox: InboxLine | null
   }): void
+  /** What came was no request, or was not there in time. */
+  unreadable(refused: { requestId: string; status: number }): void
   accepted(what: { duplicate: boolean; deliveries: number }): void
   attempted(what: { delivery: LeasedDelivery; attempt: SettledAttempt; number: number; held: boolean }): void
   deferred(what: {
@@ -51,6 +53,9 @@ export interface Observer {
   serviceFailed(what: { service: string; error: unknown }): void
   unexpected(what: { requestId: string; error: unknown }): void
 }
+
+/** Nothing went wrong: somebody asked for what is not there. */
+const NOT_IMPLEMENTED = 501
 
 const LATENCY_BUCKETS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]
 
@@ -173,8 +178,13 @@ export function createObserver(log: Logger, registry: Registry, now: () => numbe
         latency_ms: Math.round(latencyMs * 1_000) / 1_000,
         ...inbox,
       }
-      if (status >= 500 || inbox?.result === 'invalid_signature') log.error(line, 'request')
+      if (status === NOT_IMPLEMENTED) log.warn(line, 'request')
+      else if (status >= 500 || inbox?.result === 'invalid_signature') log.error(line, 'request')
       else log.info(line, 'request')
+    },
+    unreadable({ requestId, status }) {
+      requests.inc({ path: 'unmatched', status })
+      log.info({ request_id: requestId, method: '-', path: '-', status, latency_ms: 0 }, 'request')
     },
     accepted({ duplicate, deliveries }) {
       storeWorks()
