@@ -14,7 +14,7 @@ export const ERRORS = {
   unknown_host: {
     status: 421,
     detail:
-      'The host that the request names is not known as the gateway’s. Set PUBLIC_URL to the URL that it is reached by, or set API_KEY.',
+      'The Host of the request is not known to be this gateway. Set PUBLIC_URL to the URL that it is reached by, or set API_KEY.',
   },
   not_found: { status: 404, detail: 'There is no such route.' },
   subscription_not_found: { status: 404, detail: 'There is no such subscription.' },
