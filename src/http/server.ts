@@ -62,7 +62,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
   useRequestLog(app, context)
   useHops(app, context.config.maxHops)
   // A key is sent by whoever knows it, and by no browser on its own.
-  if (context.secrets.apiKeys.length > 0) useManagementKeys(app, context.secrets.apiKeys)
+  if (context.secrets.apiKeys.length > 0) useManagementKeys(app, context.secrets.apiKeys, context.clock)
   else useOwnPagesOnly(app, context.config)
   connections.watch(app.server, {
     abandoned: (reply) => logRequest(context, reply, ABANDONED),

@@ -119,7 +119,7 @@ export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B exten
     },
     onRequest: async (request) => {
       const parsed = query === undefined ? {} : parseQuery(query, request.query)
-      const principal = await authenticate(context.tokens, context.jwtSecret, request.headers.authorization, access)
+      const principal = await authenticate(context.tokens, request.headers.authorization, access)
       looked.set(request, { principal, query: parsed })
     },
     // The answers are texts already, so there is nothing for the framework's types to compare.
