@@ -152,6 +152,8 @@ const leased = ({ message }: Acceptance, endpoint: Endpoint, leaseUntil: number)
   endpointId: endpoint.id,
   run: 0,
   tries: 0,
+  spared: 0,
+  lastAttemptAt: null,
   leaseUntil,
   eventId: message.eventId,
   eventType: message.eventType,

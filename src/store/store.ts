@@ -17,14 +17,17 @@ import type { Log } from './log.ts'
 import type { Acceptance, Accepted, Answers, Extras, Lease } from './once.ts'
 import type { Tasks } from './tasks.ts'
 import type { Applications, EventTypes, Keyset } from './tenants.ts'
-import type { WaitingWrites } from './weight.ts'
 
 export type { Acceptance, Accepted, Lease }
 
 /** A delivery that this node holds, with what it needs to be attempted. */
 export interface LeasedDelivery extends DeliveryKey {
-  /** Scheduled attempts made so far: the position in the schedule, and with the owner the fencing token. */
+  /** Scheduled attempts made so far; with the owner the fencing token. */
   tries: number
+  /** Those of them that used up no step of the schedule. */
+  spared: number
+  /** Null when there was none yet. */
+  lastAttemptAt: number | null
   leaseUntil: number
   eventId: string | null
   eventType: string
@@ -60,8 +63,10 @@ export interface Settlement {
   tries: number
   /** Null when no attempt was made: the delivery is put back or cancelled. */
   attempt: SettledAttempt | null
-  /** `pending` counts as a scheduled try when there was an attempt. */
-  to: { state: 'pending'; dueAt: number } | { state: Exclude<DeliveryState, 'pending' | 'leased'>; at: number }
+  /** `pending` counts as a scheduled try when there was an attempt. `isSpared`: as one that used up no step of the schedule. */
+  to:
+    | { state: 'pending'; dueAt: number; isSpared?: boolean }
+    | { state: Exclude<DeliveryState, 'pending' | 'leased'>; at: number }
   endpoint: EndpointEffect | null
   /** Messages that tell of it, stored when the lease was held, or only when the endpoint was disabled by this. */
   announce: readonly { when: 'held' | 'disabled'; acceptance: Acceptance }[]
@@ -133,11 +138,8 @@ export interface Queue {
     now: number,
     extras?: Extras,
   ): Promise<'added' | 'unknown' | 'expired' | 'replayed'>
-  /**
-   * Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. Manual attempts
-   * that wait go away, or are left alone when only what is `scheduled` is meant.
-   */
-  cancelWaiting(appId: AppId, endpointId: EndpointId, step: { max: number; what: 'all' | 'scheduled' }): Promise<number>
+  /** Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. */
+  cancelWaiting(appId: AppId, endpointId: EndpointId, max: number): Promise<number>
   /** Waiting deliveries of the whole store, and when the oldest one that is due now became so. */
   backlog(now: number): Promise<{ pending: number; oldestDueAt: number | null }>
 }
@@ -215,10 +217,8 @@ export interface Retention {
 
 export interface Store
   extends Queue, Endpoints, Messages, Inbox, Retention, Applications, EventTypes, Log, Answers, Tasks, AsyncDisposable {
-  /** Commits something small. Null when that worked and the schema is current, otherwise what is wrong. */
+  /** Null when the store answers and its schema is current, otherwise what is wrong. */
   problem(): Promise<string | null>
-  /** What waits to be written at this node at the moment; beyond a bound more is refused as `overloaded`. */
-  waiting(): WaitingWrites
   /** A secret of the installation, made by `create` the first time it is asked for. */
   secret(name: string, create: () => string): Promise<string>
 }

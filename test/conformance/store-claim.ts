@@ -43,6 +43,8 @@ export function claimConformance(open: OpenStore): void {
         endpointId,
         run: 0,
         tries: 0,
+        spared: 0,
+        lastAttemptAt: null,
         leaseUntil: T0 + 5 * MINUTE,
         eventId: 'evt-1',
         eventType: 'invoice.paid',

@@ -78,6 +78,25 @@ export function settleConformance(open: OpenStore): void {
     expect(await attemptsOf(store, held)).toMatchObject([{ statusCode: null, response: null, durationMs: 0 }])
   })
 
+  test('an attempt that was spared counts as an attempt, and uses up no step of the schedule', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const held = await acceptHeld(store)
+    expect(held).toMatchObject({ tries: 0 })
+    const to = { state: 'pending', dueAt: T0 + MINUTE, isSpared: true } as const
+    expect(await store.settle(settlement(held, { attempt: failed(T0 + SECOND), to }))).toMatchObject({ number: 1 })
+    const [again] = (await claim(store, A, { now: T0 + MINUTE })).deliveries
+    expect(again).toMatchObject({ msgId: held.msgId, tries: 1, spared: 1, lastAttemptAt: T0 + SECOND })
+    await store.settle(retrying(again!, T0 + 2 * MINUTE, T0 + 3 * MINUTE))
+    const [last] = (await claim(store, A, { now: T0 + 3 * MINUTE })).deliveries
+    expect(last).toMatchObject({ tries: 2, spared: 1, lastAttemptAt: T0 + 2 * MINUTE })
+    // The same attempt once more, as after an answer that got lost, does not end the new lease.
+    expect(
+      await store.settle(settlement(held, { attempt: failed(T0 + SECOND, { outcome: 'failed_attempt' }), to })),
+    ).toMatchObject({ held: false })
+    expect(await deliveryOf(store, held)).toMatchObject({ state: 'leased' })
+  })
+
   test('failures are numbered and lead to the next try, until the schedule ends', async () => {
     await using opened = await open()
     const { store } = opened

@@ -7,6 +7,8 @@ export interface Candidate {
   endpoint_id: string
   run: number
   tries: number
+  spared: number
+  last_attempt_at: number | null
   retry: 0 | 1
   due_at: number
   event_id: string | null

@@ -78,7 +78,7 @@ const LOCK_DUE_LANES = statement(
 const DUE_OF = (firstParameter: number) => {
   const [apps, endpoints, retries, oldest, perLane, max] = [0, 1, 2, 3, 4, 5].map((i) => `$${firstParameter + i}`)
   return `(
-  SELECT d.app_id, d.msg_id, d.endpoint_id, d.run, d.tries, d.retry, d.due_at
+  SELECT d.app_id, d.msg_id, d.endpoint_id, d.run, d.tries, d.spared, d.last_attempt_at, d.retry, d.due_at
   FROM unnest(${apps}::text[], ${endpoints}::text[], ${retries}::smallint[], ${oldest}::bigint[])
     l (app_id, endpoint_id, retry, oldest_due_at)
   CROSS JOIN LATERAL (
@@ -93,8 +93,8 @@ const DUE_OF = (firstParameter: number) => {
 const DUE = statement(
   'claim-due',
   `WITH firsts AS ${DUE_OF(2)}, retries AS ${DUE_OF(8)}
-   SELECT d.app_id, d.msg_id, d.endpoint_id, d.run, d.tries, d.retry, d.due_at, m.event_id, m.event_type, m.content_type,
-     m.received_at, m.expires_at, m.payload_bytes, m.hops
+   SELECT d.app_id, d.msg_id, d.endpoint_id, d.run, d.tries, d.spared, d.last_attempt_at, d.retry, d.due_at, m.event_id,
+     m.event_type, m.content_type, m.received_at, m.expires_at, m.payload_bytes, m.hops
    FROM (SELECT * FROM firsts UNION ALL SELECT * FROM retries) d
    JOIN msg m ON m.app_id = d.app_id AND m.id = d.msg_id`,
 )
@@ -201,6 +201,8 @@ const toDelivery = (one: Candidate, { lease }: ClaimRequest, payload: Uint8Array
   endpointId: one.endpoint_id as LeasedDelivery['endpointId'],
   run: one.run,
   tries: one.tries,
+  spared: one.spared,
+  lastAttemptAt: one.last_attempt_at,
   leaseUntil: lease.until,
   eventId: one.event_id,
   eventType: one.event_type,

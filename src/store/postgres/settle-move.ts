@@ -13,13 +13,13 @@ import { numberArray, textArray } from './values.ts'
  */
 const moving = (last: string): string => `
    WITH moved AS (
-     UPDATE delivery d SET state = s.state, retry = s.retry, tries = d.tries + s.counted, attempts = d.attempts + s.counted,
-       due_at = s.due_at, lease_owner = NULL, last_attempt_at = greatest(d.last_attempt_at, s.at)
+     UPDATE delivery d SET state = s.state, retry = s.retry, tries = d.tries + s.counted, spared = d.spared + s.spared,
+       attempts = d.attempts + s.counted, due_at = s.due_at, lease_owner = NULL, last_attempt_at = greatest(d.last_attempt_at, s.at)
      FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::smallint[],
        $9::int[], $10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bool[], $16::int[],
-       $17::text[], $18::int[], $19::text[], $20::int[])
+       $17::text[], $18::int[], $19::text[], $20::int[], $21::int[])
        s (ord, app_id, msg_id, endpoint_id, owner, tries, state, retry, counted, due_at, id, at, url, outcome, manual,
-          status_code, error, duration_ms, response, run)
+          status_code, error, duration_ms, response, run, spared)
      WHERE d.app_id = s.app_id AND d.msg_id = s.msg_id AND d.endpoint_id = s.endpoint_id AND d.run = s.run
        AND d.lease_owner = s.owner AND d.tries = s.tries
      RETURNING s.ord, s.app_id, s.msg_id, s.endpoint_id, s.state, s.retry, s.due_at, s.id, s.at, s.url, s.outcome,
@@ -66,6 +66,8 @@ export async function moveAll(
 }
 
 const counted = ({ attempt }: Settlement): number => (attempt === null ? 0 : 1)
+const sparedOf = (one: Settlement): number =>
+  one.to.state === 'pending' && one.to.isSpared === true ? counted(one) : 0
 const retryOf = (one: Settlement): 0 | 1 => (one.to.state === 'pending' && one.tries + counted(one) > 0 ? 1 : 0)
 
 function waitingOf(settlement: Settlement): Waiting | null {
@@ -98,5 +100,6 @@ function moveValues(settlements: readonly Settlement[]): Value[] {
     numbers(({ attempt }) => attempt?.durationMs ?? null),
     texts(({ attempt }) => attempt?.response ?? null),
     numbers(({ key }) => key.run),
+    numbers(sparedOf),
   ]
 }

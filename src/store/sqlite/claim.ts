@@ -14,6 +14,8 @@ interface DueRow {
   msg_id: string
   run: number
   tries: number
+  spared: number
+  last_attempt_at: number | null
   event_id: string | null
   event_type: string
   content_type: string
@@ -94,7 +96,8 @@ function takeFrom(db: Database, retry: 0 | 1, taking: Taking, perEndpointMax: nu
 
 const dueOf = (db: Database, lane: LaneKey, now: number, limit: number) =>
   db.all<DueRow>(
-    `SELECT d.msg_id, d.run, d.tries, m.event_id, m.event_type, m.content_type, m.received_at, m.payload, m.hops
+    `SELECT d.msg_id, d.run, d.tries, d.spared, d.last_attempt_at, m.event_id, m.event_type, m.content_type,
+       m.received_at, m.payload, m.hops
      FROM (SELECT * FROM delivery WHERE state = 'pending' AND app_id = ? AND endpoint_id = ? AND retry = ? AND due_at <= ?
            ORDER BY due_at LIMIT ?) d
      JOIN msg m ON m.app_id = d.app_id AND m.id = d.msg_id`,
@@ -132,6 +135,8 @@ function lease(
     endpointId: lane.endpointId as LeasedDelivery['endpointId'],
     run: due.run,
     tries: due.tries,
+    spared: due.spared,
+    lastAttemptAt: due.last_attempt_at,
     leaseUntil: until,
     eventId: due.event_id,
     eventType: due.event_type,

@@ -258,6 +258,10 @@ ALTER TABLE endpoint ADD COLUMN given_up_since INTEGER;
 CREATE INDEX endpoint_failing ON endpoint (app_id, id) WHERE failing_since IS NOT NULL;
 `,
   },
+  {
+    version: 4,
+    sql: 'ALTER TABLE delivery ADD COLUMN spared INTEGER NOT NULL DEFAULT 0',
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

@@ -41,14 +41,16 @@ type Progress = Pick<Settled, 'held' | 'number' | 'outcome'>
 function settleDelivery(db: Database, { key, owner, tries, attempt, to }: Settlement): Progress {
   const counted = attempt === null ? 0 : 1
   const isRetry = to.state === 'pending' && tries + counted > 0 ? 1 : 0
+  const spared = to.state === 'pending' && to.isSpared === true ? counted : 0
   const row = db.get<{ attempts: number }>(
-    `UPDATE delivery SET state = ?, retry = ?, tries = tries + ?, attempts = attempts + ?, due_at = ?, lease_owner = NULL,
-       last_attempt_at = coalesce(max(coalesce(last_attempt_at, 0), ?), last_attempt_at)
+    `UPDATE delivery SET state = ?, retry = ?, tries = tries + ?, spared = spared + ?, attempts = attempts + ?, due_at = ?,
+       lease_owner = NULL, last_attempt_at = coalesce(max(coalesce(last_attempt_at, 0), ?), last_attempt_at)
      WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = 0 AND state = 'leased' AND lease_owner = ? AND tries = ?
      RETURNING attempts`,
     to.state,
     isRetry,
     counted,
+    spared,
     counted,
     to.state === 'pending' ? to.dueAt : null,
     attempt?.at ?? null,
