@@ -56,6 +56,7 @@ describe('the request that a receiver gets', () => {
     const timestamp = String(request.headers['webhook-timestamp'])
     const signature = standard(key, request)
     expect(request.headers).toEqual({
+      'hookferry-hops': '1',
       host: `127.0.0.1:${receiver.port}`,
       connection: 'keep-alive',
       'content-length': String(body.length),
