@@ -8,9 +8,6 @@ const EXIT_GRACE_MS = 1_500
 /** When a part died: long enough to refuse what is under way. Nothing that still runs could be recorded. */
 const FATAL_GRACE_MS = 1_000
 
-/** Shorter keys work, so that an upgrade stops no gateway, and are warned of. */
-const API_KEY_CHARS_MIN = 16
-
 /** Runs the gateway until SIGTERM or SIGINT. What keeps it from starting is said in one line each, and the exit code is 1. */
 export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
   const settings = readOrExit(environment)
@@ -75,8 +72,6 @@ function* warnings(config: Config, secrets: Secrets): Generator<string> {
   if (config.role === 'worker') return
   if (secrets.apiKeys.length === 0)
     yield `API_KEY is not set: the management routes are open to whoever reaches ${config.host}`
-  if (secrets.apiKeys.some((key) => key.length < API_KEY_CHARS_MIN))
-    yield `API_KEY has a key of fewer than ${API_KEY_CHARS_MIN} characters, which may be guessed: make one with openssl rand -hex 24`
   if (secrets.webhookSecret === null) yield 'WEBHOOK_SECRET is not set: /webhook and /health/ready answer 503'
 }
 

@@ -193,15 +193,16 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (statusCode === 410)
       return { kind: 'gone', statusCode, response, error: 'answered 410 Gone: the endpoint is disabled' }
     if (this.#isLoop) return { kind: 'rejected', statusCode, response, error: LOOP }
+    // Standard Webhooks, "Delivery and retries": the two statuses by which a receiver asks for less.
+    const isOverload = statusCode === 429 || statusCode === 503
     const isRedirect = statusCode >= 300 && statusCode < 400
     return {
       kind: 'refused',
       statusCode,
       response,
       error: isRedirect ? `answered ${statusCode}: redirects are not followed` : `answered ${statusCode}`,
-      // Standard Webhooks, "Delivery and retries": the two statuses by which a receiver asks for less.
-      retryAfterMs:
-        statusCode === 429 || statusCode === 503 ? parseRetryAfter(this.#retryAfter, this.#clock.now()) : null,
+      isOverload,
+      retryAfterMs: isOverload ? parseRetryAfter(this.#retryAfter, this.#clock.now()) : null,
     }
   }
 }

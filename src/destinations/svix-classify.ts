@@ -90,6 +90,8 @@ const refused = ({ body, retryAfterMs }: SvixAnswer, statusCode: number, error: 
   statusCode,
   response: body,
   error,
+  // Svix's own 429 defers all of its events; what is refused is one event.
+  isOverload: false,
   retryAfterMs,
 })
 

@@ -118,6 +118,8 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
       statusCode: 409,
       response: null,
       error: 'Svix answered 409 but does not have the message',
+      // Where Svix is overloaded it says so otherwise, and the event is deferred.
+      isOverload: false,
       retryAfterMs: null,
     }
   }

@@ -36,8 +36,18 @@ export interface DeliveryInfo {
 export type Outcome =
   /** The destination has it. */
   | { kind: 'accepted'; statusCode: number | null; response: string | null }
-  /** It answered, but not with success. `retryAfterMs` is set when it asked the whole endpoint to wait. */
-  | { kind: 'refused'; statusCode: number; response: string | null; error: string; retryAfterMs: number | null }
+  /**
+   * It answered, but not with success. `isOverload`: it takes less than it is sent (429, 503); `retryAfterMs` is set when it
+   * said how long the whole endpoint should wait.
+   */
+  | {
+      kind: 'refused'
+      statusCode: number
+      response: string | null
+      error: string
+      isOverload: boolean
+      retryAfterMs: number | null
+    }
   /** It answered that there will never be anything here again (410). */
   | { kind: 'gone'; statusCode: number; response: string | null; error: string }
   /** It will never take this message, and says why. */
@@ -53,19 +63,30 @@ export type DeferReason = 'rate_limited' | 'credentials' | 'not_configured' | 'n
 /** What becomes of the delivery after an attempt. */
 export type Next =
   | { do: 'finish' }
-  | { do: 'retry'; at: number }
+  /** `isSpared`: this attempt does not use up a step of the schedule. */
+  | { do: 'retry'; at: number; isSpared: boolean }
   | { do: 'giveUp' }
   | { do: 'disableEndpoint' }
   | { do: 'defer'; until: number }
 
+/** What is known of an endpoint that answered that it is sent too much. */
+export interface Overload {
+  /** When it is asked again, ms since the epoch. */
+  pausedUntil: number
+  /** It took something since the delivery's previous attempt (or its acceptance): it is slow, and not down. */
+  isTaking: boolean
+}
+
 /**
  * Decides what follows an attempt. Pure: time and randomness are passed in.
- * `tries` counts the scheduled attempts made before this one; `random` is in [0, 1).
+ * `steps` counts the steps of the schedule that were used up before; `random` is in [0, 1).
  */
 export function decide(given: {
   outcome: Outcome
   trigger: Trigger
-  tries: number
+  steps: number
+  /** Set when the outcome is an overload. */
+  overload: Overload | null
   scheduleMs: readonly number[]
   now: number
   random: number
@@ -82,11 +103,15 @@ export function decide(given: {
       return { do: 'defer', until: now + outcome.waitMs }
     case 'refused':
     case 'unreachable': {
-      const waitMs = given.trigger === 'manual' ? undefined : given.scheduleMs[given.tries]
+      if (given.trigger === 'manual') return { do: 'giveUp' }
+      // An endpoint that takes events, only slower than they come, gets all of them in the end. One that takes nothing
+      // uses up the schedule, so that every delivery ends.
+      if (given.overload?.isTaking === true) return { do: 'retry', at: given.overload.pausedUntil, isSpared: true }
+      const waitMs = given.scheduleMs[given.steps]
       if (waitMs === undefined) return { do: 'giveUp' }
       // The receiver's wish can only lengthen the wait: a short Retry-After must not defeat the backoff.
       const askedMs = outcome.kind === 'refused' ? (outcome.retryAfterMs ?? 0) : 0
-      return { do: 'retry', at: now + Math.max(withJitter(waitMs, given.random), askedMs) }
+      return { do: 'retry', at: now + Math.max(withJitter(waitMs, given.random), askedMs), isSpared: false }
     }
     default:
       return outcome satisfies never

@@ -1,24 +1,35 @@
 /** What an attempt comes to: the decision, its record in one transaction, and who has to know. */
-import { decide, type Next, type Outcome } from '../domain/delivery.ts'
+import { decide, type Next, type Outcome, type Overload } from '../domain/delivery.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
+import type { EndpointId } from '../domain/ids.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EndpointEffect, LeasedDelivery, Queue, SettledAttempt, Settled, Settlement } from '../store/store.ts'
 import type { Trigger } from '../domain/attempt.ts'
 import { attemptEventType, endpointEvent, type OperationalEvent } from '../domain/operational.ts'
 import { announcements, type AnnounceContext } from './announce.ts'
-import type { CancelWaiting } from './cancel-waiting.ts'
+import { cancelWaiting } from './cancel-waiting.ts'
 import type { Tried } from './deliver.ts'
 import type { Observer } from './observe.ts'
+
+/** What this node knows of the endpoints that answered that they are sent too much. */
+export interface Pressure {
+  /** The endpoint took something just now. */
+  took(endpointId: EndpointId): void
+  /** How long an endpoint that did not say for how long is left alone, ms: longer each time, until it takes something. */
+  pauseMs(endpointId: EndpointId, now: number): number
+  /** Whether the endpoint took something at `since` or later. */
+  isTaking(endpointId: EndpointId, since: number): boolean
+}
 
 export interface RecordContext extends AnnounceContext {
   queue: Queue
   clock: Clock
   observer: Observer
+  pressure: Pressure
   /** In [0, 1). */
   random: () => number
   owner: string
-  cancelWaiting: CancelWaiting
   retryScheduleMs: readonly number[]
   endpointDisableAfterMs: number
 }
@@ -45,10 +56,12 @@ export async function record(
   const { outcome } = tried
   const now = context.clock.now()
   const trigger = delivery.run > 0 ? 'manual' : 'scheduled'
+  const overload = overloadOf(context, delivery, outcome)
   const next = decide({
     outcome,
     trigger,
-    tries: delivery.tries,
+    steps: delivery.tries - delivery.spared,
+    overload,
     scheduleMs: endpoint.retryScheduleMs ?? context.retryScheduleMs,
     now,
     random: context.random(),
@@ -69,7 +82,7 @@ export async function record(
         }
   // The operator's own destination is never given up on.
   const disableAfterMs = endpoint.driver === 'svix' ? Infinity : context.endpointDisableAfterMs
-  const effect = effectOn(endpoint, { outcome, next, trigger, now, disableAfterMs })
+  const effect = effectOn(endpoint, { outcome, next, trigger, overload, now, disableAfterMs })
   const told: Told = { delivery, endpoint, attempt, isLast: next.do === 'giveUp', effect, now }
   const announce = await persistently(context, () => announcementsOf(context, told))
   const settled = await settle(context, {
@@ -94,7 +107,7 @@ export async function record(
     context.observer.deferred({ delivery, driver: endpoint.driver, until: next.until, outcome })
   if (settled.disabled !== null) {
     context.observer.endpointDisabled({ endpoint, reason: settled.disabled })
-    context.cancelWaiting(delivery.appId, delivery.endpointId, 'all')
+    await cancelWaiting(context, delivery.appId, delivery.endpointId)
   }
   const dueAgainAt = next.do === 'retry' ? next.at : next.do === 'defer' ? next.until : null
   return {
@@ -142,7 +155,11 @@ async function announcementsOf(
   const types =
     attempt === null || delivery.run > 0
       ? []
-      : attemptEventType({ succeeded: attempt.outcome === 'success', isLast, attempt: delivery.tries + 1 })
+      : attemptEventType({
+          succeeded: attempt.outcome === 'success',
+          isLast,
+          attempt: delivery.tries - delivery.spared + 1,
+        })
   const mayDisable = effect !== null && (effect.disable !== null || effect.failure?.gaveUp === true)
   if (attempt === null || (types.length === 0 && !mayDisable)) return []
   const application = await context.applications.get(delivery.appId)
@@ -179,7 +196,7 @@ function destinationOf(next: Next, now: number): Settlement['to'] {
     case 'finish':
       return { state: 'delivered', at: now }
     case 'retry':
-      return { state: 'pending', dueAt: next.at }
+      return { state: 'pending', dueAt: next.at, isSpared: next.isSpared }
     case 'defer':
       return { state: 'pending', dueAt: next.until }
     case 'giveUp':
@@ -194,7 +211,14 @@ function destinationOf(next: Next, now: number): Settlement['to'] {
 /** What an attempt says about its endpoint; null when there is nothing to say but that it succeeded, or nothing at all. */
 export function effectOn(
   endpoint: Endpoint,
-  given: { outcome: Outcome; next: Next; trigger: Trigger; now: number; disableAfterMs: number },
+  given: {
+    outcome: Outcome
+    next: Next
+    trigger: Trigger
+    overload: Overload | null
+    now: number
+    disableAfterMs: number
+  },
 ): EndpointEffect | null {
   const { outcome, now, disableAfterMs } = given
   const none: EndpointEffect = { failure: null, disable: null, pausedUntil: null }
@@ -208,8 +232,7 @@ export function effectOn(
       return restOf(outcome) > 0 ? null : { ...none, pausedUntil: now + outcome.waitMs }
     case 'refused':
     case 'unreachable': {
-      const asked = outcome.kind === 'refused' ? outcome.retryAfterMs : null
-      const pausedUntil = asked !== null && asked > 0 ? now + asked : null
+      const pausedUntil = given.overload?.pausedUntil ?? null
       const gaveUp = given.next.do === 'giveUp'
       // An attempt by hand is somebody's trial and says nothing. Of a run of failures that is known only its ends matter.
       const isNews = given.trigger === 'scheduled' && (gaveUp || endpoint.failingSince === null)
@@ -219,6 +242,20 @@ export function effectOn(
     default:
       return outcome satisfies never
   }
+}
+
+/** Null unless the endpoint answered that it is sent too much. */
+function overloadOf(
+  { pressure, clock, endpointDisableAfterMs }: RecordContext,
+  { endpointId, lastAttemptAt, receivedAt }: LeasedDelivery,
+  outcome: Outcome,
+): Overload | null {
+  if (outcome.kind !== 'refused' || !outcome.isOverload) return null
+  const now = clock.now()
+  const pausedUntil = now + (outcome.retryAfterMs || pressure.pauseMs(endpointId, now))
+  // An event that is refused for days while others are taken is not waiting for its turn.
+  const isOld = now - receivedAt > endpointDisableAfterMs
+  return { pausedUntil, isTaking: !isOld && pressure.isTaking(endpointId, lastAttemptAt ?? receivedAt) }
 }
 
 const SETTLE_RETRY_MS = { first: 100, max: 5_000 }

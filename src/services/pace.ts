@@ -1,15 +1,22 @@
 /**
  * How fast an endpoint that was asked to slow down is tried again. A pause that ends with everything that waited going out at
  * once ends in the next pause, so the pace comes back gradually: from a start of 2 per second it doubles every second up
- * to half of the rate at which the endpoint last complained, and from there grows by a twentieth of that every second.
+ * to half of the rate at which the endpoint last complained, and from there grows by a twentieth every second. An endpoint
+ * that complained at less than 4 per second starts at half of that.
  */
 import type { Endpoint } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
+import { LIMITS } from '../domain/limits.ts'
 
 const START_PER_SECOND = 2
+const SLOWEST_PER_SECOND = 0.1
 /** Beyond this, and without a known limit, there is nothing left to hold back. */
 const UNLIMITED_PER_SECOND = 1_000
 const GROWTH = 1 / 20
+/** How long an endpoint that does not say for how long is left alone; twice as long each time, until it takes something. */
+const PAUSE_MS = { first: 1_000, max: 16_000 }
+/** When an endpoint took something is remembered for so long. */
+const TAKEN_KEPT_MS = 3_600_000
 
 export interface Pace {
   /** When the pause ends and the pace begins, ms. */
@@ -21,14 +28,17 @@ export interface Pace {
 /** Attempts per second at `now`; null when the pace has come back altogether. */
 export function paceAt({ from, limit }: Pace, now: number): number | null {
   const seconds = Math.max(0, now - from) / 1_000
-  const doubling = START_PER_SECOND * 2 ** Math.min(seconds, 30)
+  const start = limit === null ? START_PER_SECOND : clamp(limit / 2, SLOWEST_PER_SECOND, START_PER_SECOND)
+  const doubling = start * 2 ** Math.min(seconds, 30)
   if (limit === null) return doubling >= UNLIMITED_PER_SECOND ? null : doubling
-  const knee = Math.max(START_PER_SECOND, limit / 2)
+  const knee = Math.max(start, limit / 2)
   if (doubling < knee) return doubling
-  const sinceKnee = seconds - Math.log2(knee / START_PER_SECOND)
-  const growing = knee + Math.max(1, limit * GROWTH) * sinceKnee
+  const sinceKnee = seconds - Math.log2(knee / start)
+  const growing = knee * (1 + GROWTH) ** Math.min(sinceKnee, 3_600)
   return growing >= Math.max(2 * limit, UNLIMITED_PER_SECOND) ? null : growing
 }
+
+const clamp = (value: number, min: number, max: number): number => Math.min(Math.max(value, min), max)
 
 /** The pace after another complaint at `now`, with a pause until `until`. Complaints of one round count once. */
 export function slowDown(before: Pace | undefined, now: number, until: number): Pace {
@@ -40,6 +50,9 @@ export function slowDown(before: Pace | undefined, now: number, until: number): 
 /** The paces of the endpoints that complained and have not recovered yet. */
 export class Paces {
   readonly #paces = new Map<EndpointId, Pace>()
+  /** How many pauses there were since the endpoint took something. */
+  readonly #pauses = new Map<EndpointId, number>()
+  readonly #takenAt = new Map<EndpointId, number>()
 
   /** The endpoint's own limit, or less while it recovers from having complained. */
   rateOf({ id, rateLimit }: Endpoint, now: number): number | null {
@@ -48,11 +61,36 @@ export class Paces {
     return rate === null ? rateLimit : Math.min(rate, rateLimit ?? Infinity)
   }
 
+  /** How long it should be left alone after a complaint at `now`: to the end of the pause that it is in, or a new one. */
+  pauseMs(endpointId: EndpointId, now: number): number {
+    const from = this.#paces.get(endpointId)?.from ?? now
+    if (from > now) return from - now
+    return Math.min(PAUSE_MS.first * 2 ** (this.#pauses.get(endpointId) ?? 0), PAUSE_MS.max)
+  }
+
   slowDown(endpointId: EndpointId, now: number, until: number): void {
-    this.#paces.set(endpointId, slowDown(this.#paces.get(endpointId), now, until))
+    const before = this.#paces.get(endpointId)
+    if (before === undefined || now >= before.from)
+      this.#pauses.set(endpointId, (this.#pauses.get(endpointId) ?? 0) + 1)
+    this.#paces.set(endpointId, slowDown(before, now, until))
+  }
+
+  /** It took something. */
+  took(endpointId: EndpointId, now: number): void {
+    if (this.#takenAt.size < LIMITS.cachedEndpoints || this.#takenAt.has(endpointId)) this.#takenAt.set(endpointId, now)
+    if (this.#pauses.size > 0) this.#pauses.delete(endpointId)
+  }
+
+  isTaking(endpointId: EndpointId, since: number): boolean {
+    return (this.#takenAt.get(endpointId) ?? -Infinity) >= since
   }
 
   forgetOver(now: number): void {
-    for (const [endpointId, pace] of this.#paces) if (paceAt(pace, now) === null) this.#paces.delete(endpointId)
+    for (const [endpointId, pace] of this.#paces) {
+      if (paceAt(pace, now) !== null) continue
+      this.#paces.delete(endpointId)
+      this.#pauses.delete(endpointId)
+    }
+    for (const [endpointId, at] of this.#takenAt) if (at < now - TAKEN_KEPT_MS) this.#takenAt.delete(endpointId)
   }
 }

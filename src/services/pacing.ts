@@ -4,13 +4,14 @@
  */
 import type { Endpoint } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
+import type { Pressure } from '../flow/record.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { ApplicationPaces } from './application-pace.ts'
 import type { Lane } from './lane.ts'
 import { Paces } from './pace.ts'
 import type { SharedRate } from './shared-rate.ts'
 
-export class Pacing {
+export class Pacing implements Pressure {
   readonly #clock: Clock
   readonly #shared: SharedRate | null
   readonly #applications: ApplicationPaces | null
@@ -50,6 +51,18 @@ export class Pacing {
       return this.#applications.ask(lane.appId, lane.waiting)
     const slots = await this.#shared!.slots(lane.endpointId, settings.rateLimit!, lane.waiting)
     lane.sharedPacer.given(slots, this.#clock.now())
+  }
+
+  pauseMs(endpointId: EndpointId, now: number): number {
+    return this.#paces.pauseMs(endpointId, now)
+  }
+
+  isTaking(endpointId: EndpointId, since: number): boolean {
+    return this.#paces.isTaking(endpointId, since)
+  }
+
+  took(endpointId: EndpointId): void {
+    this.#paces.took(endpointId, this.#clock.now())
   }
 
   slowDown(endpointId: EndpointId, until: number): void {

@@ -218,6 +218,7 @@ describe('the answer', () => {
         statusCode: status,
         response: 'no',
         error: `answered ${status}`,
+        isOverload: status === 429 || status === 503,
         retryAfterMs: null,
       })
     },

@@ -107,6 +107,7 @@ describe('an answer to "do you have this message"', () => {
         statusCode: status,
         response: 'why',
         error: `Svix answered ${status} when asked for the message`,
+        isOverload: false,
         retryAfterMs: 9,
       })
   })

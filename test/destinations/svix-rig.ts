@@ -90,7 +90,7 @@ export const words = (pattern: RegExp): string => expect.stringMatching(pattern)
 // What is expected of an outcome, in short.
 
 export const refused = (statusCode: number, error = /./, retryAfterMs: number | null = null) =>
-  ({ kind: 'refused', statusCode, error: words(error), retryAfterMs }) as const
+  ({ kind: 'refused', statusCode, error: words(error), isOverload: false, retryAfterMs }) as const
 
 export const unreachable = (error: RegExp) => ({ kind: 'unreachable', error: words(error) }) as const
 

@@ -15,6 +15,8 @@ import { createFakeClock } from '../fake-clock.ts'
 export const SECOND = 1_000
 export const HOUR = 3_600 * SECOND
 export const DISABLE_AFTER = 120 * HOUR
+/** What an endpoint that does not say how long is left alone. */
+export const PAUSE = 3 * SECOND
 export const NOW = Date.UTC(2035, 0, 1)
 
 export const accepted: Outcome = { kind: 'accepted', statusCode: 204, response: null }
@@ -23,6 +25,7 @@ export const refusedWith = (retryAfterMs: number | null): Outcome => ({
   statusCode: 503,
   response: 'busy',
   error: 'answered 503',
+  isOverload: true,
   retryAfterMs,
 })
 export const gone: Outcome = { kind: 'gone', statusCode: 410, response: null, error: 'answered 410' }
@@ -40,7 +43,7 @@ export const TOLD = application({ orgId: MANAGEMENT_ORG, uid: OWNED.orgId })
 /** Settlements that the store is asked for; each is answered, or refused, by the next of `answers`, the last one for ever. */
 export function scripted(...answers: (Partial<Settled> | Error)[]) {
   const settlements: Settlement[] = []
-  const toCancel: string[] = []
+  let toCancel = 450
   let isDisabled = false
   const queue = {
     settle(settlement: Settlement) {
@@ -50,6 +53,11 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
       isDisabled ||= (answer.disabled ?? null) !== null
       return Promise.resolve({ ...SETTLED, ...answer })
     },
+    cancelWaiting(_appId: string, _endpointId: string, max: number) {
+      const cancelled = Math.min(max, toCancel)
+      toCancel -= cancelled
+      return Promise.resolve(cancelled)
+    },
   } satisfies Partial<Queue>
   const lines: Record<string, unknown>[] = []
   const { log } = createLog('info', { write: (line) => void lines.push(JSON.parse(line)) })
@@ -57,6 +65,7 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
   const receiver = endpoint({ url: 'https://receiver.example/hooks', appId: OWNED.id, uid: 'ours' })
   const listener = endpoint({ appId: TOLD.id })
   let isListening = false
+  let takenAt = -Infinity
   const context: RecordContext = {
     queue: queue as Partial<Queue> as Queue,
     cache: createEndpointCache({
@@ -72,9 +81,9 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
     clock,
     ids: createIds({ now: () => clock.now(), randomBytes: (n) => new Uint8Array(n) }),
     observer: createObserver(log, new Registry()),
+    pressure: { took: () => {}, pauseMs: () => PAUSE, isTaking: (_id, since) => takenAt >= since },
     random: () => 0.5,
     owner: 'node_a',
-    cancelWaiting: (...what) => void toCancel.push(what.join(' ')),
     retryScheduleMs: [10 * SECOND],
     endpointDisableAfterMs: DISABLE_AFTER,
   }
@@ -84,6 +93,8 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
     endpointId: receiver.id,
     run: 0,
     tries: 0,
+    spared: 0,
+    lastAttemptAt: null,
     leaseUntil: NOW + 60 * SECOND,
     eventId: null,
     eventType: 'user.created',
@@ -98,7 +109,9 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
     isListening = true
     return listener
   }
-  return { context, clock, settlements, lines, receiver, held, listen, toCancel }
+  /** When the endpoint took something last. */
+  const taken = (at: number) => void (takenAt = at)
+  return { context, taken, clock, settlements, lines, receiver, held, listen, waiting: () => toCancel }
 }
 
 export const tried = (outcome: Outcome) => ({ outcome, at: NOW - 40, durationMs: 40 })

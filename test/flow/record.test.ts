@@ -13,6 +13,7 @@ import {
   gone,
   HOUR,
   NOW,
+  PAUSE,
   refusedWith,
   rejected,
   scripted,
@@ -27,7 +28,7 @@ describe('what an outcome means for its endpoint', () => {
   const failing: Partial<Endpoint> = { failingSince: NOW - HOUR, givenUpSince: NOW - HOUR }
   const once: EndpointEffect = { ...none, failure: { gaveUp: false, disableAfterMs: DISABLE_AFTER } }
   const forGood: EndpointEffect = { ...none, failure: { gaveUp: true, disableAfterMs: DISABLE_AFTER } }
-  const retry: Next = { do: 'retry', at: NOW + SECOND }
+  const retry: Next = { do: 'retry', at: NOW + SECOND, isSpared: false }
   const giveUp: Next = { do: 'giveUp' }
 
   test.each<[string, Partial<Endpoint>, [Outcome, Next], EndpointEffect | null]>([
@@ -48,7 +49,6 @@ describe('what an outcome means for its endpoint', () => {
       [refusedWith(9_000), giveUp],
       { ...forGood, pausedUntil: NOW + 9_000 },
     ],
-    ['a refusal that asks to wait for no time', failing, [refusedWith(0), retry], null],
     ['410', well, [gone, { do: 'disableEndpoint' }], { ...none, disable: 'gone' }],
     ['410 after failures', failing, [gone, { do: 'disableEndpoint' }], { ...none, disable: 'gone' }],
     ['a message that it will never take', failing, [rejected, giveUp], null],
@@ -56,7 +56,9 @@ describe('what an outcome means for its endpoint', () => {
     ['a lack of this node', well, [lack, { do: 'defer', until: NOW + SECOND }], null],
     ['a lack of this node, while it fails', failing, [lack, { do: 'defer', until: NOW + SECOND }], null],
   ])('%s', (_, settings, [outcome, next], effect) => {
-    const given = { outcome, next, now: NOW, disableAfterMs: DISABLE_AFTER }
+    const asked = outcome.kind === 'refused' ? outcome.retryAfterMs : null
+    const overload = asked === null ? null : { pausedUntil: NOW + asked, isTaking: false }
+    const given = { outcome, next, overload, now: NOW, disableAfterMs: DISABLE_AFTER }
     expect(effectOn(endpoint(settings), { ...given, trigger: 'scheduled' })).toEqual(effect)
     const byHand = effectOn(endpoint(settings), { ...given, trigger: 'manual' })
     expect(byHand?.failure ?? null).toBeNull()
@@ -106,7 +108,7 @@ describe('an attempt', () => {
       'that is retried is a failed attempt, and due again',
       {
         outcome: unreachable,
-        to: { state: 'pending', dueAt: NOW + 10_000 },
+        to: { state: 'pending', dueAt: NOW + 10_000, isSpared: false },
         recorded: { dueAgainAt: NOW + 10_000, gotNoAnswer: true, pausedUntil: null, restMs: 0 },
       },
     ],
@@ -114,7 +116,7 @@ describe('an attempt', () => {
       'that asked for a wait says so',
       {
         outcome: refusedWith(60_000),
-        to: { state: 'pending', dueAt: NOW + 60_000 },
+        to: { state: 'pending', dueAt: NOW + 60_000, isSpared: false },
         recorded: { dueAgainAt: NOW + 60_000, gotNoAnswer: false, pausedUntil: NOW + 60_000, restMs: 0 },
       },
     ],
@@ -129,7 +131,12 @@ describe('an attempt', () => {
     ],
     [
       'by hand ends with the first failure',
-      { outcome: refusedWith(null), given: { run: 3 }, to: { state: 'failed', at: NOW }, recorded: final },
+      {
+        outcome: unreachable,
+        given: { run: 3 },
+        to: { state: 'failed', at: NOW },
+        recorded: { ...final, gotNoAnswer: true },
+      },
     ],
     ['that got 410 cancels the delivery', { outcome: gone, to: { state: 'cancelled', at: NOW }, recorded: final }],
   ])('%s', async (_, { outcome, given = {}, to, recorded }) => {
@@ -175,7 +182,7 @@ describe('an attempt', () => {
     await record(context, held(), { ...receiver, retryScheduleMs: [77 * SECOND] }, tried(unreachable))
     await record(context, held(), { ...receiver, retryScheduleMs: [] }, tried(unreachable))
     expect(settlements.map(({ to }) => to)).toEqual([
-      { state: 'pending', dueAt: NOW + 77 * SECOND },
+      { state: 'pending', dueAt: NOW + 77 * SECOND, isSpared: false },
       { state: 'failed', at: NOW },
     ])
   })
@@ -196,6 +203,60 @@ describe('an attempt', () => {
   })
 })
 
+describe('an endpoint that has too much', () => {
+  const scene = (given: Partial<LeasedDelivery> = {}) => {
+    const rig = scripted()
+    const delivery = rig.held(given)
+    const attempt = (retryAfterMs: number | null) =>
+      record(rig.context, delivery, rig.receiver, tried(refusedWith(retryAfterMs)))
+    return { ...rig, delivery, attempt }
+  }
+
+  test('is paused for a time of our own where it names none', async () => {
+    const { settlements, attempt } = scene()
+    expect((await attempt(null)).pausedUntil).toBe(NOW + PAUSE)
+    expect((await attempt(0)).pausedUntil).toBe(NOW + PAUSE)
+    expect(settlements.map(({ endpoint: effect }) => effect?.pausedUntil)).toEqual([NOW + PAUSE, NOW + PAUSE])
+  })
+
+  test('leaves the schedule alone if it took something since the event was accepted', async () => {
+    const { settlements, attempt, taken, delivery } = scene()
+    taken(delivery.receivedAt)
+    expect((await attempt(null)).dueAgainAt).toBe(NOW + PAUSE)
+    expect(settlements[0]).toMatchObject({ to: { isSpared: true }, attempt: { outcome: 'failed_attempt' } })
+  })
+
+  test('leaves the schedule alone if it took something since the previous attempt, and only then', async () => {
+    const previous = { tries: 1, lastAttemptAt: NOW - 5 * SECOND }
+    const { settlements, attempt, taken } = scene(previous)
+    taken(NOW - 5 * SECOND - 1)
+    await attempt(null)
+    taken(NOW - 5 * SECOND)
+    await attempt(60_000)
+    expect(settlements.map(({ to }) => to)).toEqual([
+      { state: 'failed', at: NOW },
+      { state: 'pending', dueAt: NOW + 60_000, isSpared: true },
+    ])
+  })
+
+  test('has the steps of the schedule counted without the spared attempts', async () => {
+    const { settlements, attempt } = scene({ tries: 7, spared: 7 })
+    await attempt(null)
+    expect(settlements[0]?.to).toEqual({ state: 'pending', dueAt: NOW + 10 * SECOND, isSpared: false })
+  })
+
+  test('uses up the schedule of an event that it has refused for days', async () => {
+    const { settlements, attempt, taken } = scene({
+      tries: 1,
+      receivedAt: NOW - DISABLE_AFTER - 1,
+      lastAttemptAt: NOW - 9,
+    })
+    taken(NOW)
+    await attempt(null)
+    expect(settlements[0]?.to).toEqual({ state: 'failed', at: NOW })
+  })
+})
+
 describe('the endpoint', () => {
   test('is forgotten by the cache when the store changed it, and only then', async () => {
     for (const endpointChanged of [true, false]) {
@@ -206,10 +267,10 @@ describe('the endpoint', () => {
     }
   })
 
-  test('that was disabled just now has all that waits for it cancelled, for which nobody waits', async () => {
-    const { context, lines, receiver, held, toCancel } = scripted({ endpointChanged: true, disabled: 'gone' })
+  test('that was disabled just now has all that waits for it cancelled, step by step', async () => {
+    const { context, lines, receiver, held, waiting } = scripted({ endpointChanged: true, disabled: 'gone' })
     await record(context, held(), receiver, tried(gone))
-    expect(toCancel).toEqual([`${receiver.appId} ${receiver.id} all`])
+    expect(waiting()).toBe(0)
     expect(lines).toMatchObject([{}, { msg: 'subscription disabled', reason: 'gone', level: 'ERROR' }])
   })
 })
@@ -236,8 +297,7 @@ describe('while the store is away', () => {
     expect(recorded).not.toBeNull()
     expect(new Set(settlements.map((one) => JSON.stringify(one))).size).toBe(1)
     expect(lines.filter(({ msg }) => msg === 'attempt')).toHaveLength(1)
-    // Said once: what is tried again within ten seconds is only counted.
-    expect(lines.filter(({ doing }) => doing === 'record an attempt')).toHaveLength(1)
+    expect(lines.filter(({ doing }) => doing === 'record an attempt')).toHaveLength(3)
     expect(clock.timers).toBe(0)
   })
 

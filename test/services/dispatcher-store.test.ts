@@ -1,29 +1,14 @@
-/** Nodes as they are put together in the product, on a real store; only time and the destinations are the test's. */
-import { randomBytes } from 'node:crypto'
+/** Nodes as they are put together in the product, on a real store. */
 import * as fc from 'fast-check'
-import { Registry } from 'prom-client'
 import { afterAll, expect, test, vi } from 'vitest'
-import { createApplicationCache } from '../../src/cache/application-cache.ts'
-import { createEndpointCache } from '../../src/cache/endpoint-cache.ts'
-import type { DeliveryRequest, Driver } from '../../src/destinations/driver.ts'
 import { DEFAULT_APP } from '../../src/domain/application.ts'
-import type { DeliveryInfo, Outcome } from '../../src/domain/delivery.ts'
+import type { Outcome } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
-import { createIds, type EndpointId, type MessageId } from '../../src/domain/ids.ts'
+import type { EndpointId, MessageId } from '../../src/domain/ids.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
-import { accept } from '../../src/flow/accept.ts'
-import { carryOut } from '../../src/flow/flow.ts'
-import { createObserver } from '../../src/flow/observe.ts'
-import { createLog } from '../../src/lib/log.ts'
-import { createCanceller } from '../../src/services/canceller.ts'
-import { Dispatcher } from '../../src/services/dispatcher.ts'
-import { Pacing } from '../../src/services/pacing.ts'
-import { every, runServices } from '../../src/services/service.ts'
-import { createSweeper } from '../../src/services/sweeper.ts'
-import type { Store } from '../../src/store/store.ts'
-import { acceptance, acceptFor, createEndpoint, endpoint, T0 } from '../conformance/builders.ts'
-import { createFakeClock, type FakeClock } from '../fake-clock.ts'
+import { T0 } from '../conformance/builders.ts'
 import { openTempStore, storePool } from '../store/temp-store.ts'
+import { createWorld, type Node, type Seen, statesOf, stored, type World } from './world.ts'
 
 const SECOND = 1_000
 const MINUTE = 60_000
@@ -38,166 +23,11 @@ const refused: Extract<Outcome, { kind: 'refused' }> = {
   statusCode: 500,
   response: null,
   error: 'answered 500',
+  isOverload: false,
   retryAfterMs: null,
 }
 const unreachable: Outcome = { kind: 'unreachable', error: 'timed out' }
 const gone: Outcome = { kind: 'gone', statusCode: 410, response: null, error: 'answered 410' }
-
-/** What a destination does with an attempt: an outcome after some time, or nothing for ever. */
-type Reaction = { outcome: Outcome; ms: number } | 'hang'
-type React = (request: DeliveryRequest, attempt: number) => Reaction
-
-interface Seen {
-  msgId: MessageId
-  endpointId: EndpointId
-  at: number
-  outcome: Outcome | null
-}
-
-interface World {
-  clock: FakeClock
-  store: Store
-  seen: Seen[]
-  node: (owner: string) => Node
-  deliveries: (msgId: MessageId) => Promise<DeliveryInfo[]>
-}
-
-interface Node {
-  dispatcher: Dispatcher
-  accept: (to: readonly Endpoint[]) => Promise<MessageId>
-  /** As SIGTERM does. */
-  stop: () => Promise<void>
-  /** As `kill -9` does: nothing more comes from it. */
-  kill: () => void
-}
-
-function createWorld(real: Store, react: React, random = () => 0.5): World {
-  let underWay = 0
-  const store = new Proxy(real, {
-    get(target, name) {
-      const method: unknown = Reflect.get(target, name)
-      if (typeof method !== 'function') return method
-      return (...args: unknown[]): unknown => {
-        underWay++
-        return (method.apply(target, args) as Promise<unknown>).finally(() => underWay--)
-      }
-    },
-  })
-  const clock = createFakeClock({ start: T0, isBusy: () => underWay > 0 })
-  const ids = createIds({ now: () => clock.now(), randomBytes })
-  const observer = createObserver(createLog('silent').log, new Registry())
-  const seen: Seen[] = []
-  const countOf = new Map<string, number>()
-
-  const node = (owner: string): Node => {
-    let isKilled = false
-    const http: Driver = {
-      name: 'http',
-      deliver(request) {
-        const { id: endpointId } = request.endpoint
-        const key = `${request.message.id}/${endpointId}`
-        countOf.set(key, (countOf.get(key) ?? 0) + 1)
-        const reaction = react(request, countOf.get(key)!)
-        const one: Seen = { msgId: request.message.id, endpointId, at: clock.now(), outcome: null }
-        seen.push(one)
-        return new Promise((resolve) => {
-          if (reaction === 'hang') return
-          clock.after(reaction.ms, () => {
-            if (isKilled) return
-            one.outcome = reaction.outcome
-            resolve(reaction.outcome)
-          })
-        })
-      },
-      [Symbol.asyncDispose]: () => Promise.resolve(),
-    }
-    const cache = createEndpointCache(store)
-    const canceller = createCanceller({ queue: store, cache, clock })
-    const dispatcher = new Dispatcher({
-      queue: store,
-      cache,
-      clock,
-      pacing: new Pacing(clock, null, null),
-      owner,
-      concurrency: 64,
-      endpointConcurrency: 8,
-      carryOut: (delivery, succeeded) =>
-        carryOut(
-          {
-            drivers: { http, svix: null },
-            cancelWaiting: canceller.cancelWaiting,
-            clock,
-            deliveryTimeoutMs: 10 * SECOND,
-            queue: store,
-            cache,
-            applications: createApplicationCache(store),
-            messageRetentionMs: 3_600 * SECOND,
-            ids,
-            observer,
-            random,
-            owner,
-            retryScheduleMs: SCHEDULE,
-            endpointDisableAfterMs: 3_600 * SECOND,
-          },
-          delivery,
-          succeeded,
-        ),
-      onTrouble: () => {},
-    })
-    const running = runServices(
-      [
-        dispatcher,
-        canceller,
-        every('leases', clock, LIMITS.leaseRenewBeforeMs / 3, () => dispatcher.renewLeases()),
-        createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
-      ],
-      clock,
-      () => {},
-    )
-    return {
-      dispatcher,
-      async accept(endpoints) {
-        const receipt = await accept(
-          { queue: store, handoff: dispatcher, ids, observer, messageRetentionMs: 3_600 * SECOND },
-          {
-            appId: DEFAULT_APP,
-            eventType: 'user.created',
-            channels: null,
-            contentType: 'application/json',
-            eventId: null,
-            body: Buffer.from('{}'),
-            hops: 0,
-            idempotency: null,
-            inbox: null,
-            endpoints,
-          },
-          clock.now(),
-        )
-        return receipt.messageId
-      },
-      async stop() {
-        const stopped = running[Symbol.asyncDispose]().then(() => dispatcher.drain(performance.now() + 8 * SECOND))
-        await clock.advance(10 * SECOND)
-        await stopped
-      },
-      kill() {
-        isKilled = true
-        void running[Symbol.asyncDispose]()
-      },
-    }
-  }
-  return { clock, store, seen, node, deliveries: (msgId) => store.deliveriesOf(DEFAULT_APP, msgId) }
-}
-
-/** An endpoint that is in the store. */
-async function stored(store: Store, given: Partial<Endpoint> = {}): Promise<Endpoint> {
-  const created = endpoint(given)
-  await createEndpoint(store, created)
-  return created
-}
-
-const statesOf = (infos: readonly DeliveryInfo[]) =>
-  Object.fromEntries(infos.map(({ endpointId, state, attempts }) => [endpointId, `${state} ${attempts}`]))
 
 test('each delivery of a message goes its own way to its end, and is tried when its schedule says', async () => {
   await using opened = await stores.open()
@@ -214,7 +44,10 @@ test('each delivery of a message goes its own way to its end, and is tried when 
   const works = await endpointThat(accepted)
   const recovers = await endpointThat(refused, unreachable, accepted)
   const fails = await endpointThat(refused)
-  const asksToWait = await endpointThat({ ...refused, statusCode: 503, retryAfterMs: 2 * MINUTE }, accepted)
+  const asksToWait = await endpointThat(
+    { ...refused, statusCode: 503, isOverload: true, retryAfterMs: 2 * MINUTE },
+    accepted,
+  )
   const isGone = await endpointThat(gone)
   const gateway = node('node_a')
   const msgId = await gateway.accept([works, recovers, fails, asksToWait, isGone])
@@ -262,7 +95,7 @@ test('a pause that a receiver asked for holds for everything that waits for it',
   await using opened = await stores.open()
   const { clock, store, seen, node } = createWorld(opened.store, (_, attempt) =>
     attempt === 1 && clock.now() < T0 + SECOND
-      ? { outcome: { ...refused, retryAfterMs: MINUTE }, ms: 5 }
+      ? { outcome: { ...refused, isOverload: true, retryAfterMs: MINUTE }, ms: 5 }
       : { outcome: accepted, ms: 5 },
   )
   const one = await stored(store)
@@ -352,25 +185,6 @@ test('deliveries to an endpoint that is deleted while they wait are cancelled wi
   await gateway.stop()
 })
 
-test('what is left of a cancellation that a crash interrupted is cancelled once the first of it is due', async () => {
-  await using opened = await stores.open()
-  const { clock, store, seen, node } = createWorld(opened.store, () => ({ outcome: accepted, ms: 5 }))
-  const off = await stored(store, { disabled: true })
-  const tried = await acceptFor(store, off.id, { dueAt: T0 + SECOND })
-  const later = Array.from({ length: 3 * LIMITS.cancelStepRows }, () =>
-    acceptance([off.id], { dueAt: T0 + 60 * MINUTE }),
-  )
-  await store.accept(later)
-  const gateway = node('node_a')
-  await clock.advance(SECOND / 2)
-  expect((await store.backlog(clock.now())).pending).toBe(later.length + 1)
-  await clock.advance(4 * SECOND)
-  expect(await store.backlog(clock.now())).toEqual({ pending: 0, oldestDueAt: null })
-  expect(await store.deliveriesOf(DEFAULT_APP, tried.msgId)).toMatchObject([{ state: 'cancelled' }])
-  expect(seen).toEqual([])
-  await gateway.stop()
-})
-
 test('whatever the destinations do and whichever node dies, every delivery ends, in time, and never too early', async () => {
   const reaction = fc.record({
     ms: fc.constantFrom(1, 20, 900, 9_000),
@@ -379,7 +193,7 @@ test('whatever the destinations do and whichever node dies, every delivery ends,
       accepted,
       refused,
       unreachable,
-      { ...refused, statusCode: 429, retryAfterMs: 45 * SECOND },
+      { ...refused, statusCode: 429, isOverload: true, retryAfterMs: 45 * SECOND },
       { kind: 'deferred', reason: 'rate_limited', error: 'busy', waitMs: 5 * SECOND },
     ),
   })
@@ -399,7 +213,7 @@ test('whatever the destinations do and whichever node dies, every delivery ends,
       const world = createWorld(
         opened.store,
         () => reactions[reacted++ % (reactions.length + 1)] ?? { outcome: accepted, ms: 1 },
-        () => random.next().value!,
+        { random: () => random.next().value! },
       )
       const { clock, store, seen } = world
       const endpoints = [await stored(store), await stored(store, { rateLimit: 20 }), await stored(store)]
@@ -439,13 +253,11 @@ function expectInTime(attempts: readonly Seen[]): void {
     const next = attempts[i + 1]
     if (next === undefined) return
     expect(outcome?.kind).not.toBe('accepted')
-    const waitMs =
-      outcome === null
-        ? 0
-        : outcome.kind === 'deferred'
-          ? outcome.waitMs
-          : Math.max(SCHEDULE[counted]! * 0.9 - 1, outcome.kind === 'refused' ? (outcome.retryAfterMs ?? 0) : 0)
-    expect(next.at - at).toBeGreaterThanOrEqual(waitMs)
-    if (outcome !== null && outcome.kind !== 'deferred') counted++
+    // An overload uses up the schedule or does not; in either case its own wait is kept.
+    const isOverload = outcome?.kind === 'refused' && outcome.isOverload
+    const asked = outcome?.kind === 'deferred' ? outcome.waitMs : isOverload ? (outcome.retryAfterMs ?? 0) : 0
+    const isStep = outcome !== null && outcome.kind !== 'deferred' && !isOverload
+    expect(next.at - at).toBeGreaterThanOrEqual(isStep ? SCHEDULE[counted]! * 0.9 - 1 : asked)
+    if (isStep) counted++
   }
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Pace, paceAt, slowDown } from '../../src/services/pace.ts'
+import { type Pace, paceAt, Paces, slowDown } from '../../src/services/pace.ts'
 
 const T0 = Date.UTC(2035, 0, 1)
 const SECOND = 1_000
@@ -31,24 +31,29 @@ test('without a known limit the pace is back altogether at 1000 a second', () =>
 test.each([
   [0, 2],
   [3, 16],
-  // Half of the limit; from here on it is a twentieth of the limit every second.
+  // Half of the limit; from here on it is a twentieth more every second.
   [Math.log2(25), 50],
-  [Math.log2(25) + 1, 55],
-  [Math.log2(25) + 10, 100],
-  [Math.log2(25) + 100, 550],
+  [Math.log2(25) + 1, 52.5],
+  [Math.log2(25) + 10, 50 * 1.05 ** 10],
 ])('a limit of 100 a second is met slowly: after %d s the pace is %d', (seconds, expected) => {
   expect(rate(100, seconds)).toBeCloseTo(expected, 6)
 })
 
 test('a known limit is forgotten once the pace is at twice of it, and at 1000 a second', () => {
-  expect(rate(100, Math.log2(25) + 189.9)).toBeCloseTo(999.5, 6)
-  expect(rate(100, Math.log2(25) + 190.01)).toBeNull()
-  expect(rate(2_000, Math.log2(500) + 29.9)).toBeCloseTo(3_990, 3)
-  expect(rate(2_000, Math.log2(500) + 30.01)).toBeNull()
+  const growing = (times: number) => Math.log(times) / Math.log(1.05)
+  expect(rate(100, Math.log2(25) + growing(20) - 0.001)).toBeCloseTo(1_000, 0)
+  expect(rate(100, Math.log2(25) + growing(20) + 0.001)).toBeNull()
+  expect(rate(2_000, Math.log2(500) + growing(4) - 0.001)).toBeCloseTo(4_000, 0)
+  expect(rate(2_000, Math.log2(500) + growing(4) + 0.001)).toBeNull()
 })
 
-test('a tiny limit grows by at least one a second', () => {
-  expect([0, 1, 2, 10].map((seconds) => rate(0.5, seconds))).toEqual([2, 3, 4, 12])
+test.each([
+  [3, 1.5],
+  [1, 0.5],
+  [0.01, 0.1],
+])('a limit of %d a second starts at %d a second, and grows by a twentieth every second', (limit, start) => {
+  expect(rate(limit, 0)).toBe(start)
+  expect(rate(limit, 2)).toBeCloseTo(start * 1.05 ** 2, 6)
 })
 
 describe('whatever the limit', () => {
@@ -71,7 +76,7 @@ describe('whatever the limit', () => {
       fc.property(limit, seconds, (of, at) => {
         const [before, after] = [speed(of, at), speed(of, at + 0.001)]
         fc.pre(after !== Infinity)
-        expect(after - before).toBeLessThanOrEqual(before * 0.001 + (of ?? 0) * 0.0001 + 0.002)
+        expect(after - before).toBeLessThanOrEqual(before * 0.001)
       }),
     )
   })
@@ -128,5 +133,42 @@ describe('a complaint', () => {
     // The first is found out while doubling; then there are long stretches between them.
     const gaps = complaints.slice(1).map((at, i) => at - complaints[i]!)
     expect(Math.min(...gaps.slice(1))).toBeGreaterThan(10 * SECOND)
+  })
+})
+
+describe('an endpoint that does not say for how long', () => {
+  const ID = 'ep_slow'
+
+  test('is left alone twice as long each time, up to 16 seconds, until it takes something', () => {
+    const paces = new Paces()
+    let now = T0
+    const pauses = Array.from({ length: 7 }, () => {
+      const ms = paces.pauseMs(ID, now)
+      paces.slowDown(ID, now, now + ms)
+      now += ms
+      return ms / SECOND
+    })
+    expect(pauses).toEqual([1, 2, 4, 8, 16, 16, 16])
+    paces.took(ID, now)
+    expect(paces.pauseMs(ID, now)).toBe(SECOND)
+  })
+
+  test('is left alone until the end of the pause that it is in, however often it complains meanwhile', () => {
+    const paces = new Paces()
+    paces.slowDown(ID, T0, T0 + 5 * SECOND)
+    paces.slowDown(ID, T0 + 2 * SECOND, T0 + 2 * SECOND + paces.pauseMs(ID, T0 + 2 * SECOND))
+    expect(paces.pauseMs(ID, T0 + 4 * SECOND)).toBe(SECOND)
+    expect(paces.pauseMs(ID, T0 + 5 * SECOND)).toBe(2 * SECOND)
+  })
+
+  test('is known to take events from the last one that it took', () => {
+    const paces = new Paces()
+    expect(paces.isTaking(ID, T0)).toBe(false)
+    paces.took(ID, T0)
+    expect([T0 - 1, T0, T0 + 1].map((since) => paces.isTaking(ID, since))).toEqual([true, true, false])
+    paces.forgetOver(T0 + 3_600 * SECOND)
+    expect(paces.isTaking(ID, T0)).toBe(true)
+    paces.forgetOver(T0 + 3_600 * SECOND + 1)
+    expect(paces.isTaking(ID, T0)).toBe(false)
   })
 })

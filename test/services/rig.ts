@@ -158,6 +158,8 @@ export function createRig({
       endpointId: `ep_${id}`,
       run: 0,
       tries: 0,
+      spared: 0,
+      lastAttemptAt: null,
       leaseUntil: clock.now() + 60_000,
       eventId: null,
       eventType: 'user.created',
