@@ -183,7 +183,7 @@ test('when the writing thread dies between a commit and its answer, nobody is to
     const { store, writer } = await openWithWriter(path, () => {})
     // So much that the commit is followed by a checkpoint: it is in the file for a while before its answer is sent.
     const payload = new Uint8Array(1_048_576)
-    const accepted = Array.from({ length: 48 }, () => acceptance([], { payload }))
+    const accepted = Array.from({ length: 15 }, () => acceptance([], { payload }))
     const asked = Promise.allSettled(accepted.map((one) => store.accept([one])))
     await new Promise((resolve) => setImmediate(resolve))
     waitUntilStored(path, accepted[0]!)
