@@ -42,6 +42,8 @@ export interface App extends AsyncDisposable {
   server: Server
   /** Starts to listen; resolves with the address, such as `http://127.0.0.1:8000`. */
   listen(): Promise<string>
+  /** From now on it is not ready, and answers close their connections; everything is still served. */
+  announceEnd(): void
 }
 
 export interface AppOptions {
@@ -220,6 +222,9 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
       await server.listen({ host: config.host, port: config.port })
       const { address, family, port } = server.server.address() as AddressInfo
       return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`
+    },
+    announceEnd() {
+      isStopping = true
     },
     async [Symbol.asyncDispose]() {
       isStopping = true

@@ -8,14 +8,14 @@ import { parseDuration } from './lib/duration.ts'
 import { type DatabaseUrl, parseDatabaseUrl, publicUrl, redisName } from './lib/service-url.ts'
 import { parseSize } from './lib/size.ts'
 
-const duration = (fallback: string, max = '3650d') =>
+const duration = (fallback: string, max = '3650d', min = '1ms') =>
   z
     .string()
     .default(fallback)
     .transform((text, ctx) => {
       const ms = parseDuration(text)
-      if (ms !== null && ms > 0 && ms <= parseDuration(max)!) return ms
-      ctx.addIssue(`"${text}" is not a duration between 1ms and ${max}, such as 250ms, 10s, 5m, 72h or 90d`)
+      if (ms !== null && ms >= parseDuration(min)! && ms <= parseDuration(max)!) return ms
+      ctx.addIssue(`"${text}" is not a duration between ${min} and ${max}, such as 250ms, 10s, 5m, 72h or 90d`)
       return z.NEVER
     })
 
@@ -137,6 +137,7 @@ const Environment = z.object({
     'CRITICAL',
     'SILENT',
   ] as const),
+  SHUTDOWN_DELAY: duration('0s', '10m', '0s'),
   RETRY_SCHEDULE: scheduleOf('10s,30s,1m,5m,15m'),
   DELIVERY_TIMEOUT: duration('10s', '5m'),
   ENDPOINT_CONCURRENCY: integer(64, 1, 10_000),
@@ -216,6 +217,8 @@ export interface Config {
   /** What links to the gateway begin with, without a slash at the end. */
   publicUrl: string
   logLevel: string
+  /** How long SIGTERM goes on serving before it drains. */
+  shutdownDelayMs: number
   retryScheduleMs: readonly number[]
   deliveryTimeoutMs: number
   endpointConcurrency: number
@@ -280,6 +283,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       port: env.PORT,
       publicUrl: env.PUBLIC_URL || `http://localhost:${env.PORT}`,
       logLevel: env.LOG_LEVEL,
+      shutdownDelayMs: env.SHUTDOWN_DELAY,
       retryScheduleMs: env.RETRY_SCHEDULE,
       deliveryTimeoutMs: env.DELIVERY_TIMEOUT,
       endpointConcurrency: env.ENDPOINT_CONCURRENCY,

@@ -95,7 +95,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 /** Whoever needs the time or a random number is given it. These give it, or guard against what has no clock. */
 const TIME_AND_CHANCE: Readonly<Record<string, readonly string[]>> = {
   'app.ts': ['Math.random'],
-  'cli/start.ts': ['setTimeout'],
+  'cli/ending.ts': ['setTimeout'],
   'lib/clock.ts': ['Date.now', 'setTimeout'],
   // The time of a log line is when it is written, whatever the clock of a test says.
   'lib/log.ts': ['new Date()'],

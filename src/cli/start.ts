@@ -1,12 +1,7 @@
 import { type App, buildApp } from '../app.ts'
 import { type Config, ConfigError, readConfig, type Secrets } from '../config.ts'
-import { LIMITS } from '../domain/limits.ts'
 import { createLog } from '../lib/log.ts'
-
-/** Beyond the drain: closing the store, and writing the last log lines. */
-const EXIT_GRACE_MS = 1_500
-/** When a part died: long enough to refuse what is under way. Nothing that still runs could be recorded. */
-const FATAL_GRACE_MS = 1_000
+import { Ending } from './ending.ts'
 
 /** Runs the gateway until SIGTERM or SIGINT. What keeps it from starting is said in one line each, and the exit code is 1. */
 export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
@@ -16,8 +11,9 @@ export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
   const { log, flush } = createLog(config.logLevel)
 
   let app: App | null = null
+  const ending = new Ending(() => app, { log, flush })
   try {
-    app = await buildApp({ config, secrets, log, onFatal: (error) => void stop(1, error.message) })
+    app = await buildApp({ config, secrets, log, onFatal: (error) => void ending.died(error) })
     const address = await app.listen()
     const { database, role } = config
     const where = database.engine === 'sqlite' ? database.path : database.name
@@ -30,29 +26,7 @@ export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
   }
   for (const warning of warnings(config, secrets)) log.warn(warning)
 
-  let isStopping = false
-  async function stop(exitCode: number, reason: string): Promise<void> {
-    // A second signal means now.
-    if (isStopping) process.exit(exitCode || 1)
-    isStopping = true
-    if (exitCode === 0) log.info({ reason }, 'stopping')
-    else log.fatal({ error: reason }, 'a part of the gateway died, so it ends')
-    const graceMs = exitCode === 0 ? LIMITS.drainMs + EXIT_GRACE_MS : FATAL_GRACE_MS
-    setTimeout(() => {
-      flush()
-      process.exit(exitCode || 1)
-    }, graceMs).unref()
-    try {
-      await app?.[Symbol.asyncDispose]()
-      log.info('stopped')
-    } catch (error) {
-      log.error({ error: (error as Error).message }, 'stopping failed')
-      exitCode = 1
-    }
-    flush()
-    process.exit(exitCode)
-  }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void stop(0, signal))
+  ending.listen(config.shutdownDelayMs)
 }
 
 function readOrExit(environment: NodeJS.ProcessEnv): ReturnType<typeof readConfig> | null {

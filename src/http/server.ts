@@ -91,6 +91,8 @@ function useRequestLog(app: FastifyInstance, context: HttpContext): void {
   app.decorateRequest('inboxLine', null)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
+    // Whoever keeps the connection would send the next request to a gateway that is about to go.
+    if (context.isStopping()) reply.header('connection', 'close')
     done()
   })
   app.addHook('onResponse', (request: FastifyRequest, reply: FastifyReply, done) => {
