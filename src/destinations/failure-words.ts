@@ -23,7 +23,7 @@ const WORDS: Readonly<Record<string, (host: string) => string>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: (host) =>
     `${host} answered with another number of bytes than its content-length says`,
   UND_ERR_RES_EXCEEDED_MAX_SIZE: (host) => `${host} sent too much for one answer`,
-  ANSWER_TOO_LONG: (host) => `${host} sent too much for one answer`,
+  ANSWER_TOO_LONG: (host) => `${host} sent too much without coming to the end of its headers`,
   // undici asserts that a status has three digits and is not below 100.
   ERR_ASSERTION: notHttp,
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: () => 'the request cannot be written as HTTP',

@@ -32,6 +32,8 @@ export interface HttpDriverOptions {
 export function createHttpDriver(options: HttpDriverOptions): Driver {
   const agent = new Agent({
     connect: boundAnswers(options.guard.connector({ connectTimeoutMs: options.connectTimeoutMs })),
+    // A longer head never gets that far.
+    maxHeaderSize: LIMITS.answerBytesOnWire,
     pipelining: 1,
     allowH2: false,
     // The attempt's own time-out covers these; two timers less for each request.

@@ -5,7 +5,9 @@ export const LIMITS = {
   /** Bytes of a receiver's response that the delivery log keeps. */
   responseBytesKept: 4_096,
   /** Bytes that a receiver may send for one attempt, heads, interim answers and the framing of the body included. */
-  answerBytesOnWire: 262_144,
+  answerBytesOnWire: 131_072,
+  /** Lines of it, counted once there are as many bytes. */
+  answerLinesMax: 1_000,
   /** Interim answers (1xx) to one attempt. */
   interimAnswersMax: 20,
   /** Names that one node looks up at once; a quarter is kept for names that have resolved before. */

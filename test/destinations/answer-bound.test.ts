@@ -57,7 +57,13 @@ describe('an endless', () => {
   test.each([
     ['run of 103s', '', 'HTTP/1.1 103 Early Hints\r\n\r\n', /sent more than 20 interim answers$/],
     ['run of 102s', '', 'HTTP/1.1 102 Processing\r\n\r\n', /sent more than 20 interim answers$/],
-    ['run of line breaks before the status', '', '\r\n\r\n\r\n\r\n', /sent too much for one answer$/],
+    [
+      'run of line breaks before the status',
+      '',
+      '\r\n\r\n\r\n\r\n',
+      /sent too much without coming to the end of its headers$/,
+    ],
+    ['head', 'HTTP/1.1 200 OK\r\n', 'a: b\r\n', /sent too much without coming to the end of its headers$/],
   ])('%s is cut off and told in words', async (_, head, piece, words) => {
     const server = await endless(head, piece)
     const outcome = await deliver(startDriver(), server.origin)
@@ -68,7 +74,7 @@ describe('an endless', () => {
   test.each([
     ['chunk extension', `${OK_CHUNKED}1;`, 'a'],
     ['run of trailers', `${OK_CHUNKED}0\r\n`, 'a: b\r\n'],
-    ['run of empty-handed chunks', OK_CHUNKED, `1;${'a'.repeat(4_000)}\r\nx\r\n`],
+    ['run of chunks with little in them', OK_CHUNKED, `1;${'a'.repeat(4_000)}\r\nx\r\n`],
   ])('%s is cut off, and the status that was here counts', async (_, head, piece) => {
     const server = await endless(head, piece)
     expect(await deliver(startDriver(), server.origin)).toMatchObject({ kind: 'accepted', statusCode: 200 })
@@ -76,6 +82,16 @@ describe('an endless', () => {
     // Beside what was read there is only what the kernel keeps for both sides.
     expect(server.sent()).toBeLessThan(64 * 1_048_576)
   })
+})
+
+test.each([
+  [200, 'accepted'],
+  [503, 'refused'],
+])('of a body with very many lines the beginning is kept, and its status %i counts', async (status, kind) => {
+  const body = 'line\n'.repeat(10_000)
+  const server = stack.use(await httpServer((response) => void response.writeHead(status).end(body)))
+  const outcome = await deliver(startDriver(), server.origin)
+  expect(outcome).toMatchObject({ kind, statusCode: status, response: body.slice(0, LIMITS.responseBytesKept) })
 })
 
 test('the count begins anew with each attempt on a connection, however much is sent and answered', async () => {
