@@ -1,4 +1,6 @@
 import type { Attack } from './attack.ts'
+import { receivers } from './attacks/receivers.ts'
+import { silentDns } from './attacks/silent-dns.ts'
 
 /** Every attack by its name: `npm run attack -- <name>`. */
-export const ATTACKS: Record<string, Attack> = {}
+export const ATTACKS: Record<string, Attack> = { receivers, 'silent-dns': silentDns }
