@@ -1,6 +1,7 @@
 import type { Attack } from './attack.ts'
+import { loop } from './attacks/loop.ts'
 import { receivers } from './attacks/receivers.ts'
 import { silentDns } from './attacks/silent-dns.ts'
 
 /** Every attack by its name: `npm run attack -- <name>`. */
-export const ATTACKS: Record<string, Attack> = { receivers, 'silent-dns': silentDns }
+export const ATTACKS: Record<string, Attack> = { loop, receivers, 'silent-dns': silentDns }

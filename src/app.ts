@@ -18,15 +18,20 @@ import type { Handoff } from './flow/accept.ts'
 import { carryOut, type InboundContext, type OutboundContext } from './flow/flow.ts'
 import { prepareSvixEndpoint } from './flow/svix-endpoint.ts'
 import { createObserver, observeGauges, type Observer } from './flow/observe.ts'
+import { createConnectionObserver, observeConnections } from './flow/observe-connections.ts'
 import { createRedisObserver, observeCache, type RedisObserver } from './flow/observe-nodes.ts'
 import { createBlockedLog, observeLookups } from './flow/observe-outbound.ts'
+import { Connections } from './http/connections.ts'
 import type { HttpContext, Server } from './http/context.ts'
+import { connectionsWithin, openFilesMax } from './http/open-files.ts'
 import { VERSION } from './http/openapi.ts'
+import { storeProblem } from './http/readiness.ts'
 import { buildServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { createLog, type Logger } from './lib/log.ts'
 import type { SharedParts } from './redis/redis.ts'
 import { ApplicationPaces } from './services/application-pace.ts'
+import { createCanceller } from './services/canceller.ts'
 import { Dispatcher } from './services/dispatcher.ts'
 import { storeOnly, withDoorbell } from './services/doorbell.ts'
 import { Pacing } from './services/pacing.ts'
@@ -129,9 +134,11 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     cache.forget(DEFAULT_APP, SVIX_ENDPOINT)
   }
 
+  const canceller = createCanceller({ queue: store, cache, clock })
   const limiter = redis?.limiter ?? null
   const pacing = new Pacing(clock, limiter, new ApplicationPaces(applications, clock, limiter))
   const outbound: OutboundContext = {
+    cancelWaiting: canceller.cancelWaiting,
     drivers: { http, svix },
     clock,
     deliveryTimeoutMs: config.deliveryTimeoutMs,
@@ -175,10 +182,12 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   observeGauges(registry, {
     inFlight: () => dispatcher?.inFlight ?? 0,
     inMemory: () => dispatcher?.inMemory ?? 0,
+    waiting: () => store.waiting(),
     backlog: () => store.backlog(clock.now()).catch(() => null),
     now: () => clock.now(),
   })
 
+  const connections = openConnections(config, log, registry)
   const tasks = createTaskRunner({ tasks: store, clock, onAdded: (now) => inbound.handoff.noteDue(now) })
   let isStopping = false
   const context: HttpContext = {
@@ -186,6 +195,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     secrets,
     jwtSecret: secrets.jwtSecret ?? (await store.secret(...JWT_SECRET)),
     store,
+    storeProblem: storeProblem(store, clock),
     cache,
     applications,
     inbound,
@@ -197,6 +207,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     ids,
     observer,
     registry,
+    connections,
     isStopping: () => isStopping,
   }
   // Closing goes the other way round: no more requests, then no more attempts, then the drivers, then the store.
@@ -205,7 +216,9 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   stack.use(
     runServices(
       [
+        every('connections', clock, connections.sweepEveryMs, async () => connections.sweep()),
         ...(redis === null ? [] : [redis.service]),
+        canceller,
         ...(dispatcher === null ? [] : [tasks, ...workOf(dispatcher, { config, store, clock, observer })]),
       ],
       clock,
@@ -232,6 +245,29 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
       await owned.disposeAsync()
     },
   }
+}
+
+/** What inbound connections may take. Says so where the system allows fewer of them than are set. */
+function openConnections(config: Config, log: Logger, registry: Registry): Connections {
+  const files = openFilesMax()
+  const connectionsMax = connectionsWithin(config.maxConnections, files, config.dispatchConcurrency)
+  if (connectionsMax < config.maxConnections)
+    log.warn({ connections: connectionsMax, files }, 'fewer connections than MAX_CONNECTIONS: see ulimit -n')
+  const connections = new Connections(
+    {
+      connectionsMax,
+      pipelinedMax: config.maxPipelined,
+      bodyBytesMax: config.maxBodyBytes,
+      bodyBytesInProgressMax: config.maxBodyBytesInProgress,
+      unreadTimeoutMs: config.unreadTimeoutMs,
+    },
+    createConnectionObserver(log, registry),
+  )
+  observeConnections(registry, {
+    connections: () => connections.count,
+    bodyBytes: () => connections.bodies.bytes,
+  })
+  return connections
 }
 
 /** The key of the tokens of the Svix API, where `JWT_SECRET` does not set it: made once, kept in the store. */

@@ -30,6 +30,17 @@ const integer = (fallback: number, min: number, max: number) =>
       return z.NEVER
     })
 
+const size = (fallback: string, min: string, max: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, ctx) => {
+      const bytes = parseSize(text)
+      if (bytes !== null && bytes >= parseSize(min)! && bytes <= parseSize(max)!) return bytes
+      ctx.addIssue(`"${text}" is not a size from ${min} to ${max}, such as 256kb or 1mb`)
+      return z.NEVER
+    })
+
 const oneOf = <T extends string>(fallback: T, values: readonly T[]) =>
   z
     .string()
@@ -147,15 +158,11 @@ const Environment = z.object({
   ENDPOINT_DISABLE_AFTER: duration('120h'),
   ATTEMPT_RETENTION: duration('72h'),
   MESSAGE_RETENTION: duration('90d'),
-  MAX_BODY: z
-    .string()
-    .default('1mb')
-    .transform((text, ctx) => {
-      const bytes = parseSize(text)
-      if (bytes !== null && bytes >= 1_024 && bytes <= 64 * 1_048_576) return bytes
-      ctx.addIssue(`"${text}" is not a size from 1kb to 64mb, such as 256kb or 1mb`)
-      return z.NEVER
-    }),
+  MAX_BODY: size('1mb', '1kb', '64mb'),
+  MAX_CONNECTIONS: integer(8_192, 1, 1_000_000),
+  MAX_PIPELINED: integer(64, 1, 10_000),
+  MAX_BODY_BYTES_IN_PROGRESS: size('64mb', '1kb', '64gb'),
+  UNREAD_TIMEOUT: duration('30s', '1h'),
   ALLOWED_SUBNETS: list.superRefine((subnets, ctx) => {
     for (const subnet of subnets) {
       const problem = cidrProblem(subnet)
@@ -198,11 +205,19 @@ const Settings = Environment.refine((env) => env.SVIX_TOKEN === '' || env.SVIX_A
   path: ['SVIX_APP_ID'],
   error: 'is needed with SVIX_TOKEN: an application id or uid, or a JSON pointer into the event such as /project',
   when: () => true,
-}).refine((env) => !['api', 'worker'].includes(env.ROLE) || env.DATABASE_URL?.database?.engine !== 'sqlite', {
-  path: ['ROLE'],
-  error: 'api and worker are nodes that share a PostgreSQL; with SQLite one process owns the file, so it has to be all',
-  when: () => true,
 })
+  .refine((env) => !['api', 'worker'].includes(env.ROLE) || env.DATABASE_URL?.database?.engine !== 'sqlite', {
+    path: ['ROLE'],
+    error:
+      'api and worker are nodes that share a PostgreSQL; with SQLite one process owns the file, so it has to be all',
+    when: () => true,
+  })
+
+  .refine((env) => !(env.MAX_BODY_BYTES_IN_PROGRESS < env.MAX_BODY), {
+    path: ['MAX_BODY_BYTES_IN_PROGRESS'],
+    error: 'is smaller than MAX_BODY, so that the largest body could never arrive',
+    when: () => true,
+  })
 
 /** Everything that can be set, as typed facts. Durations are milliseconds, sizes bytes. */
 export interface Config {
@@ -230,6 +245,10 @@ export interface Config {
   attemptRetentionMs: number
   messageRetentionMs: number
   maxBodyBytes: number
+  maxConnections: number
+  maxPipelined: number
+  maxBodyBytesInProgress: number
+  unreadTimeoutMs: number
   allowedSubnets: readonly string[]
   /** Name servers for deliveries; none: those of the machine. */
   dnsServers: readonly string[]
@@ -294,6 +313,10 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       attemptRetentionMs: env.ATTEMPT_RETENTION,
       messageRetentionMs: env.MESSAGE_RETENTION,
       maxBodyBytes: env.MAX_BODY,
+      maxConnections: env.MAX_CONNECTIONS,
+      maxPipelined: env.MAX_PIPELINED,
+      maxBodyBytesInProgress: env.MAX_BODY_BYTES_IN_PROGRESS,
+      unreadTimeoutMs: env.UNREAD_TIMEOUT,
       allowedSubnets: env.ALLOWED_SUBNETS,
       dnsServers: env.DNS_SERVERS,
       httpsOnly: env.HTTPS_ONLY,

@@ -3,6 +3,9 @@ import { type Config, ConfigError, readConfig, type Secrets } from '../config.ts
 import { createLog } from '../lib/log.ts'
 import { Ending } from './ending.ts'
 
+/** Shorter keys work, so that an upgrade stops no gateway, and are warned of. */
+const API_KEY_CHARS_MIN = 16
+
 /** Runs the gateway until SIGTERM or SIGINT. What keeps it from starting is said in one line each, and the exit code is 1. */
 export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
   const settings = readOrExit(environment)
@@ -46,6 +49,8 @@ function* warnings(config: Config, secrets: Secrets): Generator<string> {
   if (config.role === 'worker') return
   if (secrets.apiKeys.length === 0)
     yield `API_KEY is not set: the management routes are open to whoever reaches ${config.host}`
+  if (secrets.apiKeys.some((key) => key.length < API_KEY_CHARS_MIN))
+    yield `API_KEY has a key of fewer than ${API_KEY_CHARS_MIN} characters, which may be guessed: make one with openssl rand -hex 24`
   if (secrets.webhookSecret === null) yield 'WEBHOOK_SECRET is not set: /webhook and /health/ready answer 503'
 }
 

@@ -14,8 +14,9 @@ export const ERRORS = {
   unknown_host: {
     status: 421,
     detail:
-      'The host that the request names is not known as the gateway’s. Set PUBLIC_URL to the URL that it is reached by, or set API_KEY.',
+      'The Host of the request is not known to be this gateway. Set PUBLIC_URL to the URL that it is reached by, or set API_KEY.',
   },
+  too_many_keys: { status: 429, detail: 'Too many wrong keys came from this address. A right one opens at any time.' },
   not_found: { status: 404, detail: 'There is no such route.' },
   subscription_not_found: { status: 404, detail: 'There is no such subscription.' },
   message_not_found: { status: 404, detail: 'There is no such message.' },

@@ -49,6 +49,8 @@ export const LIMITS = {
   /** The slow poll that finds due work even if every hint was lost. */
   claimPollMs: 1_000,
   sweepEveryMs: 10_000,
+  /** A probe that waits longer for the store to commit is told that it does not. */
+  readyProbeMs: 3_000,
   /** How often the files of a SQLite store are looked for while nothing is committed. */
   fileCheckMs: 1_000,
   pruneEveryMs: 10_000,
@@ -58,10 +60,18 @@ export const LIMITS = {
   taskStepMessages: 200,
   /** Rows that one step of retention removes; small, so that ingest never waits for it. */
   pruneStepRows: 200,
+  /** Deliveries that one step cancels which wait for a deleted or disabled endpoint; small for the same reason. */
+  cancelStepRows: 200,
+  /** Endpoints of which a node remembers that something has to be cancelled. */
+  endpointsToCancelMax: 10_000,
   /** How long SIGTERM lets requests and attempts finish. Below the 10 s after which Docker kills. */
   drainMs: 8_000,
-  /** Writes that may wait for the store before new ones are refused with 503. */
+  /** Writes that may wait for the store before new ones are refused with 503 `overloaded`. */
   writesWaitingMax: 20_000,
+  /** Bytes of messages that may wait to be stored likewise. */
+  writeBytesWaitingMax: 128 * 1_048_576,
+  /** Payload bytes that share a transaction. */
+  writeBatchBytesMax: 16 * 1_048_576,
   /** Reads likewise. */
   readsWaitingMax: 1_000,
   /** A read that takes longer is answered 503. */

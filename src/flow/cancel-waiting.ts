@@ -1,19 +1,13 @@
-import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
-import type { Queue } from '../store/store.ts'
-
-/** Deliveries cancelled by one write. */
-const STEP = 200
 
 /**
- * Cancels, step by step, what waits for an endpoint that was deleted or disabled, for as long as it is. Should the process
- * end in between, the rest is cancelled when it becomes due.
+ * `scheduled`: manual attempts are left alone, for somebody may have asked for them after the endpoint was disabled.
+ * `all`: what waits at the moment when it is disabled or deleted goes away altogether.
  */
-export async function cancelWaiting(
-  { queue, cache }: { queue: Pick<Queue, 'cancelWaiting'>; cache: Pick<EndpointCache, 'get'> },
-  appId: AppId,
-  endpointId: EndpointId,
-): Promise<void> {
-  const isOver = async () => (await cache.get(appId, endpointId))?.disabled !== false
-  while ((await isOver()) && (await queue.cancelWaiting(appId, endpointId, STEP)) === STEP);
-}
+export type WhatWaits = 'all' | 'scheduled'
+
+/**
+ * Has what waits for an endpoint cancelled that was deleted or disabled, in the background and for as long as it is: nobody
+ * waits for that. Should the process end in between, the rest goes on as soon as some of it is due.
+ */
+export type CancelWaiting = (appId: AppId, endpointId: EndpointId, what: WhatWaits) => void

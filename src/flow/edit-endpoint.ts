@@ -3,14 +3,14 @@ import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { Application } from '../domain/application.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
-import type { AppId, EndpointId } from '../domain/ids.ts'
+import type { EndpointId } from '../domain/ids.ts'
 import { endpointEvent } from '../domain/operational.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Answer } from '../store/once.ts'
 import type { Endpoints, Queue } from '../store/store.ts'
 import type { Handoff } from './accept.ts'
 import { announcements, type AnnounceContext } from './announce.ts'
-import { cancelWaiting } from './cancel-waiting.ts'
+import type { CancelWaiting } from './cancel-waiting.ts'
 import { edit } from './edit.ts'
 import type { Observer } from './observe.ts'
 
@@ -19,6 +19,7 @@ export interface EditContext extends AnnounceContext {
   cache: EndpointCache
   applications: ApplicationCache
   handoff: Pick<Handoff, 'noteDue'>
+  cancelWaiting: CancelWaiting
   clock: Clock
   observer: Observer
 }
@@ -80,7 +81,7 @@ export async function editEndpoint(
   const { result, before, after } = edited
   if (result !== 'updated') return result
   written(context, after, told)
-  if (after.disabled && !before.disabled) cancelInBackground(context, after.appId, [after.id])
+  if (after.disabled && !before.disabled) context.cancelWaiting(after.appId, after.id, 'all')
   return context.store.getEndpoint(after.appId, after.id)
 }
 
@@ -96,18 +97,6 @@ export async function removeEndpoint(
   context.cache.forget(endpoint.appId, endpoint.id)
   if (!wasThere) return false
   written(context, endpoint, announce.length)
-  cancelInBackground(context, endpoint.appId, [endpoint.id])
+  context.cancelWaiting(endpoint.appId, endpoint.id, 'all')
   return true
-}
-
-/** One after the other, for an application may have many. Should the process end in between, the rest is cancelled when it becomes due. */
-export function cancelInBackground(
-  { store, cache, observer }: Pick<EditContext, 'store' | 'cache' | 'observer'>,
-  appId: AppId,
-  ids: readonly EndpointId[],
-): void {
-  const cancelAll = async () => {
-    for (const id of ids) await cancelWaiting({ queue: store, cache }, appId, id)
-  }
-  cancelAll().catch((error: unknown) => observer.storeTrouble({ doing: 'cancel what waits for an endpoint', error }))
 }

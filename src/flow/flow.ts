@@ -71,7 +71,11 @@ export async function carryOut(
   succeeded: () => void,
 ): Promise<Recorded> {
   const endpoint = await context.cache.get(delivery.appId, delivery.endpointId)
-  if (endpoint === null || (endpoint.disabled && delivery.run === 0)) return cancel(context, delivery)
+  if (endpoint === null || (endpoint.disabled && delivery.run === 0)) {
+    // Others may wait as well that were left when a process ended in the middle of it.
+    context.cancelWaiting(delivery.appId, delivery.endpointId, endpoint === null ? 'all' : 'scheduled')
+    return cancel(context, delivery)
+  }
   const tried = await deliver(context, delivery, endpoint)
   if (tried.outcome.kind === 'accepted') {
     context.pressure.took(delivery.endpointId)

@@ -7,6 +7,7 @@ import type { AttemptOutcome } from '../domain/attempt.ts'
 import type { Outcome } from '../domain/delivery.ts'
 import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
 import type { Logger } from '../lib/log.ts'
+import { Repeats } from '../lib/repeats.ts'
 import type { LeasedDelivery, SettledAttempt } from '../store/store.ts'
 import { createLackLog } from './observe-outbound.ts'
 
@@ -31,6 +32,8 @@ export interface Observer {
     /** Of a request to `/webhook`. */
     inbox: InboxLine | null
   }): void
+  /** What came was no request, or was not there in time. */
+  unreadable(refused: { requestId: string; status: number }): void
   accepted(what: { duplicate: boolean; deliveries: number }): void
   attempted(what: { delivery: LeasedDelivery; attempt: SettledAttempt; number: number; held: boolean }): void
   deferred(what: {
@@ -42,16 +45,32 @@ export interface Observer {
   cancelled(what: { delivery: LeasedDelivery }): void
   endpointDisabled(what: { endpoint: Endpoint; reason: DisabledReason }): void
   swept(what: { expired: number; repaired: number }): void
+  /** Of the same thing, repeats are counted, and said only now and then. */
   storeTrouble(what: { doing: string; error: unknown }): void
+  /** It has just committed: troubles that are over are said to be. */
+  storeWorks(): void
   committed(batchSize: number): void
   serviceFailed(what: { service: string; error: unknown }): void
   unexpected(what: { requestId: string; error: unknown }): void
 }
 
+/** Nothing went wrong: somebody asked for what is not there. */
+const NOT_IMPLEMENTED = 501
+
 const LATENCY_BUCKETS_MS = [1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000]
 
-export function createObserver(log: Logger, registry: Registry): Observer {
+/** Between two log lines about the same trouble. */
+const TROUBLE_EVERY_MS = 10_000
+
+/** `now` is monotonic, ms. */
+export function createObserver(log: Logger, registry: Registry, now: () => number = () => performance.now()): Observer {
   const registers = [registry]
+  const troubles = new Repeats({ everyMs: TROUBLE_EVERY_MS, now })
+  const storeWorks = () => {
+    if (troubles.isEmpty) return
+    for (const { name, count, forMs } of troubles.over())
+      log.warn({ doing: name, count, for_ms: Math.round(forMs) }, 'the store works again')
+  }
   // They are shown in this order, so that `curl …/metrics | head` shows the two that seed 2 looks for.
   const webhooks = new Counter({
     name: 'webhook_requests_total',
@@ -159,13 +178,20 @@ export function createObserver(log: Logger, registry: Registry): Observer {
         latency_ms: Math.round(latencyMs * 1_000) / 1_000,
         ...inbox,
       }
-      if (status >= 500 || inbox?.result === 'invalid_signature') log.error(line, 'request')
+      if (status === NOT_IMPLEMENTED) log.warn(line, 'request')
+      else if (status >= 500 || inbox?.result === 'invalid_signature') log.error(line, 'request')
       else log.info(line, 'request')
     },
+    unreadable({ requestId, status }) {
+      requests.inc({ path: 'unmatched', status })
+      log.info({ request_id: requestId, method: '-', path: '-', status, latency_ms: 0 }, 'request')
+    },
     accepted({ duplicate, deliveries }) {
+      storeWorks()
       accepted.inc({ status: duplicate ? 'duplicate' : deliveries > 0 ? 'queued' : 'filtered' })
     },
     attempted({ delivery, attempt, number, held }) {
+      storeWorks()
       attempts.inc({ outcome: attempt.outcome })
       attemptLatency.observe(attempt.durationMs)
       if (number === 1) firstAttemptLatency.observe(Math.max(0, attempt.at - delivery.receivedAt))
@@ -219,8 +245,11 @@ export function createObserver(log: Logger, registry: Registry): Observer {
     },
     storeTrouble({ doing, error }) {
       storeErrors.inc()
-      log.error({ doing, error: wordsOf(error) }, 'the store is in trouble')
+      const unsaid = troubles.happened(doing)
+      if (unsaid === null) return
+      log.error({ doing, error: wordsOf(error), ...(unsaid > 0 && { unsaid }) }, 'the store is in trouble')
     },
+    storeWorks,
     committed(size) {
       batchSize.observe(size)
     },
@@ -243,6 +272,7 @@ export function observeGauges(
     inFlight: () => number
     inMemory: () => number
     backlog: () => Promise<{ pending: number; oldestDueAt: number | null } | null>
+    waiting: () => { writes: number; bytes: number }
     now: () => number
   },
 ): void {
@@ -259,6 +289,12 @@ export function observeGauges(
   gauge('hookferry_attempts_in_flight', 'Delivery attempts under way on this node', (set) => set(ask.inFlight()))
   gauge('hookferry_deliveries_in_memory', 'Deliveries leased to this node, waiting and under way', (set) =>
     set(ask.inMemory()),
+  )
+  gauge('hookferry_store_writes_waiting', 'Writes of this node that wait for the store or are on their way', (set) =>
+    set(ask.waiting().writes),
+  )
+  gauge('hookferry_store_write_bytes_waiting', 'Bytes of messages that wait to be stored or are on their way', (set) =>
+    set(ask.waiting().bytes),
   )
   const oldest = new Gauge({
     name: 'hookferry_oldest_due_age_seconds',

@@ -8,7 +8,7 @@ import type { EndpointEffect, LeasedDelivery, Queue, SettledAttempt, Settled, Se
 import type { Trigger } from '../domain/attempt.ts'
 import { attemptEventType, endpointEvent, type OperationalEvent } from '../domain/operational.ts'
 import { announcements, type AnnounceContext } from './announce.ts'
-import { cancelWaiting } from './cancel-waiting.ts'
+import type { CancelWaiting } from './cancel-waiting.ts'
 import type { Tried } from './deliver.ts'
 import type { Observer } from './observe.ts'
 
@@ -30,6 +30,7 @@ export interface RecordContext extends AnnounceContext {
   /** In [0, 1). */
   random: () => number
   owner: string
+  cancelWaiting: CancelWaiting
   retryScheduleMs: readonly number[]
   endpointDisableAfterMs: number
 }
@@ -107,7 +108,7 @@ export async function record(
     context.observer.deferred({ delivery, driver: endpoint.driver, until: next.until, outcome })
   if (settled.disabled !== null) {
     context.observer.endpointDisabled({ endpoint, reason: settled.disabled })
-    await cancelWaiting(context, delivery.appId, delivery.endpointId)
+    context.cancelWaiting(delivery.appId, delivery.endpointId, 'all')
   }
   const dueAgainAt = next.do === 'retry' ? next.at : next.do === 'defer' ? next.until : null
   return {

@@ -1,6 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { GatewayError } from '../domain/errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { WrongKeys } from './wrong-keys.ts'
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
@@ -8,15 +10,23 @@ const digest = (text: string): Buffer => createHash('sha256').update(text).diges
 export const isManagement = ({ is404, routeOptions }: FastifyRequest): boolean =>
   !is404 && routeOptions.config.management !== false
 
-/** Refuses management routes without one of `apiKeys`. Digests are compared, all of them, so that time tells nothing. */
-export function useManagementKeys(app: FastifyInstance, apiKeys: readonly string[]): void {
+/**
+ * Refuses management routes without one of `apiKeys`: 401, and 429 for who guesses. Digests are compared, all of them, so that
+ * time tells nothing.
+ */
+export function useManagementKeys(app: FastifyInstance, apiKeys: readonly string[], clock: Clock): void {
   const digests = apiKeys.map(digest)
+  const wrongKeys = new WrongKeys()
   app.addHook('onRequest', async (request, reply) => {
     if (!isManagement(request)) return
-    const given = digest(/^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '')
+    const key = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
+    const given = digest(key ?? '')
     const matches = digests.filter((one) => timingSafeEqual(one, given))
     if (matches.length > 0) return
     reply.header('www-authenticate', 'Bearer')
-    throw new GatewayError('unauthorized')
+    const waitS = key === undefined ? 0 : wrongKeys.note(request.ip, given.readUIntBE(0, 6), clock.now())
+    if (waitS === 0) throw new GatewayError('unauthorized')
+    reply.header('retry-after', String(waitS)).header('connection', 'close')
+    throw new GatewayError('too_many_keys')
   })
 }

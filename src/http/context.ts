@@ -12,6 +12,7 @@ import type { InboundContext } from '../flow/flow.ts'
 import type { InboxLine, Observer } from '../flow/observe.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
+import type { Connections } from './connections.ts'
 
 /** Fastify as it is used here: requests and answers are described by zod. */
 export type Server = FastifyInstance<
@@ -29,6 +30,8 @@ export interface HttpContext {
   /** Signs the tokens of the Svix API. */
   jwtSecret: string
   store: Store
+  /** What keeps the store from committing, for probes; null when nothing does. */
+  storeProblem: () => Promise<string | null>
   cache: EndpointCache
   applications: ApplicationCache
   inbound: InboundContext
@@ -42,6 +45,7 @@ export interface HttpContext {
   ids: Ids
   observer: Observer
   registry: Registry
+  connections: Connections
   /** True from the moment that the gateway was told to stop. */
   isStopping: () => boolean
 }

@@ -1,6 +1,4 @@
-import { STATUS_CODES } from 'node:http'
-import type { Socket } from 'node:net'
-import type { ConnectionError, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, ERRORS, GatewayError, invalid } from '../domain/errors.ts'
 import type { Observer } from '../flow/observe.ts'
 
@@ -8,12 +6,6 @@ import type { Observer } from '../flow/observe.ts'
 const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_REOPENED_CLOSE_SERVER: 'shutting_down',
-}
-
-/** What Node refuses before there is a request. */
-const CONNECTION_CODES: Readonly<Record<string, ErrorCode>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
-  HPE_HEADER_OVERFLOW: 'headers_too_large',
 }
 
 /** The one place where errors become answers. */
@@ -47,20 +39,4 @@ export function toGatewayError(error: unknown): GatewayError {
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return new GatewayError('bad_request', { detail: message ?? ERRORS.bad_request.detail, cause: error })
   return new GatewayError('internal', { cause: error })
-}
-
-/** Answers what is no HTTP request in the words of all other refusals, and closes the connection. */
-export function refuseUnreadable({ code }: ConnectionError, socket: Socket, requestId: string): void {
-  if (code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy()
-    return
-  }
-  const error = new GatewayError((code !== undefined && CONNECTION_CODES[code]) || 'bad_request')
-  const body = JSON.stringify(bodyFor(error))
-  socket.write(
-    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? ''}\r\nx-request-id: ${requestId}\r\n` +
-      `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `connection: close\r\n\r\n${body}`,
-  )
-  socket.destroySoon()
 }

@@ -19,7 +19,7 @@ function withCommonRefusals(schema: FastifySchema, { method, config }: RouteOpti
     ...schema,
     response: {
       ...(schema.response as object),
-      ...(config?.management !== false && { 401: Refusal, 403: Refusal, 421: Refusal }),
+      ...(config?.management !== false && { 401: Refusal, 403: Refusal, 421: Refusal, 429: Refusal }),
       ...(takesBody && { 413: Refusal }),
       ...(schema.tags?.includes('operation') !== true && { 503: Refusal }),
     },

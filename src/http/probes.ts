@@ -9,7 +9,7 @@ import { Refusal } from './schemas.ts'
 const METRICS_PER_SECOND = 5
 
 export function probeRoutes(app: Server, context: HttpContext): void {
-  const { config, store, secrets, registry, isStopping, clock } = context
+  const { config, storeProblem, secrets, registry, isStopping, clock } = context
   // Without the empty lines between metrics, which mean nothing, the first ten lines tell of requests and webhooks.
   const metrics = atMost(METRICS_PER_SECOND, clock, async () => {
     const text = (await registry.metrics()).replaceAll('\n\n', '\n')
@@ -35,16 +35,15 @@ export function probeRoutes(app: Server, context: HttpContext): void {
       config: { management: false },
       schema: {
         tags: ['operation'],
-        summary: 'The gateway can keep its promises: the store answers, its schema is current, WEBHOOK_SECRET is set',
+        summary:
+          'The gateway can keep its promises: the store can commit, its schema is current, WEBHOOK_SECRET is set',
         response: { 200: z.object({ status: z.literal('ready') }), 503: Refusal },
       },
     },
     async () => {
       const problems: string[] = []
       if (isStopping()) problems.push('the gateway is shutting down')
-      const trouble = await store
-        .problem()
-        .catch((error: unknown) => `the store does not answer: ${(error as Error).message}`)
+      const trouble = await storeProblem()
       if (trouble !== null) problems.push(trouble)
       if (secrets.webhookSecret === null && config.role !== 'worker') problems.push('WEBHOOK_SECRET is not set')
       if (problems.length > 0) throw new GatewayError('not_ready', { detail: problems.join('; ') })

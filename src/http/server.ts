@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, type HTTPMethods } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply, type HTTPMethods } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../domain/errors.ts'
@@ -9,7 +9,7 @@ import { useOwnPagesOnly } from './browsers.ts'
 import type { HttpContext, Server } from './context.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { useHops } from './hops.ts'
-import { bodyFor, refuseUnreadable, toGatewayError, useErrors } from './errors.ts'
+import { bodyFor, toGatewayError, useErrors } from './errors.ts'
 import { inboxRoutes } from './inbox.ts'
 import { ingestRoutes } from './ingest.ts'
 import { notificationRoutes } from './notifications.ts'
@@ -19,20 +19,26 @@ import { subscriptionRoutes } from './subscriptions.ts'
 import { SVIX_PREFIX, svixApi } from './svix/svix-api.ts'
 import { useValidation } from './validation.ts'
 
-/** A client that sends nothing for so long is cut off: headers, and the whole request. */
+/** Whoever has not sent them after so long is cut off: headers, and the whole request. Node looks every second. */
 const HEADERS_TIMEOUT_MS = 20_000
 const REQUEST_TIMEOUT_MS = 60_000
+const CHECK_EVERY_MS = 1_000
 /** Longer than the usual idle time of load balancers (60 s), so that they and not we close idle connections. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
 
 /** The server with all routes, not listening yet. */
 export async function buildServer(context: HttpContext): Promise<Server> {
+  const { connections } = context
   const requestId = requestIds()
   const app: Server = fastify({
-    bodyLimit: context.config.maxBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    http: { headersTimeout: HEADERS_TIMEOUT_MS },
+    // A request without a Host is refused in the gateway's own words.
+    http: {
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
+      requireHostHeader: false,
+    },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: URL_CHARS_MAX },
     forceCloseConnections: 'idle',
     // What still arrives on an open connection is served: the store closes after the last request, and the answer closes the connection.
@@ -42,19 +48,31 @@ export async function buildServer(context: HttpContext): Promise<Server> {
     frameworkErrors: (error, request, reply) => {
       // The hooks do not run for what the router could not read.
       const known = toGatewayError(error)
-      reply.raw.once('finish', () => logRequest(context, request, reply))
+      if (!connections.begin(reply)) return
+      reply.raw.once('finish', () => {
+        if (connections.end(reply)) logRequest(context, reply, reply.statusCode)
+      })
       void (reply as FastifyReply).header('x-request-id', request.id).code(known.status).send(bodyFor(known))
     },
-    clientErrorHandler: (error, socket) => refuseUnreadable(error, socket, requestId()),
+    clientErrorHandler: (error, socket) => connections.refuseUnreadable(error, socket),
   }).withTypeProvider<ZodTypeProvider>()
 
-  useValidation(app)
+  useValidation(app, connections.bodies)
   useErrors(app, context.observer)
   useRequestLog(app, context)
   useHops(app, context.config.maxHops)
   // A key is sent by whoever knows it, and by no browser on its own.
-  if (context.secrets.apiKeys.length > 0) useManagementKeys(app, context.secrets.apiKeys)
+  if (context.secrets.apiKeys.length > 0) useManagementKeys(app, context.secrets.apiKeys, context.clock)
   else useOwnPagesOnly(app, context.config)
+  connections.watch(app.server, {
+    abandoned: (reply) => logRequest(context, reply, ABANDONED),
+    refused: (reply, status) => logRequest(context, reply, status),
+    unreadable(status) {
+      const id = requestId()
+      context.observer.unreadable({ requestId: id, status })
+      return id
+    },
+  })
   const forbidOtherMethods = collectMethods(app)
   // A worker is there for the deliveries; it answers whoever watches it, and nobody else.
   const isWorker = context.config.role === 'worker'
@@ -87,21 +105,40 @@ function requestIds(): (request?: IncomingMessage) => string {
   }
 }
 
+/** The status of a request, in log and metrics, whose connection ended before its answer was out. No client ever gets it. */
+const ABANDONED = 499
+
 function useRequestLog(app: FastifyInstance, context: HttpContext): void {
+  const { connections } = context
   app.decorateRequest('inboxLine', null)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     // Whoever keeps the connection would send the next request to a gateway that is about to go.
     if (context.isStopping()) reply.header('connection', 'close')
-    done()
+    // Nobody waits for the answer to what a connection still held when it was cut.
+    if (connections.begin(reply)) done(unclearRequest(request.raw) ?? undefined)
   })
-  app.addHook('onResponse', (request: FastifyRequest, reply: FastifyReply, done) => {
-    logRequest(context, request, reply)
+  app.addHook('onResponse', (_request, reply, done) => {
+    if (connections.end(reply)) logRequest(context, reply, reply.statusCode)
     done()
   })
 }
 
-function logRequest({ observer }: HttpContext, request: FastifyRequest, reply: FastifyReply): void {
+/** What leaves open which host or which protocol is meant (RFC 9112, 2.3 and 3.2); intermediaries may have read it otherwise. */
+function unclearRequest({ httpVersion, rawHeaders }: IncomingMessage): GatewayError | null {
+  if (httpVersion !== '1.1' && httpVersion !== '1.0')
+    return new GatewayError('bad_request', { detail: `HTTP/${httpVersion} is not spoken here; HTTP/1.1 is.` })
+  let hosts = 0
+  for (let index = 0; index < rawHeaders.length; index += 2) {
+    const name = rawHeaders[index]!
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++
+  }
+  if (hosts === 1 || (hosts === 0 && httpVersion === '1.0')) return null
+  return new GatewayError('bad_request', { detail: `The request has ${hosts} Host headers; it has to have one.` })
+}
+
+function logRequest({ observer }: HttpContext, reply: FastifyReply, status: number): void {
+  const { request } = reply
   const { url } = request
   const query = url.indexOf('?')
   observer.requestServed({
@@ -109,7 +146,7 @@ function logRequest({ observer }: HttpContext, request: FastifyRequest, reply: F
     method: request.method,
     path: query < 0 ? url : url.slice(0, query),
     route: request.is404 ? 'unmatched' : (request.routeOptions.url ?? 'unmatched'),
-    status: reply.statusCode,
+    status,
     latencyMs: reply.elapsedTime,
     inbox: request.routeOptions.config.inbox === true ? (request.inboxLine ?? { dup: false, result: 'error' }) : null,
   })

@@ -9,6 +9,7 @@ import { parseJson, type RawRequest } from '../flow/receive.ts'
 import { toIssues } from '../flow/validate.ts'
 import { hopsOf } from './hops.ts'
 import { assertBounded } from './unbounded.ts'
+import type { Bodies } from './bodies.ts'
 
 const PARTS = [
   ['params', 'path'],
@@ -17,9 +18,9 @@ const PARTS = [
 ] as const
 
 /** Bodies arrive as bytes on every route; those whose schema has a `body` get it parsed and checked. */
-export function useValidation(app: FastifyInstance): void {
+export function useValidation(app: FastifyInstance, bodies: Bodies): void {
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser('*', (_request, message, done) => bodies.read(message, done))
   app.setValidatorCompiler(() => (value) => ({ value }))
   app.setSerializerCompiler(() => JSON.stringify)
   app.addHook('onRoute', assertBounded)

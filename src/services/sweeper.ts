@@ -18,6 +18,7 @@ export const createSweeper = (options: {
     for (let expired = STEP; expired === STEP && !signal.aborted;) {
       const now = options.clock.now()
       const found = await options.queue.sweep(now, STEP)
+      options.observer.storeWorks()
       expired = found.expired
       if (expired + found.repaired === 0) return
       options.observer.swept(found)

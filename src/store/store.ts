@@ -17,6 +17,7 @@ import type { Log } from './log.ts'
 import type { Acceptance, Accepted, Answers, Extras, Lease } from './once.ts'
 import type { Tasks } from './tasks.ts'
 import type { Applications, EventTypes, Keyset } from './tenants.ts'
+import type { WaitingWrites } from './weight.ts'
 
 export type { Acceptance, Accepted, Lease }
 
@@ -138,8 +139,11 @@ export interface Queue {
     now: number,
     extras?: Extras,
   ): Promise<'added' | 'unknown' | 'expired' | 'replayed'>
-  /** Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. */
-  cancelWaiting(appId: AppId, endpointId: EndpointId, max: number): Promise<number>
+  /**
+   * Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. Manual attempts
+   * that wait go away, or are left alone when only what is `scheduled` is meant.
+   */
+  cancelWaiting(appId: AppId, endpointId: EndpointId, step: { max: number; what: 'all' | 'scheduled' }): Promise<number>
   /** Waiting deliveries of the whole store, and when the oldest one that is due now became so. */
   backlog(now: number): Promise<{ pending: number; oldestDueAt: number | null }>
 }
@@ -217,8 +221,10 @@ export interface Retention {
 
 export interface Store
   extends Queue, Endpoints, Messages, Inbox, Retention, Applications, EventTypes, Log, Answers, Tasks, AsyncDisposable {
-  /** Null when the store answers and its schema is current, otherwise what is wrong. */
+  /** Commits something small. Null when that worked and the schema is current, otherwise what is wrong. */
   problem(): Promise<string | null>
+  /** What waits to be written at this node at the moment; beyond a bound more is refused as `overloaded`. */
+  waiting(): WaitingWrites
   /** A secret of the installation, made by `create` the first time it is asked for. */
   secret(name: string, create: () => string): Promise<string>
 }

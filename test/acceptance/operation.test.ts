@@ -107,6 +107,8 @@ describe('/metrics', () => {
       hookferry_attempts_in_flight: '0',
       hookferry_deliveries_pending: '1',
       hookferry_oldest_due_age_seconds: '0',
+      hookferry_store_writes_waiting: '0',
+      hookferry_store_write_bytes_waiting: '0',
     })
     const metrics = await scrape()
     for (const name of ['request_latency_ms_count', 'hookferry_commit_batch_size_count'])

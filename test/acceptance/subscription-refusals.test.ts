@@ -177,6 +177,19 @@ describe('once API_KEY is set', async () => {
       expect((await guarded.send(path)).status).toBe(200)
   })
 
+  test('whoever tries many keys is answered 429, and a right one opens all the same', async () => {
+    await using guessed = await startGateway({ API_KEY: 'a-right-key-of-some-length', HOST: '127.0.0.1' })
+    const trying = (key: string) => guessed.send('/subscriptions', { headers: { authorization: `Bearer ${key}` } })
+    for (let count = 0; count < 30; count++) expect((await trying('the-same-wrong-key')).status).toBe(401)
+    for (let count = 1; count < 20; count++) expect((await trying(`wrong-key-${count}`)).status).toBe(401)
+    const refused = await trying('wrong-key-20')
+    expect([refused.status, refused.json<{ code: string }>().code]).toEqual([429, 'too_many_keys'])
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThan(0)
+    expect(refused.headers.connection).toBe('close')
+    expect((await trying('a-right-key-of-some-length')).status).toBe(200)
+    expect((await guessed.send('/subscriptions')).status).toBe(401)
+  })
+
   test('a wrong key is told before the body is read', async () => {
     const body = Buffer.alloc(2 * 1_048_576, ' ')
     const answer = await guarded.send('/ingest?event_type=a', { body, headers: { authorization: 'Bearer no' } })

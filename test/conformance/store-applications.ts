@@ -149,7 +149,7 @@ export function applicationConformance(open: OpenStore): void {
     await store.deleteApplication(OTHER_ORG, deleted.id, T0)
     expect((await claim(store, A)).deliveries).toMatchObject([{ msgId: waiting.msgId }])
     const later = await acceptFor(store, owned, { appId: deleted.id, dueAt: T0 + HOUR })
-    expect(await store.cancelWaiting(deleted.id, owned, 10)).toBe(1)
+    expect(await store.cancelWaiting(deleted.id, owned, { max: 10, what: 'all' })).toBe(1)
     expect(await deliveryOf(store, later)).toMatchObject({ state: 'cancelled' })
   })
 

@@ -204,10 +204,10 @@ export function leaseConformance(open: OpenStore): void {
     for (let i = 0; i < 5; i++) waiting.push(await acceptFor(store, gone!))
     const elsewhere = await acceptFor(store, other!)
 
-    expect(await store.cancelWaiting(APP, gone!, 4)).toBe(4)
+    expect(await store.cancelWaiting(APP, gone!, { max: 4, what: 'all' })).toBe(4)
     expect(await store.backlog(T0)).toMatchObject({ pending: 3 })
-    expect(await store.cancelWaiting(APP, gone!, 4)).toBe(2)
-    expect(await store.cancelWaiting(APP, gone!, 4)).toBe(0)
+    expect(await store.cancelWaiting(APP, gone!, { max: 4, what: 'all' })).toBe(2)
+    expect(await store.cancelWaiting(APP, gone!, { max: 4, what: 'all' })).toBe(0)
     for (const delivery of [retried, ...waiting])
       expect(await deliveryOf(store, delivery)).toMatchObject({ state: 'cancelled', nextAttemptAt: null })
     expect(await deliveryOf(store, held)).toMatchObject({ state: 'leased' })
@@ -221,11 +221,23 @@ export function leaseConformance(open: OpenStore): void {
     const held = await acceptHeld(store)
     await store.settle(settlement(held))
     await store.requestManualAttempt(held, T0)
-    expect(await store.cancelWaiting(APP, held.endpointId, 10)).toBe(1)
+    expect(await store.cancelWaiting(APP, held.endpointId, { max: 10, what: 'all' })).toBe(1)
     expect(await claim(store, A)).toEqual(NOTHING_DUE)
     expect(await deliveryOf(store, held)).toMatchObject({ state: 'delivered', attempts: 1 })
     expect(await store.requestManualAttempt(held, T0)).not.toBeNull()
     expect((await claim(store, A)).deliveries).toHaveLength(1)
+  })
+
+  test('one that is asked for after the endpoint was disabled can be left alone', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const held = await acceptHeld(store)
+    await store.settle(settlement(held))
+    await store.requestManualAttempt(held, T0)
+    const waiting = [await acceptFor(store, held.endpointId), await acceptFor(store, held.endpointId)]
+    expect(await store.cancelWaiting(APP, held.endpointId, { max: 10, what: 'scheduled' })).toBe(2)
+    for (const delivery of waiting) expect(await deliveryOf(store, delivery)).toMatchObject({ state: 'cancelled' })
+    expect((await claim(store, A)).deliveries).toMatchObject([{ msgId: held.msgId }])
   })
 
   test('the backlog counts what waits, in the whole store, and knows since when the oldest is due', async () => {

@@ -282,7 +282,7 @@ export class World {
 
   async #cancelWaiting(endpointId: EndpointId): Promise<void> {
     const waiting = this.#all().filter((row) => row.state === 'pending' && row.key.endpointId === endpointId)
-    expect(await this.#store.cancelWaiting(APP, endpointId, EVERYTHING)).toBe(waiting.length)
+    expect(await this.#store.cancelWaiting(APP, endpointId, { max: EVERYTHING, what: 'all' })).toBe(waiting.length)
     this.#end(waiting)
   }
 

@@ -43,7 +43,7 @@ export const TOLD = application({ orgId: MANAGEMENT_ORG, uid: OWNED.orgId })
 /** Settlements that the store is asked for; each is answered, or refused, by the next of `answers`, the last one for ever. */
 export function scripted(...answers: (Partial<Settled> | Error)[]) {
   const settlements: Settlement[] = []
-  let toCancel = 450
+  const toCancel: string[] = []
   let isDisabled = false
   const queue = {
     settle(settlement: Settlement) {
@@ -52,11 +52,6 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
       if (answer instanceof Error) return Promise.reject(answer)
       isDisabled ||= (answer.disabled ?? null) !== null
       return Promise.resolve({ ...SETTLED, ...answer })
-    },
-    cancelWaiting(_appId: string, _endpointId: string, max: number) {
-      const cancelled = Math.min(max, toCancel)
-      toCancel -= cancelled
-      return Promise.resolve(cancelled)
     },
   } satisfies Partial<Queue>
   const lines: Record<string, unknown>[] = []
@@ -84,6 +79,7 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
     pressure: { took: () => {}, pauseMs: () => PAUSE, isTaking: (_id, since) => takenAt >= since },
     random: () => 0.5,
     owner: 'node_a',
+    cancelWaiting: (...what) => void toCancel.push(what.join(' ')),
     retryScheduleMs: [10 * SECOND],
     endpointDisableAfterMs: DISABLE_AFTER,
   }
@@ -111,7 +107,7 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
   }
   /** When the endpoint took something last. */
   const taken = (at: number) => void (takenAt = at)
-  return { context, taken, clock, settlements, lines, receiver, held, listen, waiting: () => toCancel }
+  return { context, taken, clock, settlements, lines, receiver, held, listen, toCancel }
 }
 
 export const tried = (outcome: Outcome) => ({ outcome, at: NOW - 40, durationMs: 40 })

@@ -6,7 +6,7 @@ import type { Outcome } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import type { EndpointId, MessageId } from '../../src/domain/ids.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
-import { T0 } from '../conformance/builders.ts'
+import { acceptance, acceptFor, T0 } from '../conformance/builders.ts'
 import { openTempStore, storePool } from '../store/temp-store.ts'
 import { createWorld, type Node, type Seen, statesOf, stored, type World } from './world.ts'
 
@@ -182,6 +182,25 @@ test('deliveries to an endpoint that is deleted while they wait are cancelled wi
   await clock.advance(MINUTE)
   expect(seen).toHaveLength(1)
   expect(statesOf(await deliveries(msgId))).toEqual({ [one.id]: 'cancelled 1' })
+  await gateway.stop()
+})
+
+test('what is left of a cancellation that a crash interrupted is cancelled once the first of it is due', async () => {
+  await using opened = await stores.open()
+  const { clock, store, seen, node } = createWorld(opened.store, () => ({ outcome: accepted, ms: 5 }))
+  const off = await stored(store, { disabled: true })
+  const tried = await acceptFor(store, off.id, { dueAt: T0 + SECOND })
+  const later = Array.from({ length: 3 * LIMITS.cancelStepRows }, () =>
+    acceptance([off.id], { dueAt: T0 + 60 * MINUTE }),
+  )
+  await store.accept(later)
+  const gateway = node('node_a')
+  await clock.advance(SECOND / 2)
+  expect((await store.backlog(clock.now())).pending).toBe(later.length + 1)
+  await clock.advance(4 * SECOND)
+  expect(await store.backlog(clock.now())).toEqual({ pending: 0, oldestDueAt: null })
+  expect(await store.deliveriesOf(DEFAULT_APP, tried.msgId)).toMatchObject([{ state: 'cancelled' }])
+  expect(seen).toEqual([])
   await gateway.stop()
 })
 

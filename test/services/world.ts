@@ -13,6 +13,7 @@ import { accept } from '../../src/flow/accept.ts'
 import { carryOut } from '../../src/flow/flow.ts'
 import { createObserver } from '../../src/flow/observe.ts'
 import { createLog } from '../../src/lib/log.ts'
+import { createCanceller } from '../../src/services/canceller.ts'
 import { Dispatcher } from '../../src/services/dispatcher.ts'
 import { Pacing } from '../../src/services/pacing.ts'
 import { every, runServices } from '../../src/services/service.ts'
@@ -103,6 +104,7 @@ export function createWorld(
       [Symbol.asyncDispose]: () => Promise.resolve(),
     }
     const cache = createEndpointCache(store)
+    const canceller = createCanceller({ queue: store, cache, clock })
     const pacing = new Pacing(clock, null, null)
     const dispatcher = new Dispatcher({
       queue: store,
@@ -116,6 +118,7 @@ export function createWorld(
         carryOut(
           {
             drivers: { http, svix: null },
+            cancelWaiting: canceller.cancelWaiting,
             clock,
             deliveryTimeoutMs: 10 * SECOND,
             queue: store,
@@ -138,6 +141,7 @@ export function createWorld(
     const running = runServices(
       [
         dispatcher,
+        canceller,
         every('leases', clock, LIMITS.leaseRenewBeforeMs / 3, () => dispatcher.renewLeases()),
         createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
       ],

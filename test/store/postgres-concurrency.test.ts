@@ -222,7 +222,7 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL with several nodes', () 
       ),
     )
     expect(settled.filter((one) => one.disabled === 'gone')).toHaveLength(1)
-    expect(await nodes.other.cancelWaiting(APP, endpointId, 100)).toBe(40)
+    expect(await nodes.other.cancelWaiting(APP, endpointId, { max: 100, what: 'all' })).toBe(40)
   })
 
   test('deliveries that are due for anybody are made known to the other nodes, and to them alone', async () => {

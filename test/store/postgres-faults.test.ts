@@ -218,6 +218,22 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     expect(await store.accept([acceptance([])])).toMatchObject([{ duplicate: false }])
   })
 
+  test('a server that can be read but not written is a problem, until it can be written again', async () => {
+    const url = await server!.createDatabase()
+    await using store = await openStore(url)
+    expect(await store.problem()).toBeNull()
+    const name = new URL(url).pathname.slice(1)
+    const elsewhere = await server!.createDatabase()
+    const set = async (setting: string) => {
+      await server!.sql(elsewhere, `ALTER DATABASE "${name}" SET default_transaction_read_only = ${setting}`)
+      await server!.sql(elsewhere, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${name}'`)
+    }
+    await set('on')
+    await expect.poll(() => store.problem(), { timeout: 10_000 }).toMatch(/cannot commit: .*read-only transaction/)
+    await set('off')
+    await expect.poll(() => store.problem(), { timeout: 10_000 }).toBeNull()
+  })
+
   test('more than may wait is refused as overloaded', async () => {
     const url = await server!.createDatabase()
     await using store = await openStore(url)
@@ -227,6 +243,23 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     const codes = results.map((one) => (one.status === 'fulfilled' ? 'done' : (one.reason as GatewayError).code))
     expect(codes.filter((code) => code === 'overloaded')).toHaveLength(50)
     expect(codes.filter((code) => code === 'done')).toHaveLength(LIMITS.writesWaitingMax)
+  })
+
+  test('more bytes than may wait are refused as overloaded, the others are stored, and then there is room again', async () => {
+    const url = await server!.createDatabase()
+    await using store = await openStore(url, { waitingBytesMax: 10_000 })
+    const large = () => store.accept([acceptance([], { payload: Buffer.alloc(900), shownPayload: Buffer.alloc(100) })])
+    const asked = Promise.allSettled(Array.from({ length: 30 }, large))
+    expect(store.waiting()).toEqual({ writes: 10, bytes: 10_000 })
+    // What holds no payload has room all the same: an attempt is put on record, an endpoint is disabled.
+    await store.secret('small', () => 'x')
+    const results = await asked
+    const codes = results.map((one) => (one.status === 'fulfilled' ? 'done' : (one.reason as GatewayError).code))
+    expect(codes).toEqual([...Array(10).fill('done'), ...Array(20).fill('overloaded')])
+    expect(store.waiting()).toEqual({ writes: 0, bytes: 0 })
+    expect(await store.accept([acceptance([], { payload: Buffer.alloc(50_000) })])).toMatchObject([
+      { duplicate: false },
+    ])
   })
 
   test('hints are heard again after the connection that hears them was lost', async () => {

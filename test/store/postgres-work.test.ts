@@ -18,6 +18,8 @@ import {
   leaseOf,
   MINUTE,
   ORG,
+  retrying,
+  SECOND,
   settlement,
   T0,
 } from '../conformance/builders.ts'
@@ -92,6 +94,10 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
     expect(await store.resend(young, now)).toBe('added')
   })
 
+  /** Somebody waits for a lock. */
+  const isWaiting = async (url: string) =>
+    (await server!.sql(url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).length > 0
+
   describe('while a payload is being taken away by another node', () => {
     /** Does as an expunging does until its commit, which `commit` brings. */
     async function expunging(url: string, msgId: MessageId) {
@@ -105,9 +111,6 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
         [Symbol.asyncDispose]: () => other.end(),
       }
     }
-    const isWaiting = async (url: string) =>
-      (await server!.sql(url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")).length > 0
-
     test.each(['manual', 'resend', 'recover', 'replay'] as const)(
       'a %s waits for the outcome, and promises nothing',
       async (how) => {
@@ -153,6 +156,30 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
     expect(await store.requestManualAttempt(asked, T0 + 10 * MINUTE)).toMatchObject({ run: 1 })
     await store.prunePayloads(T0 + 10 * MINUTE, 10)
     expect(await store.getPayload(APP, asked.msgId)).not.toBeNull()
+  })
+
+  test('while a step of a cancellation is held up, the same endpoint’s attempts are settled and its events accepted', async () => {
+    await using nodes = await twoNodes(server!)
+    const { one: store, other: second, url } = nodes
+    const held = await acceptHeld(store)
+    const { endpointId } = held
+    const waiting = await acceptFor(store, endpointId, { dueAt: T0 + HOUR })
+    for (let i = 0; i < 10; i++) await acceptFor(store, endpointId, { dueAt: T0 + MINUTE })
+    const blocker = new Client({ connectionString: url })
+    await blocker.connect()
+    await blocker.query('BEGIN')
+    await blocker.query('SELECT 1 FROM delivery WHERE msg_id = $1 FOR UPDATE', [waiting.msgId])
+    let isOver = false
+    const cancelling = second.cancelWaiting(APP, endpointId, { max: 100, what: 'all' }).finally(() => (isOver = true))
+    await expect.poll(() => isWaiting(url)).toBe(true)
+    await store.settle(retrying(held, T0, T0 + HOUR))
+    await acceptFor(store, endpointId, { dueAt: T0 + HOUR })
+    expect((await claim(store, A, { now: T0 + SECOND })).deliveries).toEqual([])
+    expect(isOver).toBe(false)
+    await blocker.query('COMMIT')
+    await blocker.end()
+    expect(await cancelling).toBe(11)
+    expect(await store.cancelWaiting(APP, endpointId, { max: 100, what: 'all' })).toBe(2)
   })
 
   test('two tasks for the same messages add each of them once', async () => {

@@ -87,6 +87,29 @@ test('an operation that fails does not take along the others of its transaction'
   expect(await store.backlog(T0)).toEqual({ pending: 0, oldestDueAt: null })
 })
 
+test('more bytes than may wait are refused as overloaded, the others are stored, and then there is room again', async () => {
+  await using opened = await openTempStore({ waitingBytesMax: 10_000 })
+  const { store } = opened
+  const large = () => store.accept([acceptance([], { payload: Buffer.alloc(900), shownPayload: Buffer.alloc(100) })])
+  const asked = Promise.allSettled(Array.from({ length: 30 }, large))
+  expect(store.waiting()).toEqual({ writes: 10, bytes: 10_000 })
+  // What holds no payload has room all the same: an attempt is put on record, an endpoint is disabled.
+  await store.secret('small', () => 'x')
+  const codes = (await asked).map(codeOf)
+  expect(codes).toEqual([...Array(10).fill('done'), ...Array(20).fill('overloaded')])
+  expect(store.waiting()).toEqual({ writes: 0, bytes: 0 })
+  expect(await store.accept([acceptance([], { payload: Buffer.alloc(50_000) })])).toMatchObject([{ duplicate: false }])
+})
+
+test('a transaction holds so many bytes and no more, for whatever comes next waits for it', async () => {
+  const batches: number[] = []
+  await using opened = await openTempStore({ onBatch: (size) => batches.push(size) })
+  const payload = Buffer.alloc(LIMITS.writeBatchBytesMax / 4)
+  await Promise.all(Array.from({ length: 10 }, () => opened.store.accept([acceptance([], { payload })])))
+  expect(batches.reduce((sum, size) => sum + size)).toBe(10)
+  expect(Math.max(...batches)).toBe(4)
+})
+
 test('more writes than may wait are refused as overloaded, and the others are made', async () => {
   await using opened = await openTempStore()
   const { store } = opened

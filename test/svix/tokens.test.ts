@@ -87,18 +87,17 @@ describe('a token', () => {
     expect((await gateway.send(`/api/v1/app?token=${good}`)).status).toBe(401)
   })
 
-  test('is not the secret itself, which is told apart', async () => {
+  test('is not the secret itself, of which the answer does not say whether it is the right one', async () => {
     const client = new Caller(gateway, JWT_SECRET)
     const answer = await client.send('/app')
     // A secret with spaces is none that a header can carry as a token.
     expect([answer.status, answer.json()]).toEqual([401, INVALID])
     await using another = await startSvixGateway({ JWT_SECRET: 'a-secret-without-spaces' })
-    const told = await new Caller(another, 'a-secret-without-spaces').send('/app')
-    expect([told.status, told.json()]).toEqual([
-      401,
-      { code: 'authentication_failed', detail: expect.stringContaining('secret itself') },
-    ])
-    expect(told.text).not.toContain('a-secret-without-spaces')
+    const send = async (token: string) => new Caller(another, token).send('/app')
+    const [right, wrong] = await Promise.all(['a-secret-without-spaces', 'b-secret-without-spaces'].map(send))
+    expect(right!.status).toBe(401)
+    expect(right!.json()).toEqual({ code: 'authentication_failed', detail: expect.stringContaining('JWT_SECRET') })
+    expect(right!.text).toBe(wrong!.text)
   })
 
   test.each<[string, Record<string, unknown>]>([

@@ -245,11 +245,10 @@ export function applicationOperations(app: Server, context: SvixContext): void {
       const endpoints = await store.endpointsOf(application.id)
       const wasThere = await store.deleteApplication(call.principal.orgId, application.id, clock.now())
       applications.forget(application)
-      for (const endpoint of endpoints) context.cache.forget(application.id, endpoint.id)
-      context.cancelInBackground(
-        application.id,
-        endpoints.map(({ id }) => id),
-      )
+      for (const { id } of endpoints) {
+        context.cache.forget(application.id, id)
+        context.editing.cancelWaiting(application.id, id, 'all')
+      }
       if (!wasThere) throw new SvixError('not_found')
       return noContent
     },

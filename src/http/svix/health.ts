@@ -5,7 +5,7 @@ import type { SvixContext } from './operation.ts'
 const Health = z.object({ status: z.enum(['ok', 'error']), store: z.string() })
 
 /** Without a token. A 5xx makes clients try another node, so it is for trouble only. */
-export function healthOperations(app: Server, { store, isStopping }: SvixContext): void {
+export function healthOperations(app: Server, { storeProblem, isStopping }: SvixContext): void {
   app.get(
     '/health',
     {
@@ -18,9 +18,7 @@ export function healthOperations(app: Server, { store, isStopping }: SvixContext
       },
     },
     async (_request, reply) => {
-      const problem = isStopping()
-        ? 'the gateway is shutting down'
-        : await store.problem().catch((error: unknown) => `the store does not answer: ${(error as Error).message}`)
+      const problem = isStopping() ? 'the gateway is shutting down' : await storeProblem()
       if (problem === null) return { status: 'ok' as const, store: 'ok' }
       return reply.code(500).send({ status: 'error' as const, store: problem })
     },

@@ -8,7 +8,7 @@ import { z } from 'zod'
 import type { Application } from '../../domain/application.ts'
 import type { Endpoint } from '../../domain/endpoint.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import type { AppId, EndpointId } from '../../domain/ids.ts'
+import type { AppId } from '../../domain/ids.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import { parseJson } from '../../flow/receive.ts'
 import type { Tokens } from '../../lib/jwt.ts'
@@ -22,8 +22,6 @@ import { invalidField, SvixError, toSvixIssue } from './problems.ts'
 import { parseQuery } from './query.ts'
 
 export interface SvixContext extends HttpContext {
-  /** Cancels what waits for endpoints, one after the other and step by step; what goes wrong is told, and done when it is due. */
-  cancelInBackground: (appId: AppId, endpointIds: readonly EndpointId[]) => void
   tokens: Tokens
 }
 
@@ -121,7 +119,7 @@ export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B exten
     },
     onRequest: async (request) => {
       const parsed = query === undefined ? {} : parseQuery(query, request.query)
-      const principal = await authenticate(context.tokens, context.jwtSecret, request.headers.authorization, access)
+      const principal = await authenticate(context.tokens, request.headers.authorization, access)
       looked.set(request, { principal, query: parsed })
     },
     // The answers are texts already, so there is nothing for the framework's types to compare.

@@ -31,22 +31,25 @@ const DAY_MS = 86_400_000
 export const ORG_TOKEN_MS = 3_650 * DAY_MS
 export const PORTAL_TOKEN_MS = 28 * DAY_MS
 
+/** A signed token has dots (RFC 7515, 7.1), and `JWT_SECRET` has at least 16 characters. */
+const isMaybeSecret = (token: string): boolean => token.length >= 16 && !token.includes('.')
+
 const ALL: ReadonlySet<string> = new Set(CAPABILITIES)
 const principals = new WeakMap<Claims, Principal>()
 
 /** Throws 401 without a valid token, 400 for one that speaks for nobody, 403 for one that may not do this. */
 export async function authenticate(
   tokens: Tokens,
-  jwtSecret: string,
   authorization: string | undefined,
   access: Access,
 ): Promise<Principal> {
   const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
   if (token === undefined) throw new SvixError('authentication_failed')
-  if (token === jwtSecret)
+  // Often it is the signing secret itself that was sent. What is no token is told by its form only: whoever guesses learns nothing.
+  if (isMaybeSecret(token))
     throw new SvixError(
       'authentication_failed',
-      'Invalid token. The signing secret itself was sent: make a token with `hookferry token`, and make a new secret, for this one may be in logs now.',
+      'Invalid token. This is no JWT: make one with `hookferry token`. If it is JWT_SECRET, make a new secret, for this one may be in logs now.',
     )
   const claims = await tokens.verify(token)
   if (claims === null) throw new SvixError('authentication_failed')

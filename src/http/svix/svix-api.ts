@@ -3,7 +3,6 @@
  * it keeps promises that the original does not: `docs/svix-api.md`.
  */
 import cors from '@fastify/cors'
-import { cancelInBackground } from '../../flow/edit-endpoint.ts'
 import { createTokens } from '../../lib/jwt.ts'
 import { constant, once, sendConstant } from '../constants.ts'
 import type { HttpContext, Server } from '../context.ts'
@@ -27,7 +26,6 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
   const context: SvixContext = {
     ...http,
     tokens: createTokens(http.jwtSecret, http.clock),
-    cancelInBackground: (appId, endpointIds) => cancelInBackground(http.editing, appId, endpointIds),
   }
   // Every request brings a token, which no browser sends on its own.
   app.addHook('onRoute', (route) => {

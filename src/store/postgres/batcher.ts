@@ -39,6 +39,8 @@ export interface BatcherOptions<C, A> {
   batchMax: number
   weightMax?: number
   weigh?: (call: C) => number
+  /** What waits and what is on its way may weigh this much together; what would be more is refused. */
+  waitingWeightMax?: number
   /** What is on its way may be committed even if its answer comes too late. */
   writes: boolean
   onBatch?: OnBatch
@@ -49,6 +51,7 @@ interface Waiting<C, A> {
   resolve: (value: A) => void
   reject: (error: Error) => void
   deadline: number
+  weight: number
 }
 
 const OVERDUE_CHECK_MS = 500
@@ -62,6 +65,7 @@ export class Batcher<C, A> {
   #isClosed = false
   #overdueCheck: Timer | null = null
   #drained: (() => void) | null = null
+  #weight = 0
 
   constructor(options: BatcherOptions<C, A>) {
     this.#options = options
@@ -69,12 +73,24 @@ export class Batcher<C, A> {
 
   call(call: C): Promise<A> {
     if (this.#isClosed) return Promise.reject(new GatewayError('shutting_down'))
-    if (this.#waiting.length >= this.#options.waitingMax) return Promise.reject(new GatewayError('overloaded'))
+    const { waitingMax, waitingWeightMax = Infinity, weigh, timeoutMs } = this.#options
+    const weight = weigh === undefined ? 0 : weigh(call)
+    // One that is heavier than all that may wait is taken when nothing else does.
+    const isTooHeavy = this.#weight > 0 && this.#weight + weight > waitingWeightMax
+    if (this.#waiting.length >= waitingMax || isTooHeavy) return Promise.reject(new GatewayError('overloaded'))
+    this.#weight += weight
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ call, resolve, reject, deadline: performance.now() + this.#options.timeoutMs })
+      this.#waiting.push({ call, resolve, reject, deadline: performance.now() + timeoutMs, weight })
       this.#watchDeadlines()
       this.#scheduleFlush()
     })
+  }
+
+  /** Calls that wait or are on their way, and what they weigh together. */
+  get load(): { calls: number; weight: number } {
+    let calls = this.#waiting.length
+    for (const batch of this.#inFlight) calls += batch.length
+    return { calls, weight: this.#weight }
   }
 
   #scheduleFlush(): void {
@@ -88,12 +104,12 @@ export class Batcher<C, A> {
   }
 
   #takeBatch(): Waiting<C, A>[] {
-    const { batchMax, weightMax = Infinity, weigh } = this.#options
+    const { batchMax, weightMax } = this.#options
     let size = Math.min(batchMax, this.#waiting.length)
-    if (weigh !== undefined) {
+    if (weightMax !== undefined && this.#weight > weightMax) {
       let weight = 0
       for (let i = 0; i < size; i++) {
-        weight += weigh(this.#waiting[i]!.call)
+        weight += this.#waiting[i]!.weight
         if (weight > weightMax && i > 0) size = i
       }
     }
@@ -115,6 +131,7 @@ export class Batcher<C, A> {
       failure = error
     }
     this.#inFlight.delete(batch)
+    for (const { weight } of batch) this.#weight -= weight
     this.#scheduleFlush()
     batch.forEach((waiting, i) => {
       const reply = replies?.[i] ?? { ok: false, error: failure }
@@ -141,7 +158,10 @@ export class Batcher<C, A> {
       for (const waiting of batch.filter(isOverdue))
         waiting.reject(this.#options.writes ? outcomeUnknown(late) : new GatewayError('store_unavailable'))
     if (this.#waiting[0] === undefined || !isOverdue(this.#waiting[0])) return
-    for (const waiting of this.#waiting.filter(isOverdue)) waiting.reject(new GatewayError('store_unavailable'))
+    for (const waiting of this.#waiting.filter(isOverdue)) {
+      this.#weight -= waiting.weight
+      waiting.reject(new GatewayError('store_unavailable'))
+    }
     this.#waiting = this.#waiting.filter((waiting) => !isOverdue(waiting))
   }
 

@@ -3,6 +3,7 @@ import { LIMITS } from '../../domain/limits.ts'
 import type { Accepted, Acceptance } from '../once.ts'
 import type { Settled, Settlement } from '../store.ts'
 import { accept } from './accept.ts'
+import { bytesOf, type WaitingWrites } from '../weight.ts'
 import { Batcher, type OnBatch, repliesOf, type Reply } from './batcher.ts'
 import type { Pool } from './database.ts'
 import type { Partitions } from './partitions.ts'
@@ -20,6 +21,7 @@ export interface Gates {
   point: Gate
   list: Gate
   search: Gate
+  waiting: () => WaitingWrites
   /** Lets everything finish that was asked for. */
   close: () => Promise<void>
 }
@@ -27,17 +29,17 @@ export interface Gates {
 export interface GateOptions {
   onBatch: OnBatch | undefined
   timeoutMs: number
+  /** Bytes of messages that may wait to be stored. */
+  waitingBytesMax: number
   /** Connections for writing, and for reading by key. */
   writesMax: number
   pointsMax: number
 }
 
 const BATCH_MAX = 512
-/** Bytes of payload in one batch. */
-const BATCH_BYTES_MAX = 16 * 1_048_576
 
 export function openGates(writes: Pool, partitions: Partitions, options: GateOptions): Gates {
-  const { onBatch, timeoutMs, writesMax, pointsMax } = options
+  const { onBatch, timeoutMs, writesMax, pointsMax, waitingBytesMax } = options
   // A quarter of the connections for accepting, a quarter for settling, and what is left for everything else.
   const batchesInFlight = Math.max(1, Math.floor(writesMax / 4))
   const batches = {
@@ -50,8 +52,9 @@ export function openGates(writes: Pool, partitions: Partitions, options: GateOpt
   }
   const accepts = new Batcher<readonly Acceptance[], Accepted[]>({
     ...batches,
-    weightMax: BATCH_BYTES_MAX,
+    weightMax: LIMITS.writeBatchBytesMax,
     weigh: bytesOf,
+    waitingWeightMax: waitingBytesMax,
     run: (calls) => repliesOf(calls, (some) => accept(writes, partitions, some)),
   })
   const settles = new Batcher<Settlement, Settled>({
@@ -83,16 +86,14 @@ export function openGates(writes: Pool, partitions: Partitions, options: GateOpt
     point: through(points),
     list: through(lists),
     search: through(searches),
+    waiting: () => {
+      const writes = [accepts, settles, others].reduce((sum, gate) => sum + gate.load.calls, 0)
+      return { writes, bytes: accepts.load.weight }
+    },
     close: async () => {
       await Promise.all(all.map((gate) => gate.close()))
     },
   }
-}
-
-const bytesOf = (call: readonly Acceptance[]): number => {
-  let bytes = 0
-  for (const { message, inbox } of call) bytes += message.payload.byteLength + (inbox?.text?.length ?? 0)
-  return bytes
 }
 
 /** When the statement for all of them fails by the fault of one, each is settled alone. */

@@ -91,13 +91,20 @@ export async function sweep(
   return { expired, ...repairs }
 }
 
+/** From its beginning as the lane knows it: before that there are only index entries of what is not pending any more. */
+const WAITING_OF = (retry: 0 | 1, limit: string) => `
+  SELECT app_id, msg_id, endpoint_id, run FROM delivery
+  WHERE state = 'pending' AND app_id = $1 AND endpoint_id = $2 AND retry = ${retry} AND run <= $4
+    AND due_at >= coalesce((SELECT oldest_due_at FROM lane
+                            WHERE app_id = $1 AND endpoint_id = $2 AND retry = ${retry}), 0)
+  ORDER BY due_at LIMIT ${limit} FOR UPDATE`
+
 /** Deliveries are locked before the lanes, as everywhere but in a claim; what a claim has meanwhile is not pending any more. */
 const CANCEL = statement(
   'leases-cancel',
-  `WITH waiting AS (
-     SELECT app_id, msg_id, endpoint_id, run FROM delivery
-     WHERE state = 'pending' AND app_id = $1 AND endpoint_id = $2 AND retry IN (0, 1)
-     ORDER BY retry, due_at LIMIT $3 FOR UPDATE
+  `WITH firsts AS (${WAITING_OF(0, '$3')}), retries AS (${WAITING_OF(1, '$3 - (SELECT count(*) FROM firsts)')}
+   ), waiting AS (
+     SELECT * FROM firsts UNION ALL SELECT * FROM retries
    ), cancelled AS (
      UPDATE delivery d SET state = 'cancelled', due_at = NULL FROM waiting w
      WHERE d.app_id = w.app_id AND d.msg_id = w.msg_id AND d.endpoint_id = w.endpoint_id AND d.run = w.run AND w.run = 0
@@ -111,10 +118,18 @@ const CANCEL = statement(
    GROUP BY retry`,
 )
 
+const INT_MAX = 2_147_483_647
+
 /** Cancels what waits for an endpoint; a waiting manual attempt simply goes away. */
-export const cancelWaiting = (pool: Pool, appId: string, endpointId: string, max: number): Promise<number> =>
+export const cancelWaiting = (
+  pool: Pool,
+  appId: string,
+  endpointId: string,
+  { max, what }: { max: number; what: 'all' | 'scheduled' },
+): Promise<number> =>
   pool.transaction(async (session) => {
-    const counts = await session.all<{ retry: 0 | 1; size: number }>(CANCEL, appId, endpointId, max)
+    const runMax = what === 'all' ? INT_MAX : 0
+    const counts = await session.all<{ retry: 0 | 1; size: number }>(CANCEL, appId, endpointId, max, runMax)
     await takeOffLanes(session, { appId, endpointId }, counts)
     return counts.reduce((sum, { size }) => sum + size, 0)
   })

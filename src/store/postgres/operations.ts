@@ -1,7 +1,8 @@
 /** Small questions about the store as a whole. */
-import type { Pool } from './database.ts'
-import { SCHEMA_PROBLEM, schemaProblem } from './start.ts'
-import { reasonOf } from './trouble.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import { type Pool, statement } from './database.ts'
+import { SCHEMA_VERSION_NOW, schemaProblem } from './start.ts'
+import { reasonOf, sqlState } from './trouble.ts'
 
 /** The first caller's value is kept for good. */
 export async function secret(pool: Pool, name: string, fresh: string): Promise<string> {
@@ -18,11 +19,20 @@ export async function backlog(pool: Pool, now: number): Promise<{ pending: numbe
   return { pending: row?.pending ?? 0, oldestDueAt: row?.oldest ?? null }
 }
 
+/** The same value again is a commit all the same, and shows that there can be others. */
+const PROBE = statement(
+  'probe',
+  `INSERT INTO meta (name, value) VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value
+   RETURNING (${SCHEMA_VERSION_NOW}) AS version`,
+)
+
 export async function problem(pool: Pool): Promise<string | null> {
   try {
-    const [row] = await pool.read<{ version: number }>(SCHEMA_PROBLEM)
+    const [row] = await pool.write<{ version: number }>(PROBE)
     return schemaProblem(row?.version)
   } catch (error) {
-    return `the database does not answer: ${reasonOf(error)}`
+    const cause = error instanceof GatewayError ? error.cause : error
+    const what = sqlState(cause) === undefined ? 'does not answer' : 'cannot commit'
+    return `the database ${what}: ${reasonOf(error)}`
   }
 }

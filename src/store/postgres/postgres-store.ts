@@ -27,6 +27,8 @@ export interface PostgresOptions {
   connectTimeoutMs?: number
   /** Longest that an operation takes before it is refused. */
   timeoutMs?: number
+  /** Bytes of messages that may wait to be stored. */
+  waitingBytesMax?: number
   /** For tests: take a server that does not flush its disk. */
   allowUnsafeFsync?: boolean
 }
@@ -81,6 +83,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   const gates = openGates(pools.writes, partitions, {
     onBatch: options.onBatch,
     timeoutMs,
+    waitingBytesMax: options.waitingBytesMax ?? LIMITS.writeBytesWaitingMax,
     writesMax: writes.max,
     pointsMax: points.max,
   })

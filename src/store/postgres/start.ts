@@ -106,7 +106,7 @@ async function migrate(client: Client, url: string): Promise<void> {
 }
 
 /** Of a database that works: null, or why its schema is not the one that this gateway needs. */
-export const SCHEMA_PROBLEM = `SELECT version FROM hookferry_schema`
+export const SCHEMA_VERSION_NOW = `SELECT version FROM hookferry_schema`
 export const schemaProblem = (version: number | undefined): string | null =>
   version === SCHEMA_VERSION ? null : `the schema is version ${version}, this gateway needs ${SCHEMA_VERSION}`
 

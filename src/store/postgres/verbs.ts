@@ -1,5 +1,4 @@
 /** Which verb runs on which connections, and what it waits for before. */
-import { systemClock } from '../../lib/clock.ts'
 import type { Log } from '../log.ts'
 import type { Answers } from '../once.ts'
 import type { Endpoints, Inbox, Messages, Queue, Retention, Store } from '../store.ts'
@@ -70,7 +69,7 @@ export const verbs = (parts: Parts): Omit<Store, symbol> => ({
   ...retentionVerbs(parts),
 })
 
-type Own = Pick<Store, 'problem' | 'secret'>
+type Own = Pick<Store, 'problem' | 'secret' | 'waiting'>
 
 function queueVerbs({ writes, points, lists, searches, partitions, gates }: Parts): Queue & Tasks {
   const writer = { pool: writes, partitions }
@@ -94,7 +93,7 @@ function queueVerbs({ writes, points, lists, searches, partitions, gates }: Part
       }),
     requestManualAttempt: (key, now) => gates.write(() => requestManualAttempt(writes, key, now)),
     resend: (key, now, extras) => gates.write(() => resend(writer, key, now, extras)),
-    cancelWaiting: (appId, endpointId, max) => gates.write(() => cancelWaiting(writes, appId, endpointId, max)),
+    cancelWaiting: (appId, endpointId, step) => gates.write(() => cancelWaiting(writes, appId, endpointId, step)),
     backlog: (now) => gates.list(() => backlog(searches, now)),
     createTask: (task, extras) => gates.write(() => createTask(writer, task, extras)),
     stepTask: (now, max) => gates.write(() => stepTask(writes, now, max)),
@@ -123,11 +122,8 @@ function tenantVerbs({ writes, points, lists, partitions, gates }: Parts): Appli
     getAnswer: (orgId, key, now) => gates.point(() => getAnswer(points, orgId, key, now)),
     saveAnswer: (answer) => gates.write(() => saveAnswer(writes, answer)),
     secret: (name, create) => gates.write(() => secret(writes, name, create())),
-    problem: () =>
-      orAfter(
-        PROBE_TIMEOUT_MS,
-        gates.point(() => problem(points)).catch((error: Error) => error.message),
-      ),
+    waiting: () => gates.waiting(),
+    problem: () => gates.write(() => problem(writes)),
   }
 }
 
@@ -186,17 +182,4 @@ function retentionVerbs({ writes, partitions, gates }: Parts): Retention {
       }),
     pruneIdempotency: (now, max) => gates.write(() => pruneIdempotency(writes, now, max)),
   }
-}
-
-/** How long a probe waits before it says that there is a problem. */
-const PROBE_TIMEOUT_MS = 3_000
-
-/** What is wrong, or that nothing was heard until now. */
-async function orAfter(ms: number, problem: Promise<string | null>): Promise<string | null> {
-  let stop = (): void => {}
-  const silence = new Promise<string>((resolve) => {
-    const timer = systemClock.after(ms, () => resolve(`the database has not answered for ${ms / 1_000} s`))
-    stop = () => timer.cancel()
-  })
-  return Promise.race([problem, silence]).finally(stop)
 }

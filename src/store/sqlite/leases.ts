@@ -98,14 +98,21 @@ export function endWaiting(
 }
 
 /** Cancels what waits for an endpoint, a step of it. */
-export function cancelWaiting(db: Database, appId: string, endpointId: string, max: number): number {
+export function cancelWaiting(
+  db: Database,
+  appId: string,
+  endpointId: string,
+  { max, what }: { max: number; what: 'all' | 'scheduled' },
+): number {
   let cancelled = 0
   for (const retry of [0, 1] as const) {
     const rows = db.all<{ msg_id: string; run: number }>(
-      `SELECT msg_id, run FROM delivery WHERE state = 'pending' AND app_id = ? AND endpoint_id = ? AND retry = ? LIMIT ?`,
+      `SELECT msg_id, run FROM delivery WHERE state = 'pending' AND app_id = ? AND endpoint_id = ? AND retry = ? AND run <= ?
+       ORDER BY due_at LIMIT ?`,
       appId,
       endpointId,
       retry,
+      what === 'all' ? Number.MAX_SAFE_INTEGER : 0,
       max - cancelled,
     )
     for (const row of rows) endWaiting(db, { app_id: appId, endpoint_id: endpointId, ...row })

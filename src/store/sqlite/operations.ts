@@ -71,6 +71,7 @@ export const WRITES = {
   prunePayloads,
   pruneIdempotency,
   secret,
+  problem,
 }
 
 /** Found by a key, and something waits for it. */
@@ -90,7 +91,6 @@ export const POINTS = {
   getAttempt,
   getAnswer,
   getTask,
-  problem,
 }
 
 /** Pages and counts. */
@@ -130,7 +130,10 @@ function backlog(db: Database, now: number): { pending: number; oldestDueAt: num
 
 function problem(db: Database): string | null {
   const version = db.get<{ user_version: number }>('PRAGMA user_version')?.user_version
-  return version === SCHEMA_VERSION ? null : `the schema is version ${version}, this gateway needs ${SCHEMA_VERSION}`
+  if (version !== SCHEMA_VERSION) return `the schema is version ${version}, this gateway needs ${SCHEMA_VERSION}`
+  // The same value again is a commit all the same, and shows that there can be others.
+  db.run("INSERT INTO meta (name, value) VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value")
+  return null
 }
 
 export type Operations = Record<string, (db: Database, ...args: never[]) => unknown>

@@ -1,5 +1,6 @@
 import { LIMITS } from '../../domain/limits.ts'
-import type { Store } from '../store.ts'
+import type { Acceptance, Store } from '../store.ts'
+import { bytesOf } from '../weight.ts'
 import type { Database } from './database.ts'
 import type { LISTS, POINTS, WRITES } from './operations.ts'
 import { type OnBatch, ThreadClient, type ThreadClientOptions } from './thread-client.ts'
@@ -8,6 +9,8 @@ export interface SqliteOptions {
   /** Path of the database file; its directory is created. */
   path: string
   onBatch?: OnBatch
+  /** Bytes of messages that may wait to be stored. */
+  waitingBytesMax?: number
   /** Called when a thread died: the process should end and be started again. */
   onDeath?: (error: Error) => void
 }
@@ -41,6 +44,9 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     // Two keep the writer busy while the answers of the first are handed out.
     batchesInFlight: 2,
     batchMax: 512,
+    bytesOf: ([name, first]) => (name === 'accept' ? bytesOf(first as readonly Acceptance[]) : 0),
+    waitingBytesMax: options.waitingBytesMax ?? LIMITS.writeBytesWaitingMax,
+    batchBytesMax: LIMITS.writeBatchBytesMax,
     onBatch: options.onBatch ?? (() => {}),
   })
   const reader = {
@@ -93,6 +99,8 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     pruneAttempts: write('pruneAttempts'),
     prunePayloads: write('prunePayloads'),
     pruneIdempotency: write('pruneIdempotency'),
+    waiting: () => ({ writes: writer.load.calls, bytes: writer.load.bytes }),
+    problem: write('problem'),
     secret: (name, create) => writeSecret(name, create()),
 
     findApplication: point('findApplication'),
@@ -110,7 +118,6 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     getAttempt: point('getAttempt'),
     getAnswer: point('getAnswer'),
     getTask: point('getTask'),
-    problem: point('problem'),
 
     listApplications: list('listApplications'),
     listEventTypes: list('listEventTypes'),

@@ -15,6 +15,7 @@ interface Waiting {
   resolve: (value: unknown) => void
   reject: (error: Error) => void
   deadline: number
+  bytes: number
 }
 
 export interface ThreadClientOptions extends ThreadOptions {
@@ -24,6 +25,10 @@ export interface ThreadClientOptions extends ThreadOptions {
   /** Batches on their way at once, and calls in one of them. */
   batchesInFlight: number
   batchMax: number
+  /** Bytes that a call holds while it waits; so many of them may wait and be on their way, and share a batch. */
+  bytesOf?: (call: Call) => number
+  waitingBytesMax?: number
+  batchBytesMax?: number
   onBatch: OnBatch
   /** The thread died of itself, so its file has to be opened again: in a new process. */
   onDeath: (error: Error) => void
@@ -40,6 +45,7 @@ export class ThreadClient {
   #flushScheduled = false
   #state: 'open' | 'closing' | 'closed' = 'open'
   #overdueCheck: NodeJS.Timeout
+  #bytes = 0
 
   /** Starts the thread and waits until it has opened the file; rejects with one line when it cannot. */
   static async open(options: ThreadClientOptions): Promise<ThreadClient> {
@@ -75,9 +81,14 @@ export class ThreadClient {
 
   call(call: Call): Promise<unknown> {
     if (this.#state !== 'open') return Promise.reject(new GatewayError('shutting_down'))
-    if (this.#waiting.length >= this.#options.waitingMax) return Promise.reject(new GatewayError('overloaded'))
+    const { waitingMax, waitingBytesMax = Infinity, bytesOf, timeoutMs } = this.#options
+    const bytes = bytesOf === undefined ? 0 : bytesOf(call)
+    // One that is larger than all that may wait is taken when nothing else does.
+    const isTooMuch = bytes > 0 && this.#bytes > 0 && this.#bytes + bytes > waitingBytesMax
+    if (this.#waiting.length >= waitingMax || isTooMuch) return Promise.reject(new GatewayError('overloaded'))
+    this.#bytes += bytes
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ call, resolve, reject, deadline: performance.now() + this.#options.timeoutMs })
+      this.#waiting.push({ call, resolve, reject, deadline: performance.now() + timeoutMs, bytes })
       this.#scheduleFlush()
     })
   }
@@ -94,14 +105,34 @@ export class ThreadClient {
 
   #flush(): void {
     if (this.#waiting.length === 0 || this.#inFlight.length >= this.#options.batchesInFlight) return
-    const batch =
-      this.#waiting.length <= this.#options.batchMax ? this.#waiting : this.#waiting.slice(0, this.#options.batchMax)
-    this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(this.#options.batchMax)
+    const size = this.#batchSize()
+    const batch = this.#waiting.length === size ? this.#waiting : this.#waiting.slice(0, size)
+    this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(size)
     const sent = this.#send(batch)
     if (sent.length === 0) return this.#flush()
     // Only what is on its way: answers are told apart by their order alone.
     this.#inFlight.push(sent)
     this.#options.onBatch(sent.length)
+  }
+
+  #batchSize(): number {
+    const { batchMax, batchBytesMax } = this.#options
+    const max = Math.min(batchMax, this.#waiting.length)
+    if (batchBytesMax === undefined || this.#bytes <= batchBytesMax) return max
+    let bytes = this.#waiting[0]!.bytes
+    for (let size = 1; size < max; size++) {
+      bytes += this.#waiting[size]!.bytes
+      if (bytes > batchBytesMax) return size
+    }
+    return max
+  }
+
+  /** Calls that wait or are on their way, and the bytes that they hold. */
+  get load(): { calls: number; bytes: number } {
+    return {
+      calls: this.#inFlight.reduce((sum, batch) => sum + batch.length, this.#waiting.length),
+      bytes: this.#bytes,
+    }
   }
 
   /** Sends what can be sent, and refuses what cannot: a value that is nested too deeply must not take others with it. */
@@ -117,6 +148,7 @@ export class ThreadClient {
           structuredClone(waiting.call)
           return true
         } catch (cause) {
+          this.#bytes -= waiting.bytes
           waiting.reject(new GatewayError('internal', { cause }))
           return false
         }
@@ -128,6 +160,7 @@ export class ThreadClient {
 
   #answer(replies: Reply[]): void {
     const batch = this.#inFlight.shift() ?? []
+    for (const { bytes } of batch) this.#bytes -= bytes
     this.#flush()
     batch.forEach((waiting, i) => {
       const reply = replies[i]
@@ -143,7 +176,10 @@ export class ThreadClient {
     for (const batch of this.#inFlight)
       for (const waiting of batch.filter(isOverdue)) waiting.reject(outcomeUnknown('The store did not answer in time'))
     if (this.#waiting[0] === undefined || !isOverdue(this.#waiting[0])) return
-    for (const waiting of this.#waiting.filter(isOverdue)) waiting.reject(new GatewayError('store_unavailable'))
+    for (const waiting of this.#waiting.filter(isOverdue)) {
+      this.#bytes -= waiting.bytes
+      waiting.reject(new GatewayError('store_unavailable'))
+    }
     this.#waiting = this.#waiting.filter((waiting) => !isOverdue(waiting))
   }
 

@@ -1,0 +1,119 @@
+/**
+ * The bodies that are being received. Each has its own bound (MAX_BODY), and all of them together have one
+ * (MAX_BODY_BYTES_IN_PROGRESS). Bytes count as they arrive and not as they are announced: an announcement costs its sender
+ * nothing. Beyond the bound the body that was begun first is refused, for an honest one is complete after a moment: whoever
+ * wants to shut others out has to send the whole bound again and again, faster than they send one body.
+ */
+import type { IncomingMessage } from 'node:http'
+import { GatewayError } from '../domain/errors.ts'
+
+const TOO_MANY = 'Too many bodies are on their way at once; nothing was accepted. Try again.'
+
+type Done = (error: Error | null, body?: Buffer) => void
+
+export interface BodyLimits {
+  /** Of one body, and of all of them that are being received, in bytes. */
+  bodyBytesMax: number
+  bodyBytesInProgressMax: number
+}
+
+export class Bodies {
+  readonly #limits: BodyLimits
+  readonly #onTooMany: () => void
+  /** In the order in which they were begun. */
+  readonly #begun = new Set<Body>()
+  #bytes = 0
+
+  constructor(limits: BodyLimits, onTooMany: () => void) {
+    this.#limits = limits
+    this.#onTooMany = onTooMany
+  }
+
+  /** Memory that holds bodies which are not complete yet. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** Hands the whole body over, or why it is refused; neither when its sender went away before its end. */
+  read(message: IncomingMessage, done: Done): void {
+    const { bodyBytesMax } = this.#limits
+    const announced = message.headers['content-length']
+    const length = announced === undefined ? null : Number(announced)
+    if (length !== null && length > bodyBytesMax) return done(new GatewayError('body_too_large'))
+
+    const body = new Body(length ?? bodyBytesMax)
+    const end = (error: Error | null, bytes?: Buffer) => {
+      message.off('data', onData).off('end', onEnd).off('error', onGone)
+      if (this.#begun.delete(body)) this.#bytes -= body.capacity
+      if (error !== null || bytes !== undefined) done(error, bytes)
+    }
+    body.refuse = () => end(new GatewayError('overloaded', { detail: TOO_MANY }))
+    const onData = (chunk: Buffer) => {
+      if (body.received + chunk.length > bodyBytesMax) return end(new GatewayError('body_too_large'))
+      // Most bodies arrive in one piece. Their bytes are copied, for the piece is part of a larger one with the headers.
+      if (body.received === 0 && chunk.length === length) return body.takeWhole(chunk)
+      const before = body.capacity
+      body.add(chunk)
+      this.#begun.add(body)
+      this.#bytes += body.capacity - before
+      if (this.#bytes > this.#limits.bodyBytesInProgressMax) this.#refuseOldest()
+    }
+    const onEnd = () => {
+      const bytes = body.bytes()
+      if (length !== null && bytes.length !== length)
+        end(new GatewayError('bad_request', { detail: 'The body is not as long as its Content-Length says.' }))
+      else end(null, bytes)
+    }
+    const onGone = () => end(null)
+    message.on('data', onData).on('end', onEnd).on('error', onGone)
+    message.resume()
+  }
+
+  #refuseOldest(): void {
+    const [oldest] = this.#begun
+    if (oldest === undefined) return
+    this.#onTooMany()
+    oldest.refuse()
+  }
+}
+
+const FIRST_CAPACITY = 16_384
+
+/** Pieces are joined as they arrive: a thousand of one byte each take a thousand bytes, and no Buffer each. */
+class Body {
+  received = 0
+  refuse = (): void => {}
+  #bytes = Buffer.alloc(0)
+  readonly #capacityMax: number
+
+  constructor(capacityMax: number) {
+    this.#capacityMax = capacityMax
+  }
+
+  get capacity(): number {
+    return this.#bytes.length
+  }
+
+  takeWhole(chunk: Buffer): void {
+    this.received = chunk.length
+    this.#bytes = Buffer.from(chunk)
+  }
+
+  add(chunk: Buffer): void {
+    const needed = this.received + chunk.length
+    if (needed > this.#bytes.length) {
+      const doubled = Math.max(FIRST_CAPACITY, this.#bytes.length * 2)
+      const bytes = Buffer.allocUnsafeSlow(Math.max(needed, Math.min(doubled, this.#capacityMax)))
+      this.#bytes.copy(bytes, 0, 0, this.received)
+      this.#bytes = bytes
+    }
+    chunk.copy(this.#bytes, this.received)
+    this.received = needed
+  }
+
+  bytes(): Buffer {
+    if (this.received === this.#bytes.length) return this.#bytes
+    // What follows keeps it for a while, and counts the bytes of the body only.
+    return Buffer.from(this.#bytes.subarray(0, this.received))
+  }
+}
