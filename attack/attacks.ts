@@ -1,7 +1,8 @@
 import type { Attack } from './attack.ts'
+import { fuzzAttack } from './attacks/fuzz.ts'
 import { loop } from './attacks/loop.ts'
 import { receivers } from './attacks/receivers.ts'
 import { silentDns } from './attacks/silent-dns.ts'
 
 /** Every attack by its name: `npm run attack -- <name>`. */
-export const ATTACKS: Record<string, Attack> = { loop, receivers, 'silent-dns': silentDns }
+export const ATTACKS: Record<string, Attack> = { fuzz: fuzzAttack, loop, receivers, 'silent-dns': silentDns }
