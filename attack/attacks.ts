@@ -1,8 +1,21 @@
 import type { Attack } from './attack.ts'
+import { bodies } from './attacks/bodies.ts'
+import { descriptors } from './attacks/descriptors.ts'
 import { fuzzAttack } from './attacks/fuzz.ts'
 import { loop } from './attacks/loop.ts'
 import { receivers } from './attacks/receivers.ts'
 import { silentDns } from './attacks/silent-dns.ts'
+import { slowClients } from './attacks/slow-clients.ts'
+import { unread } from './attacks/unread.ts'
 
 /** Every attack by its name: `npm run attack -- <name>`. */
-export const ATTACKS: Record<string, Attack> = { fuzz: fuzzAttack, loop, receivers, 'silent-dns': silentDns }
+export const ATTACKS: Record<string, Attack> = {
+  fuzz: fuzzAttack,
+  loop,
+  receivers,
+  'silent-dns': silentDns,
+  unread,
+  descriptors,
+  bodies,
+  'slow-clients': slowClients,
+}

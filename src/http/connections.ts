@@ -19,6 +19,13 @@ export interface ConnectionLimits extends BodyLimits {
   unreadTimeoutMs: number
 }
 
+/**
+ * Requests that are open on connections with more than one of them, all together. A connection may always have one, so that this
+ * bounds what pipelining takes, of memory (some 6 KB each) and of one turn of the event loop, and refuses nobody who waits for
+ * each answer.
+ */
+const PIPELINED_IN_ALL_MAX = 4_096
+
 const SWEEP_MS = { longest: 5_000, shortest: 50 }
 
 /** What Node refuses before there is a request. */
@@ -57,6 +64,7 @@ export class Connections {
   readonly #limits: ConnectionLimits
   readonly #observer: ConnectionObserver
   readonly #bySocket = new Map<Socket, Connection>()
+  #open = 0
   #ends: Ends = { abandoned: () => {}, refused: () => {}, unreadable: () => '' }
 
   constructor(limits: ConnectionLimits, observer: ConnectionObserver) {
@@ -93,9 +101,10 @@ export class Connections {
       queued: 0,
       stalledSweeps: 0,
     }
-    this.#bySocket.set(socket, connection)
+    if (!socket.destroyed) this.#bySocket.set(socket, connection)
     socket.once('close', () => {
       this.#bySocket.delete(socket)
+      this.#open -= connection.open.length
       for (const reply of connection.open.splice(0)) this.#ends.abandoned(reply)
     })
     return connection
@@ -106,24 +115,27 @@ export class Connections {
     const { socket } = reply.request.raw
     // A name such as localhost has several addresses, and the framework makes servers of its own for all but the first.
     const connection = this.#bySocket.get(socket) ?? this.#add(socket)
-    // Node hands out all requests of a piece of 64 KB at once, also after the connection was cut.
-    if (connection.isCut) return false
-    if (connection.open.length >= this.#limits.pipelinedMax) {
+    if (connection.isCut || socket.destroyed) return false
+    const count = connection.open.length
+    if (count >= this.#limits.pipelinedMax || (count > 0 && this.#open >= PIPELINED_IN_ALL_MAX)) {
       this.#cut(connection, 'pipelined')
       return false
     }
     connection.answeredEarly = null
     connection.open.push(reply)
+    this.#open++
     return true
   }
 
   /** Notes that an answer is out; false when the request was told before. */
   end(reply: FastifyReply): boolean {
     const connection = this.#bySocket.get(reply.request.raw.socket)
-    if (connection === undefined) return true
-    const place = connection.open.indexOf(reply)
-    if (place < 0) return false
-    connection.open.splice(place, 1)
+    const place = connection?.open.indexOf(reply) ?? -1
+    if (connection === undefined || place < 0) return false
+    // Nearly always it is the first, and `shift` allocates nothing.
+    if (place === 0) connection.open.shift()
+    else connection.open.splice(place, 1)
+    this.#open--
     if (!reply.request.raw.complete) connection.answeredEarly = reply.request.raw
     return true
   }
@@ -148,7 +160,10 @@ export class Connections {
     // Answers go out in the order of the requests: before another one is answered, this one cannot be.
     const isNext = open.length === Number(isUnfinished) && last?.raw.headersSent !== true
     if (requestId === null || !isNext) return void socket.destroy()
-    if (isUnfinished) this.#ends.refused(open.pop()!, refusal.status)
+    if (isUnfinished) {
+      this.#open--
+      this.#ends.refused(open.pop()!, refusal.status)
+    }
     socket.write(rawAnswer(refusal, requestId))
     socket.destroySoon()
   }
@@ -172,8 +187,18 @@ export class Connections {
   #cut(connection: Connection, reason: CloseReason): void {
     if (!connection.isCut || reason === 'unread') this.#observer.closed(reason)
     connection.isCut = true
+    stopReading(connection.socket)
     connection.socket.destroy()
   }
+}
+
+/**
+ * Node reads pieces of 64 KB, and hands out all requests of a piece before it looks at anything else: 1,600 of them, which take
+ * 4 MB until the connection is closed. Its parser stops where it is told that what follows is no HTTP (2, as for CONNECT).
+ */
+function stopReading(socket: Socket): void {
+  const parser = Reflect.get(socket, 'parser') as { onIncoming?: () => number } | null
+  if (parser !== null && typeof parser === 'object') parser.onIncoming = () => 2
 }
 
 /**

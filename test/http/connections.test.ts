@@ -5,24 +5,25 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Connections } from '../../src/http/connections.ts'
 import { connectionsWithin, openFilesMax } from '../../src/http/open-files.ts'
 import { soon } from '../acceptance/gateway.ts'
-import { begin, closeAll, get, sendRaw } from '../acceptance/raw-socket.ts'
+import { begin, closeAll, connectTo, get, sendRaw } from '../acceptance/raw-socket.ts'
 
 const NO_BOUND = Number.MAX_SAFE_INTEGER
 
 /** A real server whose clients have a tenth of a second, and what was told of it. `handle` says when requests are answered. */
-async function serve(handle: (reply: FastifyReply, end: () => void) => void = () => {}) {
+async function serve(handle: (reply: FastifyReply, end: () => void) => void = () => {}, timeoutMs = 100) {
   const told: unknown[] = []
+  let requests = 0
   const connections = new Connections(
     {
       connectionsMax: 100,
-      pipelinedMax: 10,
+      pipelinedMax: 64,
       bodyBytesMax: 1_000,
       bodyBytesInProgressMax: NO_BOUND,
       unreadTimeoutMs: NO_BOUND,
     },
     { closed: (reason) => told.push(['closed', reason]), report: () => {} },
   )
-  const server = createServer({ headersTimeout: 100, requestTimeout: 100, connectionsCheckingInterval: 20 })
+  const server = createServer({ headersTimeout: timeoutMs, requestTimeout: timeoutMs, connectionsCheckingInterval: 20 })
   connections.watch(server, {
     abandoned: ({ request }) => told.push(['abandoned', request.url]),
     refused: ({ request }, status) => told.push(['refused', request.url, status]),
@@ -33,6 +34,7 @@ async function serve(handle: (reply: FastifyReply, end: () => void) => void = ()
   })
   server.on('clientError', (error, socket) => connections.refuseUnreadable(error as ConnectionError, socket as Socket))
   server.on('request', (raw, response) => {
+    requests++
     const reply = { raw: response, request: { raw, id: 'its-id', url: raw.url } } as unknown as FastifyReply
     if (!connections.begin(reply)) return
     handle(reply, () => {
@@ -44,6 +46,7 @@ async function serve(handle: (reply: FastifyReply, end: () => void) => void = ()
   return {
     url: `http://127.0.0.1:${port}`,
     told,
+    requests: () => requests,
     [Symbol.asyncDispose]: () => new Promise<void>((resolve) => server.close(() => resolve())),
   }
 }
@@ -94,6 +97,29 @@ describe('who is too slow', () => {
       ['abandoned', '/awaited'],
       ['abandoned', '/slow'],
     ])
+  })
+})
+
+describe('requests that wait', () => {
+  test('are read from a piece of many only until they are one too many', async () => {
+    await using many = await serve(() => {}, NO_BOUND)
+    expect(await sendRaw(many.url, get('/many').repeat(1_000))).toBe('')
+    await soon(() => many.told.length).toBe(65)
+    expect(many.told[0]).toEqual(['closed', 'pipelined'])
+    expect(many.requests()).toBe(65)
+  })
+
+  test('are bounded in all, too, and one on each connection is always taken', async () => {
+    const open: unknown[] = []
+    await using many = await serve((reply) => open.push(reply.request.url), NO_BOUND)
+    const sockets = await Promise.all(Array.from({ length: 80 }, () => connectTo(many.url)))
+    for (const socket of sockets) socket.write(get('/many').repeat(60))
+    await soon(() => many.told.filter((one) => Array.isArray(one) && one[1] === 'pipelined').length).toBeGreaterThan(5)
+    const honest = await connectTo(many.url)
+    honest.write(get('/honest'))
+    await soon(() => open).toContain('/honest')
+    expect(honest.destroyed).toBe(false)
+    closeAll()
   })
 })
 
