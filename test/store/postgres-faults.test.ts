@@ -1,6 +1,7 @@
 /** The database goes away, comes back, and its answers get lost. */
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
+import { Client } from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { GatewayError } from '../../src/domain/errors.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
@@ -32,6 +33,8 @@ interface Proxy extends AsyncDisposable {
   url: string
   /** Forwards questions and no answers any more; `cut` ends it. */
   swallowAnswers(): void
+  /** The same from the moment at which a question with this text was forwarded. */
+  swallowAnswersTo(text: string): void
   /** Ends all connections, and takes new ones again. */
   cut(): void
   /** Takes everything and forwards nothing, in either direction, until `cut`. */
@@ -42,6 +45,7 @@ interface Proxy extends AsyncDisposable {
 async function startProxy(server: PostgresServer, url: string): Promise<Proxy> {
   const pairs = new Set<[Socket, Socket]>()
   let passes = { questions: true, answers: true }
+  let last: string | null = null
   const proxy = createServer((inner) => {
     const outer = connect(server.port, '127.0.0.1')
     const pair: [Socket, Socket] = [inner, outer]
@@ -52,7 +56,10 @@ async function startProxy(server: PostgresServer, url: string): Promise<Proxy> {
       outer.destroy()
     }
     for (const socket of pair) socket.on('error', end).on('close', end).setNoDelay(true)
-    inner.on('data', (data) => passes.questions && outer.write(data))
+    inner.on('data', (data) => {
+      if (last !== null && data.includes(last)) passes.answers = false
+      if (passes.questions) outer.write(data)
+    })
     outer.on('data', (data) => passes.answers && inner.write(data))
   }).listen(0, '127.0.0.1')
   await once(proxy, 'listening')
@@ -64,9 +71,11 @@ async function startProxy(server: PostgresServer, url: string): Promise<Proxy> {
       outer.destroy()
     }
     passes = { questions: true, answers: true }
+    last = null
   }
   return {
     url: address.href,
+    swallowAnswersTo: (text) => (last = text),
     swallowAnswers: () => (passes = { questions: true, answers: false }),
     freeze: () => (passes = { questions: false, answers: false }),
     cut,
@@ -194,6 +203,86 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     expect(await store.settle(settled)).toMatchObject({ held: true, number: 1, endpointChanged: true })
     expect(await attemptsOf(store, held!)).toHaveLength(1)
     expect(await deliveryOf(store, held!)).toMatchObject({ state: 'pending', attempts: 1 })
+  })
+
+  describe('when the answer to the commit of a claim is lost', () => {
+    async function loseClaim() {
+      const url = await server!.createDatabase()
+      const proxy = await startProxy(server!, url)
+      const store = await openStore(proxy.url)
+      const endpointId = await createEndpoint(store)
+      const waiting = [await acceptFor(store, endpointId), await acceptFor(store, endpointId)]
+      const owners = () =>
+        server!.sql<{ lease_owner: string | null }>(url, 'SELECT lease_owner FROM delivery ORDER BY msg_id')
+      proxy.swallowAnswersTo('COMMIT')
+      const lost = claim(store, A, { max: 1 }).catch((error: unknown) => error)
+      await expect.poll(async () => (await owners()).filter((row) => row.lease_owner === A).length).toBe(1)
+      proxy.cut()
+      expect(isUnknown(await lost)).toBe(true)
+      return {
+        url,
+        proxy,
+        store,
+        waiting,
+        owners,
+        async [Symbol.asyncDispose]() {
+          await store[Symbol.asyncDispose]()
+          await proxy[Symbol.asyncDispose]()
+        },
+      }
+    }
+
+    test('the next claim takes over at once what that one took, and after it goes on with the others', async () => {
+      await using lost = await loseClaim()
+      const { store } = lost
+      const now = T0 + 1
+      const again = await claim(store, A, { now })
+      expect(again).toMatchObject({ deliveries: [{ tries: 0, leaseUntil: now + MINUTE, run: 0 }], nextDueAt: now })
+      expect(Buffer.from(again.deliveries[0]!.payload).toString()).toBe('{"hello":"world"}')
+      const others = (await claim(store, A, { now })).deliveries
+      const all = [...again.deliveries, ...others].map(({ msgId }) => msgId)
+      expect(all.toSorted()).toEqual(lost.waiting.map(({ msgId }) => msgId).toSorted())
+      // Their leases are those of the second claim, and hold until it says.
+      expect(await store.sweep(T0 + MINUTE, 10)).toMatchObject({ expired: 0 })
+      expect(await store.settle(settlement(again.deliveries[0]!))).toMatchObject({ held: true })
+    })
+
+    test('what another node took meanwhile is left to that one', async () => {
+      await using lost = await loseClaim()
+      await using other = await openStore(lost.url)
+      const later = T0 + 2 * MINUTE
+      expect(await other.sweep(later, 10)).toMatchObject({ expired: 1 })
+      expect((await claim(other, B, { now: later })).deliveries).toHaveLength(2)
+      expect((await claim(lost.store, A, { now: later })).deliveries).toEqual([])
+      expect((await lost.owners()).map((row) => row.lease_owner)).toEqual([B, B])
+    })
+
+    test('while the database is away it stays to be looked up', async () => {
+      await using lost = await loseClaim()
+      await server!.stop('fast')
+      await expect(claim(lost.store, A)).rejects.toMatchObject({ code: 'store_unavailable' })
+      await server!.start()
+      await expect.poll(() => lost.store.problem(), { timeout: 10_000 }).toBeNull()
+      expect((await claim(lost.store, A)).deliveries).toHaveLength(1)
+      expect((await claim(lost.store, A)).deliveries).toHaveLength(1)
+    })
+
+    test('a commit that is still on its way is waited for', async () => {
+      await using lost = await loseClaim()
+      // As if it came only now: whoever looks before that sees a delivery that nobody holds.
+      const late = new Client({ connectionString: lost.url })
+      await late.connect()
+      await late.query("UPDATE delivery SET state = 'pending', lease_owner = NULL")
+      await late.query('BEGIN')
+      await late.query("UPDATE delivery SET state = 'leased', lease_owner = $1, due_at = $2", [A, T0 + MINUTE])
+      const claimed = claim(lost.store, A)
+      await expect
+        .poll(() => server!.sql(lost.url, "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"))
+        .toHaveLength(1)
+      await late.query('COMMIT')
+      await late.end()
+      expect((await claimed).deliveries).toHaveLength(1)
+    })
   })
 
   test('a server that does not answer does not keep its callers waiting beyond the time-out', async () => {

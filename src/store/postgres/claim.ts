@@ -4,6 +4,7 @@
  */
 import type { ClaimRequest, Claimed, LeasedDelivery } from '../store.ts'
 import { type Candidate, choose, type Limits, limitsOf } from './choose.ts'
+import type { ClaimsInDoubt } from './claims-in-doubt.ts'
 import { type Pool, type Session, statement } from './database.ts'
 import { afterTaking, type Taken } from './lanes.ts'
 import { release } from './leases.ts'
@@ -24,15 +25,43 @@ interface Pools {
   points: Pool
 }
 
-/** Takes due deliveries, lane by lane: first attempts before retries, no endpoint more than its turn. */
-export async function claim({ writes, points }: Pools, request: ClaimRequest, turn: number): Promise<Claimed> {
-  const { taken, nextDueAt } = await writes.transaction(async (session) => {
-    const skip = textArray(request.skip)
-    const chosen = request.max > 0 ? await take(session, request, turn, skip) : []
-    const next = await session.get<{ at: number | null }>(NEXT_WAKE, skip)
-    return { taken: chosen, nextDueAt: next?.at ?? null }
-  })
-  if (taken.length === 0) return { deliveries: [], nextDueAt }
+/**
+ * Takes due deliveries, lane by lane: first attempts before retries, no endpoint more than its turn. After a claim of which
+ * nobody knows how it ended, it takes what that one turns out to have taken, and no more.
+ */
+export async function claim(
+  { writes, points }: Pools,
+  doubts: ClaimsInDoubt,
+  request: ClaimRequest,
+  turn: number,
+): Promise<Claimed> {
+  const { owner } = request.lease
+  const resolved = await doubts.resolve(writes, request.lease)
+  if (resolved !== null && resolved.length > 0)
+    return { deliveries: await withPayloads({ writes, points }, doubts, request, resolved), nextDueAt: request.now }
+  let chosen: Candidate[] = []
+  const { nextDueAt } = await writes
+    .transaction(async (session) => {
+      const skip = textArray(request.skip)
+      chosen = []
+      chosen = request.max > 0 ? await take(session, request, turn, skip) : []
+      const next = await session.get<{ at: number | null }>(NEXT_WAKE, skip)
+      return { nextDueAt: next?.at ?? null }
+    })
+    .catch((error: unknown) => {
+      doubts.note(owner, chosen)
+      throw error
+    })
+  return { deliveries: await withPayloads({ writes, points }, doubts, request, chosen), nextDueAt }
+}
+
+async function withPayloads(
+  { writes, points }: Pools,
+  doubts: ClaimsInDoubt,
+  request: ClaimRequest,
+  taken: readonly Candidate[],
+): Promise<LeasedDelivery[]> {
+  if (taken.length === 0) return []
   try {
     const payloads = await payloadsOf(points.ask, taken)
     const deliveries = taken.flatMap((candidate, i) => {
@@ -41,9 +70,10 @@ export async function claim({ writes, points }: Pools, request: ClaimRequest, tu
     })
     const gone = taken.filter((_, i) => payloads[i] === undefined)
     if (gone.length > 0) await cancelWithoutPayload(writes, gone, request.lease.owner)
-    return { deliveries, nextDueAt }
+    return deliveries
   } catch (error) {
-    await putBack(writes, taken, request).catch(() => {})
+    // They are leased, but their node does not know of them.
+    await putBack(writes, taken, request).catch(() => doubts.note(request.lease.owner, taken))
     throw error
   }
 }

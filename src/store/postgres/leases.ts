@@ -1,6 +1,6 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Lease } from '../store.ts'
-import { type Pool, type Session, statement } from './database.ts'
+import { type Ask, type Pool, type Session, statement } from './database.ts'
 import { addEachToLanes, afterTaking, lockLanes, type LaneKey, repairLanes } from './lanes.ts'
 import { noteDue } from './notify.ts'
 import { numberArray, textArray } from './values.ts'
@@ -32,10 +32,10 @@ const RENEW = statement(
    RETURNING d.app_id AS "appId", d.msg_id AS "msgId", d.endpoint_id AS "endpointId", d.run, d.tries`,
 )
 
-/** Prolongs leases; returns those that are not this owner's any more. */
-export async function renew(pool: Pool, held: readonly Held[], lease: Lease): Promise<DeliveryKey[]> {
+/** Prolongs leases, as a transaction or within one; returns those that are not this owner's any more. */
+export async function renew({ write }: { write: Ask }, held: readonly Held[], lease: Lease): Promise<DeliveryKey[]> {
   if (held.length === 0) return []
-  const kept = await pool.write<Held>(RENEW, ...heldValues(inOrder(held)), lease.owner, lease.until)
+  const kept = await write<Held>(RENEW, ...heldValues(inOrder(held)), lease.owner, lease.until)
   const nameOf = (one: Held) => `${keyText(one)} ${one.tries}`
   const isKept = new Set(kept.map(nameOf))
   return held.filter((one) => !isKept.has(nameOf(one)))

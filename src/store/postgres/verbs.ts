@@ -16,6 +16,7 @@ import {
 import { attemptsOfEndpoint, attemptsOfMessage, expungeAttempt, getAttempt, listAttempts } from './attempts.ts'
 import { RETRY_SHARE } from './choose.ts'
 import { claim } from './claim.ts'
+import { ClaimsInDoubt } from './claims-in-doubt.ts'
 import type { Pool } from './database.ts'
 import { countDeliveries, listAttemptedEndpoints } from './endpoint-log.ts'
 import {
@@ -73,6 +74,7 @@ type Own = Pick<Store, 'problem' | 'secret' | 'waiting'>
 
 function queueVerbs({ writes, points, lists, searches, partitions, gates }: Parts): Queue & Tasks {
   const writer = { pool: writes, partitions }
+  const doubts = new ClaimsInDoubt()
   let turn = 0
   let sweepCursor: LaneKey | null = null
   return {
@@ -81,9 +83,10 @@ function queueVerbs({ writes, points, lists, searches, partitions, gates }: Part
     claim: (request) =>
       gates.write(() => {
         turn = (turn + 1) % RETRY_SHARE
-        return claim({ writes, points }, request, turn)
+        return claim({ writes, points }, doubts, request, turn)
       }),
-    renew: (held, lease) => gates.write(() => renew(writes, held, lease)),
+    renew: (held, lease) =>
+      gates.write(() => renew({ write: (sql, ...values) => writes.write(sql, ...values) }, held, lease)),
     release: (held, owner, dueAt) => gates.write(() => release(writes, held, owner, dueAt)),
     sweep: (now, max) =>
       gates.write(async () => {
