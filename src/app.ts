@@ -12,7 +12,7 @@ import { createNameResolver } from './destinations/resolver.ts'
 import { createSvixDriver } from './destinations/svix.ts'
 import { DEFAULT_APP } from './domain/application.ts'
 import { SVIX_ENDPOINT } from './domain/endpoint.ts'
-import { type AppId, createIds, type EndpointId } from './domain/ids.ts'
+import { type AppId, createIds, type EndpointId, type MessageId } from './domain/ids.ts'
 import { LIMITS } from './domain/limits.ts'
 import type { Handoff } from './flow/accept.ts'
 import { carryOut, type InboundContext, type OutboundContext } from './flow/flow.ts'
@@ -34,6 +34,7 @@ import { ApplicationPaces } from './services/application-pace.ts'
 import { createCanceller } from './services/canceller.ts'
 import { Dispatcher } from './services/dispatcher.ts'
 import { storeOnly, withDoorbell } from './services/doorbell.ts'
+import { Expunged } from './services/expunged.ts'
 import { Pacing } from './services/pacing.ts'
 import { createPruner } from './services/pruner.ts'
 import { every, runServices, type Service } from './services/service.ts'
@@ -77,12 +78,14 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   // Work that another node made due; there is nobody to tell of it yet.
   let wake = (_dueAt: number): void => {}
   let forget = (_appId: AppId, _id: EndpointId): void => {}
+  let learn = (_expunged: MessageId): void => {}
   const store = stack.use(
     await openStore(config, secrets, {
       observer,
       onFatal,
       onDue: (dueAt) => wake(dueAt),
       onChange: (appId, id) => forget(appId, id),
+      onExpunged: (id) => learn(id),
     }),
   )
   const isAlone = config.database.engine === 'sqlite'
@@ -103,6 +106,8 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     ...(!isAlone && { freshness: amongOthers(clock, redis?.bus ?? null) }),
   })
   forget = (appId, id) => cache.forgetRemote(appId, id)
+  const expunged = new Expunged({ clock, recent: isAlone ? null : (withinMs) => store.recentlyExpunged(withinMs) })
+  learn = (id) => expunged.note([id])
   redis?.bus.listen({ onChange: (appId, id) => cache.forgetHere(appId, id), onDue: (dueAt) => wake(dueAt) })
   const applications = createApplicationCache(store, isAlone ? undefined : amongOthers(clock, null))
   observeCache(registry, () => cache.counts)
@@ -166,6 +171,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
           endpointConcurrency: config.endpointConcurrency,
           carryOut: (delivery, succeeded) => carryOut(outbound, delivery, succeeded),
           onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
+          expunged,
           pacing,
           onLeftBehind: (dueAt) => redis?.bell.ring(dueAt),
         })
@@ -201,7 +207,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     inbound,
     editing: { ...outbound, store, handoff: inbound.handoff },
     taskStarted: () => tasks.wake(),
-    discard: async (msgId) => dispatcher?.discard(msgId),
+    discard: (msgId) => expunged.note([msgId]),
     guard,
     clock,
     ids,
@@ -219,6 +225,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
         every('connections', clock, connections.sweepEveryMs, async () => connections.sweep()),
         ...(redis === null ? [] : [redis.service]),
         canceller,
+        ...(dispatcher === null || isAlone ? [] : [expunged.service]),
         ...(dispatcher === null ? [] : [tasks, ...workOf(dispatcher, { config, store, clock, observer })]),
       ],
       clock,
@@ -284,6 +291,7 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
     onFatal: () => {},
     onDue: () => {},
     onChange: () => {},
+    onExpunged: () => {},
   })
   return await store.secret(...JWT_SECRET)
 }
@@ -305,10 +313,12 @@ interface StoreEvents {
   onDue: (dueAt: number) => void
   /** Another node changed an endpoint. */
   onChange: (appId: AppId, id: EndpointId) => void
+  /** Another node took away a payload of which this one may hold deliveries. */
+  onExpunged: (id: MessageId) => void
 }
 
 async function openStore({ database }: Config, secrets: Secrets, events: StoreEvents): Promise<Store> {
-  const { observer, onFatal, onDue, onChange } = events
+  const { observer, onFatal, onDue, onChange, onExpunged } = events
   if (database.engine === 'postgres') {
     const { openPostgresStore } = await import('./store/postgres/postgres-store.ts')
     return openPostgresStore({
@@ -316,6 +326,7 @@ async function openStore({ database }: Config, secrets: Secrets, events: StoreEv
       onBatch: (size) => observer.committed(size),
       onDue,
       onChange,
+      onExpunged,
       onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
     })
   }

@@ -48,6 +48,10 @@ export const LIMITS = {
   claimBytesMax: 32 * 1_048_576,
   /** The slow poll that finds due work even if every hint was lost. */
   claimPollMs: 1_000,
+  /** How often a node asks what was expunged at others, and for how long it starts attempts without an answer. */
+  expungedPollMs: 1_000,
+  expungedUnseenMs: 5_000,
+  expungedRememberedMax: 10_000,
   sweepEveryMs: 10_000,
   /** A probe that waits longer for the store to commit is told that it does not. */
   readyProbeMs: 3_000,

@@ -39,7 +39,7 @@ export interface HttpContext {
   /** There is something to do in the background. */
   taskStarted: () => void
   /** The payload of a message was taken away: what waits of it in this node's memory is given up. */
-  discard: (msgId: MessageId) => Promise<void>
+  discard: (msgId: MessageId) => void
   guard: AddressGuard
   clock: Clock
   ids: Ids

@@ -20,8 +20,10 @@ import type { Clock } from '../lib/clock.ts'
 import type { LeasedDelivery, Queue } from '../store/store.ts'
 import { Alarm } from './alarm.ts'
 import { Lane, laneCapacity, type Rank } from './lane.ts'
+import type { Expunged } from './expunged.ts'
 import { keyAndTries, keyText, Memory } from './memory.ts'
 import type { Pacing } from './pacing.ts'
+import { renewEnding } from './renewal.ts'
 import { pause, type Service } from './service.ts'
 import { Turns } from './turns.ts'
 
@@ -37,6 +39,7 @@ export interface DispatcherOptions {
   carryOut: (delivery: LeasedDelivery, succeeded: () => void) => Promise<Recorded>
   onTrouble: (doing: string, error: unknown) => void
   pacing: Pacing
+  expunged: Expunged
   /** This node ends and has put back what is due at this time. */
   onLeftBehind?: (dueAt: number) => void
 }
@@ -68,6 +71,7 @@ export class Dispatcher implements Handoff, Service {
     this.#turns = new Turns(options.concurrency)
     this.#memory = new Memory(options.concurrency)
     this.#pacing = options.pacing
+    options.expunged.tell((isMeant) => void this.discard(isMeant))
   }
 
   get inFlight(): number {
@@ -101,8 +105,7 @@ export class Dispatcher implements Handoff, Service {
   start(delivery: LeasedDelivery): void {
     const lane = this.#laneOf(delivery.appId, delivery.endpointId)
     this.#memory.keepReserved(lane, delivery)
-    lane.push(delivery)
-    this.#place(lane)
+    this.#hold(lane, delivery)
     // Too late: it was being committed when the end began.
     if (this.#stopping) void this.#giveBack([lane], this.#options.clock.now())
   }
@@ -111,6 +114,13 @@ export class Dispatcher implements Handoff, Service {
     const lane = this.#laneOf(endpoint.appId, endpoint.id)
     this.#memory.unreserve(lane, bytes)
     this.#place(lane)
+  }
+
+  #hold(lane: Lane, delivery: LeasedDelivery): void {
+    lane.push(delivery)
+    this.#place(lane)
+    // It came with a payload that was taken away meanwhile.
+    if (this.#options.expunged.has(delivery.msgId)) void this.discard((msgId) => msgId === delivery.msgId)
   }
 
   noteDue(at: number): void {
@@ -165,14 +175,16 @@ export class Dispatcher implements Handoff, Service {
     // There is nothing to ask of an endpoint that is deleted: its deliveries go on, to be cancelled.
     if (!lane.isGone) {
       const now = this.#options.clock.now()
-      const settings = lane.settings(this.#options.cache)
+      const { cache, expunged } = this.#options
+      if (!expunged.isCurrent(now)) return this.#sleepUntil(lane, expunged.soon(), 'ask what was expunged')
+      const settings = lane.settings(cache)
       if (settings === undefined) return this.#sleepUntilLoaded(lane)
       if ((settings.pausedUntil ?? 0) > now) return void this.#giveBack([lane], settings.pausedUntil!)
       // A lane that was away does not know how its last attempt went; its endpoint's record does.
       lane.isSuspect ??= settings.failingSince !== null
       if (lane.isSuspect && rank !== 'suspect') return
       const waitMs = this.#pacing.admit(lane, settings, now)
-      if (waitMs === null) return this.#sleepUntilGiven(lane, settings)
+      if (waitMs === null) return this.#sleepUntil(lane, this.#pacing.ask(lane, settings), 'keep to a shared rate')
       // Not for long at once: meanwhile the limit may be lifted.
       if (waitMs > 0) return this.#sleep(lane, Math.min(waitMs, LIMITS.rateSleepMaxMs))
     }
@@ -194,10 +206,6 @@ export class Dispatcher implements Handoff, Service {
       (endpoint) => void (lane.isGone = endpoint === null),
     )
     this.#sleepUntil(lane, loaded, 'read an endpoint')
-  }
-
-  #sleepUntilGiven(lane: Lane, settings: Endpoint): void {
-    this.#sleepUntil(lane, this.#pacing.ask(lane, settings), 'keep to a shared rate')
   }
 
   #sleepUntil(lane: Lane, done: Promise<void>, doing: string): void {
@@ -264,9 +272,9 @@ export class Dispatcher implements Handoff, Service {
     if (this.#memory.size === 0) this.#drained?.()
   }
 
-  /** Puts back what waits of a message that was changed in the store; a claim finds out what becomes of it. */
-  discard(msgId: MessageId): Promise<void> {
-    return this.#giveBack([...this.#lanes.values()], this.#options.clock.now(), (one) => one.msgId === msgId)
+  /** Puts back what waits of messages that were changed in the store; a claim finds out what becomes of it. */
+  discard(isMeant: (msgId: MessageId) => boolean): Promise<void> {
+    return this.#giveBack([...this.#lanes.values()], this.#options.clock.now(), (one) => isMeant(one.msgId))
   }
 
   /** What waits in these lanes goes back to the store, which keeps it until `dueAt`. */
@@ -349,8 +357,7 @@ export class Dispatcher implements Handoff, Service {
       if (this.#memory.has(delivery)) continue
       const lane = this.#laneOf(delivery.appId, delivery.endpointId)
       this.#memory.keepClaimed(lane, delivery)
-      lane.push(delivery)
-      this.#place(lane)
+      this.#hold(lane, delivery)
     }
     if (deliveries.length >= LIMITS.claimMax / 4) return 0
     const isStillDue = nextDueAt !== null && nextDueAt <= now
@@ -363,21 +370,14 @@ export class Dispatcher implements Handoff, Service {
   async renewLeases(): Promise<void> {
     const now = this.#options.clock.now()
     this.#pacing.forgetOver(now)
-    const ending = this.#memory.deliveries().filter((one) => one.leaseUntil - now < LIMITS.leaseRenewBeforeMs)
-    const until = now + LIMITS.leaseMs
-    for (let i = 0; i < ending.length; i += LIMITS.claimMax) {
-      const some = ending.slice(i, i + LIMITS.claimMax)
-      const lost = await this.#options.queue.renew(some.map(keyAndTries), { owner: this.owner, until })
-      for (const one of some) one.leaseUntil = until
-      this.#drop(lost)
-    }
+    const { queue } = this.#options
+    await renewEnding(this.#memory.deliveries(), { queue, owner: this.owner, now }, (lost) => this.#drop(lost))
   }
 
   #drop(lost: readonly DeliveryKey[]): void {
+    if (lost.length === 0) return
     const keys = new Set(lost.map(keyText))
-    for (const endpointId of new Set(lost.map((key) => key.endpointId))) {
-      const lane = this.#lanes.get(endpointId)
-      if (lane === undefined) continue
+    for (const lane of this.#lanes.values()) {
       for (const delivery of lane.drain((one) => keys.has(keyText(one)))) this.#letGo(lane, delivery)
       this.#place(lane)
     }

@@ -92,8 +92,15 @@ export interface Log {
     since: number
     until: number
   }): Promise<Record<DeliveryStatus, number>>
-  /** Takes the payload away for good and cancels what waits for its delivery. False when there is no such message. */
-  expungeMessage(appId: AppId, id: MessageId): Promise<boolean>
+  /**
+   * Takes the payload away for good and cancels what waits for its delivery. Null when there is no such message. `heldBy`: nodes
+   * that hold deliveries of it, waiting in their memory or under way; the others are told.
+   */
+  expungeMessage(appId: AppId, id: MessageId): Promise<{ heldBy: string[] } | null>
+  /** The nodes that hold deliveries of this message. */
+  holdersOf(appId: AppId, id: MessageId): Promise<string[]>
+  /** Messages that were expunged in the last so many ms while somebody held deliveries of them. */
+  recentlyExpunged(withinMs: number): Promise<MessageId[]>
   /** Replaces what the receiver answered by `EXPUNGED`. False when the message has no such attempt. */
   expungeAttempt(appId: AppId, msgId: MessageId, id: AttemptId): Promise<boolean>
 }

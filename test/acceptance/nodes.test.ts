@@ -1,12 +1,15 @@
 /** Several real nodes on one PostgreSQL, with a Redis beside it. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DEFAULT_ORG } from '../../src/domain/application.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+import { createTokens } from '../../src/lib/jwt.ts'
 import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
 import { missingRedis, type RedisServer, startRedis } from '../redis-server.ts'
 import { type Client, eventually, Program, soon, startGateway, temporaryDirectory } from './gateway.ts'
 import { type Hook, type Receiver, silence, startReceiver } from './receiver.ts'
 
+const TOKEN_SECRET = 'signs the tokens of these tests'
 const directory = temporaryDirectory()
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const numbersAt = (hook: Hook) => hook.received.map(({ body }) => (JSON.parse(body.toString()) as { n: number }).n)
@@ -25,6 +28,7 @@ describe.skipIf(missingPostgres() !== null || missingRedis() !== null)('several 
     REDIS_URL: redis.url,
     ROLE: role,
     API_KEY: 'management-key',
+    JWT_SECRET: TOKEN_SECRET,
     HOST: '127.0.0.1',
   })
   const startProgram = (role: string) => new Program(directory.path, environment(role))
@@ -142,6 +146,29 @@ describe.skipIf(missingPostgres() !== null || missingRedis() !== null)('several 
     // Starts keep to it exactly; on their way to the receiver two of them may come closer.
     expect(most).toBeLessThanOrEqual(42)
     expect(times.at(-1)! - times[0]!).toBeLessThan(4_000)
+  })
+
+  test('content that waits in one node’s memory and is expunged at another is not sent after the answer', async () => {
+    const hook = receiver.hook()
+    const subscription = await api.subscribe({ target_url: hook.url, rate_limit: 1 })
+    const sent: { id: string }[] = []
+    for (let n = 0; n < 4; n++) sent.push(await api.ingest(subscription, { n }))
+    const last = sent.at(-1)!
+    // A worker has taken it along with the others, and will come to it after a few seconds.
+    const isLeased = async () =>
+      (await postgres.sql(url, `SELECT 1 FROM delivery WHERE msg_id = '${last.id}' AND state = 'leased'`)).length === 1
+    await eventually(isLeased)
+    const token = await createTokens(TOKEN_SECRET, systemClock).sign({ sub: DEFAULT_ORG }, Date.now() + 60_000)
+    const answer = await api.send(`/api/v1/app/default/msg/${last.id}/content`, {
+      method: 'DELETE',
+      headers: { authorization: `Bearer ${token}` },
+    })
+    expect(answer.status).toBe(204)
+    expect(await isLeased()).toBe(false)
+    await soon(() => hook.received.length).toBe(3)
+    await api.messageWhen(last.id, 'cancelled')
+    await sleep(1_500)
+    expect(numbersAt(hook)).toEqual([0, 1, 2])
   })
 
   test('Redis is emptied, hangs and dies under load: no client sees an error, and nothing is lost', async () => {

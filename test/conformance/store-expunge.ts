@@ -38,22 +38,22 @@ export function expungeConformance(open: OpenStore): void {
     const held = await acceptHeld(store, { ...SHOWN, tags: ['t'], eventId: 'evt-1' })
     await store.settle(settlement(held))
     const before = (await store.getMessage(APP, held.msgId))!
-    expect(await store.expungeMessage(APP, held.msgId)).toBe(true)
+    expect(await store.expungeMessage(APP, held.msgId)).not.toBeNull()
     expect(await store.getPayload(APP, held.msgId)).toBeNull()
     expect(await store.getShownPayload(APP, held.msgId)).toBeNull()
     expect(await store.getMessage(APP, held.msgId)).toEqual({ ...before, payloadRemoved: true })
     expect(await deliveryOf(store, held)).toMatchObject({ state: 'delivered' })
     expect(await attemptsOf(store, held)).toHaveLength(1)
     expect(await store.accept([acceptance([], { eventId: 'evt-1' })])).toMatchObject([{ duplicate: true }])
-    expect(await store.expungeMessage(APP, held.msgId)).toBe(true)
+    expect(await store.expungeMessage(APP, held.msgId)).not.toBeNull()
   })
 
   test('there is nothing to expunge of a message that is unknown or another application’s', async () => {
     await using opened = await open()
     const { store } = opened
     const held = await acceptHeld(store)
-    expect(await store.expungeMessage(APP, newId('msg'))).toBe(false)
-    expect(await store.expungeMessage(OTHER_APP, held.msgId)).toBe(false)
+    expect(await store.expungeMessage(APP, newId('msg'))).toBeNull()
+    expect(await store.expungeMessage(OTHER_APP, held.msgId)).toBeNull()
     expect(await store.getPayload(APP, held.msgId)).not.toBeNull()
   })
 
@@ -73,7 +73,7 @@ export function expungeConformance(open: OpenStore): void {
     const accepted = acceptance([one!, other!], { dueAt: T0 - MINUTE })
     await store.accept([accepted])
     const kept = await acceptFor(store, one!, { dueAt: T0 + MINUTE })
-    expect(await store.expungeMessage(APP, accepted.message.id)).toBe(true)
+    expect(await store.expungeMessage(APP, accepted.message.id)).not.toBeNull()
     expect(await store.deliveriesOf(APP, accepted.message.id)).toMatchObject([
       { state: 'cancelled', nextAttemptAt: null },
       { state: 'cancelled', nextAttemptAt: null },
@@ -82,6 +82,33 @@ export function expungeConformance(open: OpenStore): void {
     expect(await claim(store, A)).toEqual({ deliveries: [], nextDueAt: T0 + MINUTE })
     expect((await claim(store, A, { now: T0 + MINUTE })).deliveries).toMatchObject([{ msgId: kept.msgId }])
     expect(await store.sweep(T0, 10)).toEqual({ expired: 0, repaired: 0 })
+  })
+
+  test('who still holds deliveries of an expunged message is said, then and later', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const [one, two, three] = await createEndpoints(store, 3)
+    const accepted = acceptance([one!, two!, three!])
+    const { message, deliveries } = accepted
+    const owners = [A, B, null]
+    await store.accept([
+      {
+        ...accepted,
+        deliveries: deliveries.map((delivery, i) => {
+          const owner = owners[i] ?? null
+          return { ...delivery, lease: owner === null ? null : leaseOf(owner) }
+        }),
+      },
+    ])
+    expect((await store.holdersOf(APP, message.id)).toSorted()).toEqual([A, B])
+    expect((await store.expungeMessage(APP, message.id))!.heldBy.toSorted()).toEqual([A, B])
+    await store.settle(settlement({ appId: APP, msgId: message.id, endpointId: one!, run: 0, tries: 0 }))
+    expect(await store.holdersOf(APP, message.id)).toEqual([B])
+    await store.release([{ appId: APP, msgId: message.id, endpointId: two!, run: 0, tries: 0 }], B, T0)
+    expect(await store.holdersOf(APP, message.id)).toEqual([])
+    expect(await claim(store, B)).toEqual({ deliveries: [], nextDueAt: null })
+    const states = (await store.deliveriesOf(APP, message.id)).map(({ state }) => state)
+    expect(states.toSorted()).toEqual(['cancelled', 'cancelled', 'delivered'])
   })
 
   test('a retry and a manual attempt that wait go away, and the attempts stay', async () => {

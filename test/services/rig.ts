@@ -2,9 +2,10 @@
 import { createEndpointCache, type EndpointCache } from '../../src/cache/endpoint-cache.ts'
 import type { DeliveryKey } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
-import type { AppId, EndpointId } from '../../src/domain/ids.ts'
+import type { AppId, EndpointId, MessageId } from '../../src/domain/ids.ts'
 import type { Recorded } from '../../src/flow/record.ts'
 import { Dispatcher } from '../../src/services/dispatcher.ts'
+import { Expunged } from '../../src/services/expunged.ts'
 import { Pacing } from '../../src/services/pacing.ts'
 import type { SharedRate } from '../../src/services/shared-rate.ts'
 import type { Claimed, ClaimRequest, Lease, LeasedDelivery, Queue } from '../../src/store/store.ts'
@@ -85,6 +86,7 @@ export interface Rig {
   readonly queue: ScriptedQueue
   readonly cache: EndpointCache
   readonly dispatcher: Dispatcher
+  readonly expunged: Expunged
   /** All attempts that were started, oldest first. */
   readonly attempts: readonly Attempt[]
   readonly troubles: readonly string[]
@@ -112,12 +114,15 @@ export function createRig({
   endpointConcurrency = 64,
   onAttempt = (): void => {},
   sharedRate = null,
+  recentlyExpunged = null,
 }: {
   concurrency?: number
   endpointConcurrency?: number
   /** Decides how an attempt goes; by default the test ends it. */
   onAttempt?: (attempt: Attempt, clock: FakeClock) => void
   sharedRate?: SharedRate | null
+  /** What the store says was expunged; null when there is no other node. */
+  recentlyExpunged?: ((withinMs: number) => Promise<MessageId[]>) | null
 } = {}): Rig {
   const clock = createFakeClock()
   const queue = new ScriptedQueue()
@@ -137,6 +142,7 @@ export function createRig({
       attempts.push(attempt)
       onAttempt(attempt, clock)
     })
+  const expunged = new Expunged({ clock, recent: recentlyExpunged })
   const dispatcher = new Dispatcher({
     queue: queue as Pick<Queue, 'claim' | 'renew' | 'release'> as Queue,
     cache,
@@ -147,6 +153,7 @@ export function createRig({
     carryOut,
     onTrouble: (doing, error) => troubles.push(`${doing}: ${(error as Error).message}`),
     pacing: new Pacing(clock, sharedRate, null),
+    expunged,
     onLeftBehind: (dueAt) => leftBehind.push(dueAt),
   })
 
@@ -185,6 +192,7 @@ export function createRig({
     queue,
     cache,
     dispatcher,
+    expunged,
     attempts,
     troubles,
     leftBehind,

@@ -15,6 +15,7 @@ import { createObserver } from '../../src/flow/observe.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createCanceller } from '../../src/services/canceller.ts'
 import { Dispatcher } from '../../src/services/dispatcher.ts'
+import { Expunged } from '../../src/services/expunged.ts'
 import { Pacing } from '../../src/services/pacing.ts'
 import { every, runServices } from '../../src/services/service.ts'
 import { createSweeper } from '../../src/services/sweeper.ts'
@@ -111,6 +112,7 @@ export function createWorld(
       cache,
       clock,
       pacing,
+      expunged: new Expunged({ clock, recent: null }),
       owner,
       concurrency: 64,
       endpointConcurrency: 8,

@@ -26,7 +26,7 @@ import {
 import { firstPage } from '../conformance/paging.ts'
 import { task } from '../conformance/task-builders.ts'
 import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
-import { throughBoth, twoNodes } from './temp-postgres.ts'
+import { openStore, throughBoth, twoNodes } from './temp-postgres.ts'
 
 describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at several nodes', () => {
   let server: PostgresServer | undefined
@@ -180,6 +180,27 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
     await blocker.end()
     expect(await cancelling).toBe(11)
     expect(await store.cancelWaiting(APP, endpointId, { max: 100, what: 'all' })).toBe(2)
+  })
+
+  test('what is expunged while somebody holds it is told to the other nodes, and kept for those who did not hear it', async () => {
+    const url = await server!.createDatabase()
+    const heard: Record<'one' | 'other', string[]> = { one: [], other: [] }
+    await using one = await openStore(url, { onDue: () => {}, onExpunged: (id) => heard.one.push(id) })
+    await using other = await openStore(url, { onDue: () => {}, onExpunged: (id) => heard.other.push(id) })
+    const [held, waiting] = [await acceptHeld(one), await acceptFor(one, await createEndpoint(one))]
+    expect(await one.expungeMessage(APP, waiting.msgId)).toEqual({ heldBy: [] })
+    expect(await one.expungeMessage(APP, held.msgId)).toEqual({ heldBy: [A] })
+    await expect.poll(() => heard.other).toEqual([held.msgId])
+    expect(heard.one).toEqual([])
+    expect(await other.recentlyExpunged(60_000)).toEqual([held.msgId])
+    await server!.sql(url, 'UPDATE expunged SET at = at - 3600000')
+    expect(await other.recentlyExpunged(60_000)).toEqual([])
+    expect(await other.recentlyExpunged(3_700_000)).toEqual([held.msgId])
+    // A day later it goes away together with the next one.
+    await server!.sql(url, 'UPDATE expunged SET at = at - 86400000')
+    const next = await acceptHeld(one)
+    await one.expungeMessage(APP, next.msgId)
+    expect(await server!.sql(url, 'SELECT msg_id FROM expunged')).toEqual([{ msg_id: next.msgId }])
   })
 
   test('two tasks for the same messages add each of them once', async () => {

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Application } from '../../domain/application.ts'
 import type { MessageInfo } from '../../domain/message.ts'
 import { accept, type NewEvent } from '../../flow/accept.ts'
+import { expunge } from '../../flow/expunge.ts'
 import { route } from '../../flow/route.ts'
 import { memberOf } from '../../lib/json-slices.ts'
 import type { Shown } from '../../store/log.ts'
@@ -240,8 +241,7 @@ export function messageOperations(app: Server, context: SvixContext): void {
     async handle(call) {
       const { id: appId } = await findApplication(context, call)
       const { id } = await findMessage(context, appId, call.params['msg_id'], 'Message not found')
-      await store.expungeMessage(appId, id)
-      await context.discard(id)
+      await expunge({ ...context, owner: context.inbound.handoff.owner }, appId, id)
       return noContent
     },
   })

@@ -3,14 +3,15 @@
  * are lost, and what they would have told is found by polling. It is made again for ever, at growing intervals.
  */
 import { Client } from 'pg'
-import type { AppId, EndpointId } from '../../domain/ids.ts'
+import type { AppId, EndpointId, MessageId } from '../../domain/ids.ts'
 import { systemClock, type Timer } from '../../lib/clock.ts'
 import { connectionConfig, type PoolOptions } from './database.ts'
-import { CHANGED_CHANNEL, DUE_CHANNEL } from './notify.ts'
+import { CHANGED_CHANNEL, DUE_CHANNEL, EXPUNGED_CHANNEL } from './notify.ts'
 
 export interface ListenerOptions extends Pick<PoolOptions, 'url' | 'settings' | 'connectTimeoutMs' | 'onTrouble'> {
   onDue: (at: number) => void
   onChange: (appId: AppId, endpointId: EndpointId) => void
+  onExpunged: (msgId: MessageId) => void
   /** Whether a process of the server works for this node: what that one tells is known here. */
   isOwn: (processId: number) => boolean
 }
@@ -45,11 +46,12 @@ export class Listener {
     client.on('notification', ({ channel, payload, processId }) => {
       if (this.#options.isOwn(processId) || payload === undefined) return
       if (channel === DUE_CHANNEL) this.#options.onDue(Number(payload))
+      else if (channel === EXPUNGED_CHANNEL) this.#options.onExpunged(payload as MessageId)
       else this.#options.onChange(...(payload.split(' ') as [AppId, EndpointId]))
     })
     try {
       await client.connect()
-      await client.query(`LISTEN ${DUE_CHANNEL}; LISTEN ${CHANGED_CHANNEL}`)
+      await client.query(`LISTEN ${DUE_CHANNEL}; LISTEN ${CHANGED_CHANNEL}; LISTEN ${EXPUNGED_CHANNEL}`)
     } catch (error) {
       this.#lost(client, error)
       return

@@ -1,7 +1,6 @@
 import type { DeliveryInfo } from '../../domain/delivery.ts'
 import type { MessageInfo } from '../../domain/message.ts'
 import { type Ask, type Pool, statement } from './database.ts'
-import { lockLanesOf, removeFromLanes } from './lanes.ts'
 import { arePresent, type PayloadKey, payloadsOf, shownOf } from './payloads.ts'
 
 /** A message without its payload, of which it only says where to look for it. */
@@ -102,53 +101,3 @@ export async function deliveriesOf(pool: Pool, appId: string, msgId: string): Pr
   const rows = await pool.read<DeliveryRow>(DELIVERIES, appId, msgId)
   return rows.map(deliveryFrom)
 }
-
-/** Takes the payload away and cancels what waits. An attempt that is under way still has it, and may succeed. */
-export const expungeMessage = (pool: Pool, appId: string, id: string): Promise<boolean> =>
-  pool.transaction(async (session) => {
-    // Retention moves payloads on only together with their messages: with this row locked, it stays where it is.
-    const message = await session.get<{ expires_at: number }>(
-      'SELECT expires_at FROM msg WHERE app_id = $1 AND id = $2 FOR UPDATE',
-      appId,
-      id,
-    )
-    if (message === undefined) return false
-    // The time is written out, so that only its partition is opened.
-    await session.run(
-      `DELETE FROM payload WHERE app_id = $1 AND msg_id = $2 AND expires_at = ${message.expires_at}`,
-      appId,
-      id,
-    )
-    const ended = await session.all<{ endpoint_id: string; retry: 0 | 1; size: number }>(END_WAITING, appId, id)
-    if (ended.length === 0) return true
-    const lanes = await lockLanesOf(
-      session,
-      ended.map((row) => ({ appId, endpointId: row.endpoint_id, retry: row.retry })),
-    )
-    const sizeOf = new Map(ended.map((row) => [`${row.endpoint_id} ${row.retry}`, row.size]))
-    await removeFromLanes(
-      session,
-      lanes.map((lane) => ({ ...lane, taken: sizeOf.get(`${lane.endpointId} ${lane.retry}`) ?? 0 })),
-    )
-    return true
-  })
-
-/** Cancels what waits for the delivery of a message; a waiting manual attempt simply goes away. */
-const END_WAITING = statement(
-  'message-end-waiting',
-  `WITH waiting AS (
-     SELECT app_id, msg_id, endpoint_id, run FROM delivery
-     WHERE app_id = $1 AND msg_id = $2 AND due_at IS NOT NULL AND lease_owner IS NULL
-     ORDER BY endpoint_id, run FOR UPDATE
-   ), cancelled AS (
-     UPDATE delivery d SET state = 'cancelled', due_at = NULL FROM waiting w
-     WHERE d.app_id = w.app_id AND d.msg_id = w.msg_id AND d.endpoint_id = w.endpoint_id AND d.run = w.run AND w.run = 0
-     RETURNING d.endpoint_id, d.retry
-   ), removed AS (
-     DELETE FROM delivery d USING waiting w
-     WHERE d.app_id = w.app_id AND d.msg_id = w.msg_id AND d.endpoint_id = w.endpoint_id AND d.run = w.run AND w.run > 0
-     RETURNING d.endpoint_id, d.retry
-   )
-   SELECT endpoint_id, retry, count(*) AS size FROM (SELECT * FROM cancelled UNION ALL SELECT * FROM removed) c
-   GROUP BY endpoint_id, retry`,
-)

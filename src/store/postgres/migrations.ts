@@ -284,6 +284,19 @@ CREATE INDEX endpoint_failing ON endpoint (app_id, id) WHERE failing_since IS NO
     version: 4,
     sql: 'ALTER TABLE delivery ADD COLUMN spared INTEGER NOT NULL DEFAULT 0',
   },
+  {
+    version: 5,
+    sql: `
+-- Messages that were expunged while nodes held deliveries of them, for nodes that were not told. at is the server's time.
+CREATE TABLE expunged (
+  app_id TEXT COLLATE "C" NOT NULL,
+  msg_id TEXT COLLATE "C" NOT NULL,
+  at BIGINT NOT NULL,
+  PRIMARY KEY (app_id, msg_id)
+);
+CREATE INDEX expunged_at ON expunged (at);
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

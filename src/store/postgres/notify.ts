@@ -14,3 +14,9 @@ export const CHANGED_CHANNEL = 'hookferry_changed'
 /** An endpoint's owner changed it: with the commit, the other nodes hear that they had better forget it. */
 export const noteChanged = (session: Session, { appId, id }: { appId: string; id: string }): Promise<number> =>
   session.run('SELECT pg_notify($1, $2)', CHANGED_CHANNEL, `${appId} ${id}`)
+
+export const EXPUNGED_CHANNEL = 'hookferry_expunged'
+
+/** A payload was taken away of which other nodes may have a copy in memory. */
+export const noteExpunged = (session: Session, msgId: string): Promise<number> =>
+  session.run('SELECT pg_notify($1, $2)', EXPUNGED_CHANNEL, msgId)

@@ -1,4 +1,4 @@
-import type { AppId, EndpointId } from '../../domain/ids.ts'
+import type { AppId, EndpointId, MessageId } from '../../domain/ids.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import type { Store } from '../store.ts'
 import type { OnBatch } from './batcher.ts'
@@ -18,6 +18,8 @@ export interface PostgresOptions {
   onDue?: (at: number) => void
   /** Another node changed an endpoint. */
   onChange?: (appId: AppId, endpointId: EndpointId) => void
+  /** Another node took a payload away of which this one may hold deliveries. */
+  onExpunged?: (msgId: MessageId) => void
   /** Something went wrong that nobody waits for; it heals by itself or is tried again. */
   onTrouble?: (doing: string, error: unknown) => void
   /** Connections of this node at most, without the one that listens. */
@@ -74,9 +76,18 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   await partitions.maintain()
 
   if (options.onDue !== undefined) {
-    const { onDue, onChange = () => {} } = options
+    const { onDue, onChange = () => {}, onExpunged = () => {} } = options
     const isOwn = (processId: number) => pools.writes.processes.has(processId)
-    const listener = new Listener({ url, settings: session, connectTimeoutMs, onTrouble, onDue, onChange, isOwn })
+    const listener = new Listener({
+      url,
+      settings: session,
+      connectTimeoutMs,
+      onTrouble,
+      onDue,
+      onChange,
+      onExpunged,
+      isOwn,
+    })
     stack.defer(() => listener.close())
     await listener.start()
   }

@@ -44,7 +44,8 @@ import type { LaneKey } from './lanes.ts'
 import { cancelWaiting, release, renew, sweep } from './leases.ts'
 import { listAttemptedMessages, listMessages } from './lists.ts'
 import { requestManualAttempt, resend } from './manual.ts'
-import { deliveriesOf, expungeMessage, findMessage, getMessage, getPayload, getShownPayload } from './messages.ts'
+import { expungeMessage, holdersOf, recentlyExpunged } from './expunge.ts'
+import { deliveriesOf, findMessage, getMessage, getPayload, getShownPayload } from './messages.ts'
 import { backlog, problem, secret } from './operations.ts'
 import type { Partitions } from './partitions.ts'
 import { type PayloadCursor, pruneAttempts, pruneIdempotency, prunePayloads } from './retention.ts'
@@ -152,6 +153,8 @@ function messageVerbs({ writes, points, lists, searches, gates }: Parts): Messag
     getPayload: (appId, id) => gates.point(() => getPayload(points, appId, id)),
     getShownPayload: (appId, id) => gates.point(() => getShownPayload(points, appId, id)),
     deliveriesOf: (appId, id) => gates.point(() => deliveriesOf(points, appId, id)),
+    holdersOf: (appId, id) => gates.point(() => holdersOf(points.ask, appId, id)),
+    recentlyExpunged: (withinMs) => gates.point(() => recentlyExpunged(points, withinMs)),
     getAttempt: (appId, msgId, id) => gates.point(() => getAttempt(points, appId, msgId, id)),
     listMessages: (filter, page, withContent) => gates.list(() => listMessages(lists, filter, page, withContent)),
     listAttempts: (filter, page) => gates.list(() => listAttempts(lists, filter, page)),

@@ -101,8 +101,8 @@ export const deliveriesOf = (db: Database, appId: string, msgId: string): Delive
     .map(deliveryFrom)
 
 /** Takes the payload away and cancels what waits. An attempt that is under way still has it, and may succeed. */
-export function expungeMessage(db: Database, appId: string, id: string): boolean {
-  if (db.run('UPDATE msg SET payload = NULL, shown = NULL WHERE app_id = ? AND id = ?', appId, id) === 0) return false
+export function expungeMessage(db: Database, appId: string, id: string): { heldBy: string[] } | null {
+  if (db.run('UPDATE msg SET payload = NULL, shown = NULL WHERE app_id = ? AND id = ?', appId, id) === 0) return null
   const waiting = db.all<{ endpoint_id: string; run: number; retry: 0 | 1 }>(
     "SELECT endpoint_id, run, retry FROM delivery WHERE app_id = ? AND msg_id = ? AND state = 'pending'",
     appId,
@@ -112,5 +112,14 @@ export function expungeMessage(db: Database, appId: string, id: string): boolean
     endWaiting(db, { app_id: appId, msg_id: id, ...row })
     removeFromLane(db, { appId, endpointId: row.endpoint_id, retry: row.retry })
   }
-  return true
+  return { heldBy: holdersOf(db, appId, id) }
 }
+
+export const holdersOf = (db: Database, appId: string, id: string): string[] =>
+  db
+    .all<{ lease_owner: string }>(
+      'SELECT DISTINCT lease_owner FROM delivery WHERE app_id = ? AND msg_id = ? AND lease_owner IS NOT NULL',
+      appId,
+      id,
+    )
+    .map((row) => row.lease_owner)

@@ -37,7 +37,15 @@ import { inboxStats, listInbox } from './inbox.ts'
 import { cancelWaiting, release, renew, sweep } from './leases.ts'
 import { listAttemptedMessages, listMessages } from './lists.ts'
 import { requestManualAttempt, resend } from './manual.ts'
-import { deliveriesOf, expungeMessage, findMessage, getMessage, getPayload, getShownPayload } from './messages.ts'
+import {
+  deliveriesOf,
+  expungeMessage,
+  findMessage,
+  getMessage,
+  getPayload,
+  getShownPayload,
+  holdersOf,
+} from './messages.ts'
 import { SCHEMA_VERSION } from './migrations.ts'
 import { pruneAttempts, pruneIdempotency, prunePayloads } from './retention.ts'
 import { settle } from './settle.ts'
@@ -88,6 +96,7 @@ export const POINTS = {
   getPayload,
   getShownPayload,
   deliveriesOf,
+  holdersOf,
   getAttempt,
   getAnswer,
   getTask,

@@ -1,0 +1,37 @@
+import type { AppId, MessageId } from '../domain/ids.ts'
+import { LIMITS } from '../domain/limits.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../store/log.ts'
+
+export interface ExpungeContext {
+  store: Pick<Log, 'expungeMessage' | 'holdersOf'>
+  clock: Clock
+  /** This node, and how it gives up what waits of a message in its memory. */
+  owner: string
+  discard: (msgId: MessageId) => void
+}
+
+const LOOK_EVERY_MS = 50
+
+/**
+ * Takes a payload away. When this is fulfilled, no attempt with it starts any more, at any node; one that is under way has it
+ * already. So it waits until no other node holds a delivery of the message, or until every node must have learnt of it. False
+ * when there is no such message.
+ */
+export async function expunge(context: ExpungeContext, appId: AppId, id: MessageId): Promise<boolean> {
+  const { store, clock, owner, discard } = context
+  const expunged = await store.expungeMessage(appId, id)
+  if (expunged === null) return false
+  discard(id)
+  const others = (holders: readonly string[]) => holders.filter((holder) => holder !== owner)
+  let left = others(expunged.heldBy).length
+  for (let waitedMs = 0; left > 0 && waitedMs < LIMITS.expungedUnseenMs + LOOK_EVERY_MS; waitedMs += LOOK_EVERY_MS) {
+    await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve))
+    // A store that does not answer says nothing; the time passes all the same.
+    left = await store.holdersOf(appId, id).then(
+      (holders) => others(holders).length,
+      () => left,
+    )
+  }
+  return true
+}

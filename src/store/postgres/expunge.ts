@@ -1,0 +1,95 @@
+/** Taking a payload away: from the store, and from the memory of the nodes that hold deliveries of it. */
+import type { MessageId } from '../../domain/ids.ts'
+import { type Ask, type Pool, type Session, statement } from './database.ts'
+import { lockLanesOf, removeFromLanes } from './lanes.ts'
+import { noteExpunged } from './notify.ts'
+
+const SERVER_NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
+/** Leases have ended by then that were not renewed, and a node that renews has read it. */
+const KEPT_MS = 24 * 3_600_000
+
+/** With it go some that nobody needs any more. */
+const NOTE = statement(
+  'expunge-note',
+  `WITH old AS (
+     DELETE FROM expunged WHERE (app_id, msg_id) IN (
+       SELECT app_id, msg_id FROM expunged WHERE at < ${SERVER_NOW} - ${KEPT_MS} AND msg_id <> $2
+       ORDER BY at LIMIT 10 FOR UPDATE SKIP LOCKED)
+   )
+   INSERT INTO expunged (app_id, msg_id, at) VALUES ($1, $2, ${SERVER_NOW})
+   ON CONFLICT (app_id, msg_id) DO UPDATE SET at = excluded.at`,
+)
+
+const RECENT = statement('expunge-recent', `SELECT msg_id FROM expunged WHERE at > ${SERVER_NOW} - $1`)
+
+/** By the server's time, so that those of the nodes need not agree. */
+export const recentlyExpunged = async (pool: Pool, withinMs: number): Promise<MessageId[]> =>
+  (await pool.read<{ msg_id: MessageId }>(RECENT, withinMs)).map((row) => row.msg_id)
+
+const HOLDERS = statement(
+  'expunge-holders',
+  'SELECT DISTINCT lease_owner FROM delivery WHERE app_id = $1 AND msg_id = $2 AND lease_owner IS NOT NULL',
+)
+
+export const holdersOf = async (ask: Ask, appId: string, id: string): Promise<string[]> =>
+  (await ask<{ lease_owner: string }>(HOLDERS, appId, id)).map((row) => row.lease_owner)
+
+/** Takes the payload away and cancels what waits. An attempt that is under way still has it, and may succeed. */
+export const expungeMessage = (pool: Pool, appId: string, id: string): Promise<{ heldBy: string[] } | null> =>
+  pool.transaction(async (session) => {
+    // Retention moves payloads on only together with their messages: with this row locked, it stays where it is.
+    const message = await session.get<{ expires_at: number }>(
+      'SELECT expires_at FROM msg WHERE app_id = $1 AND id = $2 FOR UPDATE',
+      appId,
+      id,
+    )
+    if (message === undefined) return null
+    // The time is written out, so that only its partition is opened.
+    await session.run(
+      `DELETE FROM payload WHERE app_id = $1 AND msg_id = $2 AND expires_at = ${message.expires_at}`,
+      appId,
+      id,
+    )
+    await endWaiting(session, appId, id)
+    // What waited is cancelled, and whoever wants to add something waits for this: who is left holds it since before.
+    const heldBy = await holdersOf(session.ask, appId, id)
+    if (heldBy.length > 0) {
+      await session.run(NOTE, appId, id)
+      await noteExpunged(session, id)
+    }
+    return { heldBy }
+  })
+
+async function endWaiting(session: Session, appId: string, id: string): Promise<void> {
+  const ended = await session.all<{ endpoint_id: string; retry: 0 | 1; size: number }>(END_WAITING, appId, id)
+  if (ended.length === 0) return
+  const lanes = await lockLanesOf(
+    session,
+    ended.map((row) => ({ appId, endpointId: row.endpoint_id, retry: row.retry })),
+  )
+  const sizeOf = new Map(ended.map((row) => [`${row.endpoint_id} ${row.retry}`, row.size]))
+  await removeFromLanes(
+    session,
+    lanes.map((lane) => ({ ...lane, taken: sizeOf.get(`${lane.endpointId} ${lane.retry}`) ?? 0 })),
+  )
+}
+
+/** Cancels what waits for the delivery of a message; a waiting manual attempt simply goes away. */
+const END_WAITING = statement(
+  'message-end-waiting',
+  `WITH waiting AS (
+     SELECT app_id, msg_id, endpoint_id, run FROM delivery
+     WHERE app_id = $1 AND msg_id = $2 AND due_at IS NOT NULL AND lease_owner IS NULL
+     ORDER BY endpoint_id, run FOR UPDATE
+   ), cancelled AS (
+     UPDATE delivery d SET state = 'cancelled', due_at = NULL FROM waiting w
+     WHERE d.app_id = w.app_id AND d.msg_id = w.msg_id AND d.endpoint_id = w.endpoint_id AND d.run = w.run AND w.run = 0
+     RETURNING d.endpoint_id, d.retry
+   ), removed AS (
+     DELETE FROM delivery d USING waiting w
+     WHERE d.app_id = w.app_id AND d.msg_id = w.msg_id AND d.endpoint_id = w.endpoint_id AND d.run = w.run AND w.run > 0
+     RETURNING d.endpoint_id, d.retry
+   )
+   SELECT endpoint_id, retry, count(*) AS size FROM (SELECT * FROM cancelled UNION ALL SELECT * FROM removed) c
+   GROUP BY endpoint_id, retry`,
+)
