@@ -11,7 +11,7 @@ import { wants } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import type { Clock } from '../lib/clock.ts'
-import { hubSignature } from '../sources/hub-signature.ts'
+import { subscriptionSignature } from '../sources/subscription-signature.ts'
 import type { LeasedDelivery } from '../store/store.ts'
 import { accept, type AcceptContext, type Receipt } from './accept.ts'
 import { deliver, type DeliverContext } from './deliver.ts'
@@ -40,7 +40,7 @@ export async function ingestTo(
   if (endpoint === null || endpoint.driver !== 'http') throw new GatewayError('subscription_not_found')
   const now = context.clock.now()
 
-  verify(hubSignature, endpoint, request, now)
+  verify(subscriptionSignature, endpoint, request, now)
   const event = receive(request, query, { requireType: false })
   const endpoints = wants(endpoint, { eventType: event.eventType, channels: null }) ? [endpoint] : []
   const idempotency =

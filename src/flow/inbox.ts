@@ -70,9 +70,9 @@ export async function takeIntoInbox(
   seen: (messageId: string) => void,
 ): Promise<InboxResult> {
   if (secret === null) throw new GatewayError('webhook_secret_missing')
-  if (!inboxHmac.verify(request, [secret])) throw new GatewayError('invalid_signature')
-
   const now = context.clock.now()
+  if (!inboxHmac.verify(request, [secret], now)) throw new GatewayError('invalid_signature')
+
   const inbox = parse(parseJson(request.body), now, seen)
   const candidates = await context.cache.ofApplication(DEFAULT_APP)
   const event = { eventType: INBOX_EVENT_TYPE, channels: null }
