@@ -20,6 +20,22 @@ export function matchesEventType(patterns: readonly string[] | null, eventType: 
   })
 }
 
+/**
+ * The event type that stands for a sender's own word for it. Words with other characters than event types have are mapped, so
+ * that they can be filtered on, level by level, and handed on to Svix: a run of other characters becomes "." if a slash, colon,
+ * number sign or white space is in it, else "-"; none is left at the ends. `orders/create` is `orders.create`, `Push Hook` is
+ * `Push.Hook`. What cannot be mapped is returned as it is, for `eventTypeProblem`: words without a letter or digit, that are too
+ * long, with a comma (a header that came twice) or with a "*" (a pattern).
+ */
+export function eventTypeFrom(text: string): string {
+  if (WORD.test(text) || text.length > EVENT_TYPE_CHARS_MAX || /[,*]/.test(text)) return text
+  const mapped = text
+    .replaceAll(/[^a-zA-Z0-9\-_.]+/g, (run) => (/[/:#\s]/.test(run) ? '.' : '-'))
+    .replaceAll(/\.{2,}/g, '.')
+    .replaceAll(/^[.-]+|[.-]+$/g, '')
+  return /[a-zA-Z0-9]/.test(mapped) ? mapped : text
+}
+
 /** Why `text` cannot be the name of an event type and what would be valid, as a sentence; null when it can be one. */
 export function eventTypeProblem(text: string): string | null {
   if (text.length > EVENT_TYPE_CHARS_MAX) return `An event type has at most ${EVENT_TYPE_CHARS_MAX} characters.`
@@ -31,5 +47,14 @@ export function eventTypeProblem(text: string): string | null {
 export function eventTypePatternProblem(text: string): string | null {
   if (text === ALL) return null
   const problem = eventTypeProblem(text.endsWith(BELOW) ? text.slice(0, -BELOW.length) : text)
-  return problem === null ? null : `${problem} A pattern may end in ".*", or be "*" alone.`
+  if (problem === null) return null
+  const meant = mappedPattern(text)
+  return `${problem} A pattern may end in ".*", or be "*" alone.${meant === null ? '' : ` What you mean arrives as "${meant}".`}`
+}
+
+/** The pattern for what senders with other characters send; null when there is none. */
+function mappedPattern(text: string): string | null {
+  const [, name = text, below = ''] = /^(.*)[./:]\*$/s.exec(text) === null ? [] : [text, text.slice(0, -2), BELOW]
+  const mapped = eventTypeFrom(name)
+  return eventTypeProblem(mapped) === null ? mapped + below : null
 }

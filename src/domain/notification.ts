@@ -3,8 +3,9 @@
  * modes (https://github.com/cloudevents/spec, http-protocol-binding.md and json-format.md).
  */
 import { isUtf8 } from 'node:buffer'
+import { cloudEventIdentity, decodeAttribute } from './cloud-event-header.ts'
 import type { Issue } from './errors.ts'
-import { eventTypeProblem } from './event-filter.ts'
+import { eventTypeFrom, eventTypeProblem } from './event-filter.ts'
 
 export const EVENT_ID_CHARS_MAX = 1_024
 
@@ -47,7 +48,7 @@ export function readNotification(
     return null
   }
   const eventId = text('id')
-  const eventType = text('type')
+  const type = text('type')
   const isCloudEvent = place.isCloudEvent || 'specversion' in event
   const source = isCloudEvent ? text('source') : null
   if (isCloudEvent && event['specversion'] !== '1.0')
@@ -56,6 +57,7 @@ export function readNotification(
       msg: 'The version of CloudEvents that is understood is "1.0".',
       type: event['specversion'] === undefined ? 'missing' : 'value_error',
     })
+  const eventType = type === null ? null : eventTypeFrom(type)
   const typeProblem = eventType === null ? null : eventTypeProblem(eventType)
   if (typeProblem !== null) issues.push({ loc: at('type'), msg: typeProblem, type: 'value_error' })
   if (issues.length > before || eventId === null || eventType === null) return null
@@ -71,7 +73,7 @@ function textProblem(value: unknown): Pick<Issue, 'msg' | 'type'> | null {
 
 /** A plain id is its own identity. A pair is written as a JSON array, and a plain id that looks like one is as well. */
 const identityOf = (id: string, source: string | null): string =>
-  source !== null ? JSON.stringify([source, id]) : id.startsWith('[') ? JSON.stringify([id]) : id
+  source !== null ? cloudEventIdentity(source, id) : id.startsWith('[') ? JSON.stringify([id]) : id
 
 /**
  * An event in CloudEvents' binary mode: its attributes, which are in headers, and the JSON text that says the same in
@@ -85,7 +87,7 @@ export function fromBinaryMode(
 ): { attributes: Record<string, string>; body: Uint8Array } {
   const attributes: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
-    const decoded = decodeHeader(value)
+    const decoded = decodeAttribute(value)
     attributes[name] = decoded ?? value
     if (decoded === null)
       issues.push({ loc: ['header', `ce-${name}`], msg: 'is not UTF-8 after percent-decoding', type: 'value_error' })
@@ -113,15 +115,5 @@ function jsonProblem(bytes: Uint8Array): string | null {
     return null
   } catch (error) {
     return (error as Error).message
-  }
-}
-
-/** http-protocol-binding.md 3.1.3.2: unquote once, then decode percent signs once; null for what is not UTF-8 then. */
-function decodeHeader(value: string): string | null {
-  const unquoted = /^".*"$/s.test(value) ? value.slice(1, -1).replaceAll(/\\(.)/gs, '$1') : value
-  try {
-    return decodeURIComponent(unquoted.replaceAll(/%(?![0-9a-fA-F]{2})/g, '%25'))
-  } catch {
-    return null
   }
 }

@@ -1,8 +1,10 @@
 /** What came in, checked as far as that is possible without knowing who sent it. */
 import { isUtf8 } from 'node:buffer'
-import { eventTypeProblem } from '../domain/event-filter.ts'
+import { eventTypeFrom, eventTypeProblem } from '../domain/event-filter.ts'
 import { GatewayError, invalid, type Issue } from '../domain/errors.ts'
 import { LIMITS } from '../domain/limits.ts'
+import { isFormType, jsonTypeOf } from '../domain/media-type.ts'
+import { cloudEventKey, keySaid, type Said, sendsFormPayload, typeSaid } from '../domain/sender-headers.ts'
 
 /** A request as any transport can hand it over: nothing of a web framework in it. */
 export interface RawRequest {
@@ -36,43 +38,103 @@ export function receive(
   { requireType }: { requireType: boolean },
 ): ReceivedEvent {
   const issues: Issue[] = []
-  const header = request.header('x-event-type')
-  const eventType = header ?? query.event_type ?? (requireType ? undefined : DEFAULT_EVENT_TYPE)
-  const loc = header === undefined ? ['query', 'event_type'] : ['header', 'X-Event-Type']
-  if (eventType === undefined)
-    issues.push({ loc, msg: 'Name the event type: the header X-Event-Type, or ?event_type=', type: 'missing' })
-  else {
-    const problem = eventTypeProblem(eventType)
-    if (problem !== null) issues.push({ loc, msg: problem, type: 'value_error' })
-  }
+  const header = (name: string) => request.header(name)
+  const bodyIssues: Issue[] = []
+  const content = readContent(request, bodyIssues)
 
-  const key = request.header('idempotency-key') ?? request.header('x-github-delivery')
-  if (key !== undefined && (key === '' || key.length > LIMITS.idempotencyKeyCharsMax))
+  const type = typeOf(header, query) ?? (content.type === null ? null : { loc: ['body', 'type'], value: content.type })
+  const eventType = type === null ? (requireType ? null : DEFAULT_EVENT_TYPE) : eventTypeFrom(type.value)
+  const typeProblem = eventType === null ? TYPE_MISSING : eventTypeProblem(eventType)
+  if (typeProblem !== null)
     issues.push({
-      loc: ['header', request.header('idempotency-key') === undefined ? 'X-GitHub-Delivery' : 'Idempotency-Key'],
+      loc: type?.loc ?? ['query', 'event_type'],
+      msg: typeProblem,
+      type: type === null ? 'missing' : 'value_error',
+    })
+
+  const key = keySaid(header) ?? content.key
+  if (key !== null && (key.value === '' || key.value.length > LIMITS.idempotencyKeyCharsMax))
+    issues.push({
+      loc: ['header', key.name],
       msg: `has to be 1 to ${LIMITS.idempotencyKeyCharsMax} characters long`,
       type: 'value_error',
     })
-  issues.push(...jsonIssues(request.body))
+  issues.push(...bodyIssues)
 
-  if (issues.length > 0 || eventType === undefined) throw new GatewayError('validation', { issues })
+  if (issues.length > 0 || eventType === null) throw new GatewayError('validation', { issues })
   return {
-    body: request.body,
+    body: content.body,
     hops: request.hops,
-    contentType: request.header('content-type') ?? 'application/json',
+    contentType: content.mediaType,
     eventType,
-    idempotencyKey: key ?? null,
+    idempotencyKey: key?.value ?? null,
   }
 }
 
-/** What keeps the body from being JSON. Only its bytes are kept; what they say is the receiver's affair. */
-function jsonIssues(body: Uint8Array): readonly Issue[] {
+const TYPE_MISSING = "Name the event type: the header X-Event-Type or a provider's own, or ?event_type="
+
+type Place = Issue['loc']
+
+/** Where the request around the body names the type: the gateway's own words first, then those of providers and standards. */
+function typeOf(header: RawRequest['header'], query: { event_type?: string | undefined }) {
+  const own = header('x-event-type')
+  if (own !== undefined) return { loc: ['header', 'X-Event-Type'] as Place, value: own }
+  if (query.event_type !== undefined) return { loc: ['query', 'event_type'] as Place, value: query.event_type }
+  const said = typeSaid(header)
+  return said === null ? null : { loc: ['header', said.name] as Place, value: said.value }
+}
+
+/** The JSON of a request, and what it says of itself where it is a CloudEvent in structured mode. */
+interface Content {
+  body: Uint8Array
+  mediaType: string
+  type: string | null
+  key: Said | null
+}
+
+/** Only the body's bytes are kept; what they say is the receiver's affair. */
+function readContent(request: RawRequest, issues: Issue[]): Content {
+  const mediaType = request.header('content-type')
+  const content: Content = { body: request.body, mediaType: jsonTypeOf(mediaType), type: null, key: null }
   try {
-    parseJson(body)
-    return []
+    const value = parseJson(request.body)
+    return content.mediaType.toLowerCase().startsWith('application/cloudevents+')
+      ? { ...content, ...ofCloudEvent(value) }
+      : content
   } catch (error) {
-    if (error instanceof GatewayError && error.issues !== null) return error.issues
-    throw error
+    const isForm = mediaType !== undefined && isFormType(mediaType)
+    const payload = isForm && sendsFormPayload((name) => request.header(name)) ? formPayload(request.body) : null
+    if (payload !== null) return { ...content, body: payload }
+    if (!(error instanceof GatewayError) || error.issues === null) throw error
+    issues.push(...(isForm ? [FORM] : error.issues))
+    return content
+  }
+}
+
+const FORM: Issue = {
+  loc: ['body'],
+  msg: 'The body is a form and not JSON. Choose the content type application/json in the settings of whatever sends it.',
+  type: 'json_invalid',
+}
+
+/** The JSON text that a form has as its `payload`, as GitHub sends it unless it is told to send JSON; null without one. */
+function formPayload(body: Uint8Array): Uint8Array | null {
+  const form = new URLSearchParams(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'))
+  const payload = Buffer.from(form.get('payload') ?? '')
+  try {
+    parseJson(payload)
+    return payload
+  } catch {
+    return null
+  }
+}
+
+function ofCloudEvent(value: unknown): Pick<Content, 'type' | 'key'> {
+  const { type, source, id } = (value ?? {}) as Record<string, unknown>
+  const isIdentified = typeof source === 'string' && typeof id === 'string' && source !== '' && id !== ''
+  return {
+    type: typeof type === 'string' ? type : null,
+    key: isIdentified ? { name: 'id', value: cloudEventKey(source, id) } : null,
   }
 }
 

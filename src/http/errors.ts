@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, ERRORS, GatewayError, invalid } from '../domain/errors.ts'
+import { type ErrorCode, ERRORS, GatewayError } from '../domain/errors.ts'
 import type { Observer } from '../flow/observe.ts'
 
 /** What the framework refuses by itself, in the catalogue's words. */
@@ -31,8 +31,6 @@ export function bodyFor(error: GatewayError): object {
 export function toGatewayError(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   const { code, statusCode, message } = error as Partial<FastifyError>
-  if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE')
-    return invalid(['header', 'Content-Type'], 'is not a media type such as application/json')
   const known = code === undefined ? undefined : FRAMEWORK_CODES[code]
   if (known !== undefined) return new GatewayError(known, { cause: error })
   // A request that the framework could not read: a bad URL, a content length that is not kept.

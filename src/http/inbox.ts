@@ -60,12 +60,6 @@ export function inboxRoutes(app: Server, { store, secrets, inbound }: HttpContex
     '/webhook',
     {
       config: { management: false, events: true, rawBody: true, inbox: true },
-      // The signature covers the bytes, and they are read as JSON whatever they are called. A media type that cannot be read
-      // would otherwise be refused before the signature is looked at.
-      onRequest: (request, _reply, done) => {
-        request.headers['content-type'] = 'application/json'
-        done()
-      },
       schema: {
         ...common,
         summary: 'Take in a signed message, exactly once',

@@ -25,12 +25,17 @@ const EventTypeQuery = z.object({
 const IngestHeaders = z.object({
   'x-event-type': text({ max: EVENT_TYPE_CHARS_MAX }).optional().describe('The event type'),
   'x-hub-signature-256': text({ max: SIGNATURE_CHARS }).optional().describe('`sha256=` and hex, over the body'),
+  'webhook-signature': urlText()
+    .optional()
+    .describe('Of Standard Webhooks, with webhook-timestamp and webhook-id, instead of X-Hub-Signature-256'),
+  'webhook-timestamp': urlText().optional().describe('Seconds since 1970, at most five minutes from now'),
   'idempotency-key': text({ max: LIMITS.idempotencyKeyCharsMax })
     .optional()
     .describe('A repeat of the key gets the first answer'),
   'x-github-delivery': text({ max: LIMITS.idempotencyKeyCharsMax })
     .optional()
-    .describe('Counts as the Idempotency-Key where there is none'),
+    .describe('Counts as the Idempotency-Key where there is none; README.md lists the others that do'),
+  'webhook-id': text({ max: LIMITS.idempotencyKeyCharsMax }).optional().describe('Likewise, and as svix-id'),
 })
 
 const AnyJson = wholeBody(z.unknown().describe('Any JSON; it is delivered byte for byte'))
@@ -52,9 +57,10 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
         tags: ['ingest'],
         summary: 'Accept an event for one subscription',
         description:
-          'The event type comes from X-Event-Type or event_type, else it is `webhook`. A subscription with a secret needs ' +
-          '`X-Hub-Signature-256: sha256=<hex HMAC-SHA256 of the body>`. With an `Idempotency-Key` or `X-GitHub-Delivery` a ' +
-          'repeat gets the first answer and stores nothing.',
+          "The event type comes from X-Event-Type, event_type, a provider's header such as X-GitHub-Event, or ce-type, else it is " +
+          '`webhook`. A subscription with a secret needs `X-Hub-Signature-256: sha256=<hex HMAC-SHA256 of the body>`, or the ' +
+          'signature of Standard Webhooks. With an `Idempotency-Key`, `X-GitHub-Delivery`, `webhook-id` and the like a repeat gets ' +
+          'the first answer and stores nothing.',
         params: z.object({ subscription_id: urlText() }),
         querystring: EventTypeQuery,
         headers: IngestHeaders,
@@ -76,10 +82,14 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
       schema: {
         tags: ['ingest'],
         summary: 'Accept an event for every subscription that wants its type',
-        description: 'X-Event-Type or event_type is required. Otherwise as for one subscription.',
+        description: 'Something has to name the event type. Otherwise as for one subscription.',
         security: [{ management: [] }],
         querystring: EventTypeQuery,
-        headers: IngestHeaders.omit({ 'x-hub-signature-256': true }),
+        headers: IngestHeaders.omit({
+          'x-hub-signature-256': true,
+          'webhook-signature': true,
+          'webhook-timestamp': true,
+        }),
         body: AnyJson,
         response: answers,
       },

@@ -100,7 +100,7 @@ describe('the event type', () => {
   })
 
   test.each([
-    ['header', '', { 'x-event-type': 'not a name' }],
+    ['header', '', { 'x-event-type': 'no.name.*' }],
     ['header', '', { 'x-event-type': ['a', 'b'] }],
     ['query', '?event_type=', {}],
     ['query', `?event_type=${'x'.repeat(257)}`, {}],
@@ -172,7 +172,7 @@ describe('the body', async () => {
   })
 
   test.each(['null', '0', '"text"', '[1, 2]', ' {"a":1e2}\n', '{"__proto__":{"a":1}}', '{"a":1,"a":2}'])(
-    'may be %s, and is delivered as it came whatever its media type',
+    'may be %s, and is delivered as it came, as JSON, whatever its media type',
     async (body) => {
       for (const headers of [
         {},
@@ -183,7 +183,7 @@ describe('the body', async () => {
         expect((await gateway.send(`/ingest/${id}`, { body, headers })).status).toBe(202)
         await soon(() => hook.received.length).toBe(seen + 1)
         expect(hook.received.at(-1)?.body.toString()).toBe(body)
-        expect(hook.received.at(-1)?.headers['content-type']).toBe(headers['content-type'] ?? 'application/json')
+        expect(hook.received.at(-1)?.headers['content-type']).toBe('application/json')
       }
     },
   )
@@ -198,7 +198,7 @@ describe('the body', async () => {
   })
 
   test('and the rest of the request are told all of their problems at once', async () => {
-    const headers = { 'x-event-type': 'no name', 'idempotency-key': 'k'.repeat(257) }
+    const headers = { 'x-event-type': '*', 'idempotency-key': 'k'.repeat(257) }
     const answer = await refused(`/ingest/${id}`, { body: 'no JSON', headers })
     const places = answer.json<{ detail: Issue[] }>().detail.map((issue) => issue.loc.join('.'))
     expect(places).toEqual(['header.X-Event-Type', 'header.Idempotency-Key', 'body'])

@@ -53,7 +53,15 @@ test('/openapi.json is OpenAPI 3.1 and has every route', () => {
 test('the document has the headers that an ingest may carry, so that the page can send them', () => {
   const { parameters = [] } = document.paths['/ingest/{subscription_id}']?.['post'] ?? {}
   const headers = parameters.filter((parameter) => parameter.in === 'header')
-  const names = ['x-event-type', 'x-hub-signature-256', 'idempotency-key', 'x-github-delivery']
+  const names = [
+    'x-event-type',
+    'x-hub-signature-256',
+    'webhook-signature',
+    'webhook-timestamp',
+    'idempotency-key',
+    'x-github-delivery',
+    'webhook-id',
+  ]
   expect(headers).toEqual(names.map((name) => expect.objectContaining({ name, required: false })))
 })
 

@@ -111,18 +111,13 @@ test.each([
   expect(Object.keys(await refusal(Buffer.from(body)))).toEqual(['body'])
 })
 
-test('a body beyond MAX_BODY is a 413, and one with a media type that is none is a 422', async () => {
+test('a body beyond MAX_BODY is a 413', async () => {
   await using small = await startGateway({ MAX_BODY: '1kb' })
   const large = JSON.stringify({ target_url: TARGET, description: 'x'.repeat(1_000) })
   for (const chunked of [false, true]) {
     const answer = await small.send('/subscriptions', { body: large, chunked })
     expect([answer.status, answer.json<{ code: string }>().code]).toEqual([413, 'body_too_large'])
   }
-  const answer = await small.send('/subscriptions', {
-    json: { target_url: TARGET },
-    headers: { 'content-type': 'json' },
-  })
-  expect([answer.status, answer.json<{ detail: Issue[] }>().detail[0]?.loc]).toEqual([422, ['header', 'Content-Type']])
   expect(small.rows().endpoint).toBe(0)
 })
 

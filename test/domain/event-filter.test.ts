@@ -1,6 +1,11 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { eventTypePatternProblem, eventTypeProblem, matchesEventType } from '../../src/domain/event-filter.ts'
+import {
+  eventTypeFrom,
+  eventTypePatternProblem,
+  eventTypeProblem,
+  matchesEventType,
+} from '../../src/domain/event-filter.ts'
 
 test.each([
   ['null', null, 'user.created', true],
@@ -76,3 +81,37 @@ test.each(['.*', 'user*', 'user.*.x', 'user.**', 'user.*.*', '*.*', `${'a'.repea
     expect(eventTypePatternProblem(text)).not.toBeNull()
   },
 )
+
+test.each([
+  ['user.created', 'user.created'],
+  ['.a.', '.a.'],
+  ['orders/create', 'orders.create'],
+  ['order:created', 'order.created'],
+  ['com.example/invoice.paid', 'com.example.invoice.paid'],
+  ['https://example.com/events/paid', 'https.example.com.events.paid'],
+  ['Push Hook', 'Push.Hook'],
+  ['a: b', 'a.b'],
+  ['a/.b', 'a.b'],
+  ['/orders/create/', 'orders.create'],
+  ['a@b', 'a-b'],
+  ['żółw.created', 'w.created'],
+])('the type %s is %s', (said, eventType) => {
+  expect(eventTypeFrom(said)).toBe(eventType)
+  expect(eventTypeProblem(eventType)).toBeNull()
+})
+
+test.each(['', ' ', '.', '..', '///', '日本', 'a, b', 'user.*', '*', 'a'.repeat(257), `${'a'.repeat(256)}/`])(
+  'the type %j cannot be mapped, and is refused',
+  (said) => {
+    expect(eventTypeFrom(said)).toBe(said)
+    expect(eventTypeProblem(said)).not.toBeNull()
+  },
+)
+
+test.each([
+  ['order:created', 'order.created'],
+  ['orders/*', 'orders.*'],
+  ['com.example/invoice.*', 'com.example.invoice.*'],
+])('a pattern %s is refused, and %s named instead', (pattern, meant) => {
+  expect(eventTypePatternProblem(pattern)).toContain(`"${meant}"`)
+})
