@@ -91,7 +91,7 @@ describe('the owner of an endpoint is told', () => {
 
 describe('of a message is told', () => {
   test('the fourth failure and the last one, each once and with its attempt', async () => {
-    const { org, listener, send, attempts, named } = await scene({ status: 503, body: 'no' })
+    const { org, listener, send, attempts, named } = await scene({ status: 502, body: 'no' })
     const { id } = await send('order-1')
     await soon(() => listener.told().length).toBe(3)
     const made = await attempts(id)
@@ -100,7 +100,7 @@ describe('of a message is told', () => {
       ...named,
       msgId: id,
       msgEventId: 'order-1',
-      lastAttempt: { id: made[n]?.id, responseStatusCode: 503, timestamp: made[n]?.timestamp.toISOString() },
+      lastAttempt: { id: made[n]?.id, responseStatusCode: 502, timestamp: made[n]?.timestamp.toISOString() },
     })
     expect(await everythingTold(gateway, org)).toEqual([
       expect.objectContaining({ type: 'endpoint.created' }),
