@@ -233,7 +233,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     ),
   )
   const server = await buildServer(context)
-  stack.defer(() => server.close())
+  stack.defer(() => closeServer(server, connections, clock))
 
   const owned = stack.move()
   return {
@@ -252,6 +252,22 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
       await owned.disposeAsync()
     },
   }
+}
+
+/** Some wait only once their answer is made. */
+const CLOSE_WAITING_EVERY_MS = 500
+
+/** Serves what is under way. Clients that would keep it waiting may not use up the time of the deliveries. */
+async function closeServer(server: Server, connections: Connections, clock: Clock): Promise<void> {
+  const closeWaiting = () => {
+    connections.closeWaiting()
+    timer = clock.after(CLOSE_WAITING_EVERY_MS, closeWaiting)
+  }
+  let timer = clock.after(LIMITS.drainClientsMs, closeWaiting)
+  const closed = server.close()
+  connections.closeSilent()
+  await closed
+  timer.cancel()
 }
 
 /** What inbound connections may take. Says so where the system allows fewer of them than are set. */

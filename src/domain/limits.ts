@@ -70,6 +70,8 @@ export const LIMITS = {
   endpointsToCancelMax: 10_000,
   /** How long SIGTERM lets requests and attempts finish. Below the 10 s after which Docker kills. */
   drainMs: 8_000,
+  /** How much of that clients have to send the rest of their requests, and to read their answers. */
+  drainClientsMs: 4_000,
   /** Writes that may wait for the store before new ones are refused with 503 `overloaded`. */
   writesWaitingMax: 20_000,
   /** Bytes of messages that may wait to be stored likewise. */

@@ -168,6 +168,17 @@ export class Connections {
     socket.destroySoon()
   }
 
+  /** For a gateway that stops: closes what never asked for anything; nobody could tell when it would. */
+  closeSilent(): void {
+    for (const { socket } of this.#bySocket.values()) if (socket.bytesRead === 0) socket.destroy()
+  }
+
+  /** Later on: closes all that wait for their clients, with the rest of a request or with reading the answer. */
+  closeWaiting(): void {
+    const isServed = ({ raw, request }: FastifyReply) => request.raw.complete && !raw.writableEnded
+    for (const { socket, open } of this.#bySocket.values()) if (!open.some(isServed)) socket.destroy()
+  }
+
   /** Cuts off whoever has read nothing for too long, and says what was closed. To be called every `sweepEveryMs`. */
   sweep(): void {
     const sweepsMax = Math.ceil(this.#limits.unreadTimeoutMs / this.sweepEveryMs)

@@ -247,6 +247,32 @@ describe('a request that cannot be read', () => {
   })
 })
 
+describe('a gateway that stops', () => {
+  test('does not wait for connections that never asked for anything', async () => {
+    const stopping = await startGateway()
+    const silent = await connectTo(stopping.url)
+    await soon(() => gauge(stopping, 'hookferry_connections')).toBe(2)
+    await stopping[Symbol.asyncDispose]()
+    expect(await readAll(silent)).toBe('')
+  })
+
+  test('does not wait for long for the rest of a request, nor for a client that does not read', async () => {
+    const clock = createFakeClock()
+    const stopping = await startGateway({}, undefined, { clock })
+    await stopping.send(BUNDLE)
+    const [slow, unread] = await Promise.all([connectTo(stopping.url), connectTo(stopping.url)])
+    slow.write(begin('/webhook', 1_000, 'x'))
+    unread.pause()
+    unread.write(get(BUNDLE).repeat(20))
+    await soon(() => gauge(stopping, 'hookferry_connections')).toBe(3)
+    const stopped = stopping[Symbol.asyncDispose]()
+    await clock.advance(4_000)
+    await stopped
+    await soon(() => linesOf(stopping, '/webhook')).toMatchObject([{ status: 499 }])
+    expect(linesOf(stopping, BUNDLE).map((line) => line['status'])).toContain(499)
+  })
+})
+
 test('what is not implemented is no error of the gateway', async () => {
   const answer = await gateway.send('/api/v1/auth/logout', { method: 'POST' })
   expect(answer.status).toBe(501)
