@@ -86,6 +86,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
       onDue: (dueAt) => wake(dueAt),
       onChange: (appId, id) => forget(appId, id),
       onExpunged: (id) => learn(id),
+      onNotice: (notice) => log.warn(notice),
     }),
   )
   const isAlone = config.database.engine === 'sqlite'
@@ -299,7 +300,8 @@ const JWT_SECRET = ['jwt', () => randomBytes(32).toString('hex')] as const
 /** The key that tokens are signed with, also while a gateway runs on the same store. */
 export async function readSigningSecret(config: Config, secrets: Secrets): Promise<string> {
   if (secrets.jwtSecret !== null) return secrets.jwtSecret
-  const known = config.database.engine === 'sqlite' ? readSecret(config.database.path, JWT_SECRET[0]) : null
+  const known =
+    config.database.engine === 'sqlite' ? readSecret(config.database.path, JWT_SECRET[0], secrets.encryptionKeys) : null
   if (known !== null) return known
   const quiet = createObserver(createLog('SILENT').log, new Registry())
   await using store = await openStore(config, secrets, {
@@ -308,6 +310,7 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
     onDue: () => {},
     onChange: () => {},
     onExpunged: () => {},
+    onNotice: () => {},
   })
   return await store.secret(...JWT_SECRET)
 }
@@ -331,14 +334,19 @@ interface StoreEvents {
   onChange: (appId: AppId, id: EndpointId) => void
   /** Another node took away a payload of which this one may hold deliveries. */
   onExpunged: (id: MessageId) => void
+  /** What the operator has to know of the start. */
+  onNotice: (notice: string) => void
 }
 
 async function openStore({ database }: Config, secrets: Secrets, events: StoreEvents): Promise<Store> {
-  const { observer, onFatal, onDue, onChange, onExpunged } = events
+  const { observer, onFatal, onDue, onChange, onExpunged, onNotice } = events
+  const { encryptionKeys } = secrets
   if (database.engine === 'postgres') {
     const { openPostgresStore } = await import('./store/postgres/postgres-store.ts')
     return openPostgresStore({
       url: secrets.databaseUrl,
+      encryptionKeys,
+      onNotice,
       onBatch: (size) => observer.committed(size),
       onDue,
       onChange,
@@ -346,7 +354,13 @@ async function openStore({ database }: Config, secrets: Secrets, events: StoreEv
       onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
     })
   }
-  return openSqliteStore({ path: database.path, onBatch: (size) => observer.committed(size), onDeath: onFatal })
+  return openSqliteStore({
+    path: database.path,
+    encryptionKeys,
+    onNotice,
+    onBatch: (size) => observer.committed(size),
+    onDeath: onFatal,
+  })
 }
 
 /** All nodes of a store find each other in Redis by its name, which is made once and for ever, whatever their URLs are. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type EncryptionKey, parseEncryptionKeys } from './domain/encryption.ts'
 import { isJsonPointer } from './domain/json-pointer.ts'
 import { LIMITS } from './domain/limits.ts'
 import { NAMED_SCHEDULES } from './domain/retry-schedule.ts'
@@ -125,6 +126,15 @@ const Environment = z.object({
     .default('')
     .superRefine((text, ctx) => {
       if (text !== '' && text.length < 16) ctx.addIssue('has fewer than 16 characters')
+    }),
+  ENCRYPTION_KEY: z
+    .string()
+    .default('')
+    .transform((text, ctx) => {
+      const parsed = parseEncryptionKeys(text)
+      if ('keys' in parsed) return parsed.keys
+      ctx.addIssue(parsed.problem)
+      return z.NEVER
     }),
   HOST: z.string().optional(),
   PORT: integer(8_000, 0, 65_535),
@@ -276,6 +286,8 @@ export interface Secrets {
   svixToken: string | null
   /** Signs the tokens of the Svix API; null: the store has one. */
   jwtSecret: string | null
+  /** Encrypt what is secret in the database, newest first. Empty: with SQLite there is a key file, else it stays in the clear. */
+  encryptionKeys: readonly EncryptionKey[]
   databaseUrl: string
   redisUrl: string | null
 }
@@ -336,6 +348,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       webhookSecret: env.WEBHOOK_SECRET || null,
       svixToken: env.SVIX_TOKEN || null,
       jwtSecret: env.JWT_SECRET || null,
+      encryptionKeys: env.ENCRYPTION_KEY,
       databaseUrl: env.DATABASE_URL.text,
       redisUrl: env.REDIS_URL || null,
     },

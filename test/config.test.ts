@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type Config, ConfigError, readConfig } from '../src/config.ts'
 
@@ -53,6 +54,7 @@ test('an empty environment has the documented defaults', () => {
       webhookSecret: null,
       svixToken: null,
       jwtSecret: null,
+      encryptionKeys: [],
       databaseUrl: 'sqlite:./data/hookferry.db',
       redisUrl: null,
     },
@@ -150,6 +152,7 @@ const invalid: Record<string, string[]> = {
   REDIS_URL: ['localhost', 'http://localhost', 'redis:localhost', 'redis://', 'redis://a b'],
   ROLE: ['', 'both', 'api', 'worker'],
   API_KEY: ['short', 'long-enough-key,short'],
+  ENCRYPTION_KEY: ['short', `${Buffer.alloc(32).toString('base64')},x`, Buffer.alloc(16).toString('hex')],
   PORT: ['', 'http', '-1', '65536', '80.5', ' 80', '1e3'],
   LOG_LEVEL: ['', 'loud'],
   RETRY_SCHEDULE: ['soon', '10', '10s,', '10s;30s', '-1s', '11y', 'constructor', Array(101).fill('1s').join(',')],
@@ -223,6 +226,14 @@ test('a refusal repeats no secret', () => {
 })
 
 describe('secrets', () => {
+  test('encryption keys are read newest first, and do not show themselves', () => {
+    const [newest, old] = [1, 2].map((n) => Buffer.alloc(32, n).toString('base64'))
+    const { encryptionKeys } = readConfig({ ENCRYPTION_KEY: `${newest}, ${old}` }).secrets
+    expect(encryptionKeys.map(({ key }) => key.export().toString('base64'))).toEqual([newest, old])
+    expect(inspect(encryptionKeys, { depth: 9 }) + JSON.stringify(encryptionKeys)).not.toContain(newest!.slice(0, 8))
+    expect(problems({ ENCRYPTION_KEY: `${newest},hush-hush` }).join()).not.toMatch(/hush|AQEB/)
+  })
+
   test('are apart from the configuration', () => {
     const environment = {
       API_KEY: 'first-key, second-key',
@@ -240,6 +251,7 @@ describe('secrets', () => {
       databaseUrl: 'postgres://user:hidden-1@host/db',
       redisUrl: 'redis://user:hidden-2@host',
       jwtSecret: null,
+      encryptionKeys: [],
     })
     for (const secret of ['first-key', 'second-key', 'as it is', 'testsk_x', 'hidden'])
       expect(JSON.stringify(config)).not.toContain(secret)

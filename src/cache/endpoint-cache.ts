@@ -1,4 +1,4 @@
-import type { Endpoint } from '../domain/endpoint.ts'
+import type { Candidate, Endpoint } from '../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Endpoints } from '../store/store.ts'
@@ -11,8 +11,8 @@ export interface EndpointCache {
   get(appId: AppId, id: EndpointId): Endpoint | Promise<Endpoint | null>
   /** The endpoint if it is at hand. */
   peek(appId: AppId, id: EndpointId): Endpoint | undefined
-  /** All live endpoints of an application. */
-  ofApplication(appId: AppId): readonly Endpoint[] | Promise<readonly Endpoint[]>
+  /** All live endpoints of an application, without what is secret. */
+  ofApplication(appId: AppId): readonly Candidate[] | Promise<readonly Candidate[]>
   /** This node changed it: here it is forgotten at once, and the others are told. */
   forget(appId: AppId, id: EndpointId): void
   /** Another node changed it and has told the shared cache. */
@@ -63,7 +63,7 @@ export function createEndpointCache(
     },
     freshness,
   )
-  const applications = new LoadingCache<readonly Endpoint[]>(
+  const applications = new LoadingCache<readonly Candidate[]>(
     { max: LIMITS.cachedApplications, bytes: LIMITS.cachedEndpointBytes },
     (appId) => load(appId as AppId, 'list', () => store.endpointsOf(appId as AppId)),
     freshness,

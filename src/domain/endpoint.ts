@@ -45,6 +45,9 @@ export interface Endpoint {
   updatedAt: number
 }
 
+/** An endpoint as routing and the dispatcher see it: without what is secret. */
+export type Candidate = Omit<Endpoint, 'headers' | 'secrets'>
+
 /** The endpoint that stands for the Svix destination. It is made from the configuration, not by the API. */
 export const SVIX_ENDPOINT = 'ep_00000000000000000000000svix' satisfies EndpointId
 

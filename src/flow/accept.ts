@@ -3,7 +3,7 @@
  * may the sender be told. Deliveries for which this node has room are leased to it by the insert itself and start from
  * memory; the others are due in the store.
  */
-import type { Endpoint } from '../domain/endpoint.ts'
+import type { Candidate } from '../domain/endpoint.ts'
 import type { AppId, Ids, MessageId } from '../domain/ids.ts'
 import type { InboxMessage } from '../domain/inbox.ts'
 import { LIMITS } from '../domain/limits.ts'
@@ -16,11 +16,11 @@ import type { Observer } from './observe.ts'
 export interface Handoff {
   readonly owner: string
   /** Room in memory for one delivery of `bytes` to this endpoint; false when it has to wait in the store. */
-  reserve(endpoint: Endpoint, bytes: number): boolean
+  reserve(endpoint: Candidate, bytes: number): boolean
   /** Uses the room: the delivery is committed and leased to `owner`. */
   start(delivery: LeasedDelivery): void
   /** Gives the room back: the delivery was not stored. */
-  unreserve(endpoint: Endpoint, bytes: number): void
+  unreserve(endpoint: Candidate, bytes: number): void
   /** Something is due in the store at this time. */
   noteDue(at: number): void
 }
@@ -48,7 +48,7 @@ export interface NewEvent {
   idempotency: { scope: string; key: string } | null
   /** The inbox message that it announces. */
   inbox: InboxMessage | null
-  endpoints: readonly Endpoint[]
+  endpoints: readonly Candidate[]
 }
 
 export interface MoreOfMessage {
@@ -101,7 +101,7 @@ export async function acceptAll(context: AcceptContext, events: readonly NewEven
 /** An event as the store will get it, and the endpoints for whose deliveries there is room in memory. */
 interface Offer {
   acceptance: Acceptance
-  reserved: ReadonlySet<Endpoint>
+  reserved: ReadonlySet<Candidate>
   leaseUntil: number
 }
 
@@ -146,7 +146,7 @@ function handOver(handoff: Handoff, { acceptance, reserved, leaseUntil }: Offer)
   for (const { lease, dueAt } of acceptance.deliveries) if (lease === null) handoff.noteDue(dueAt)
 }
 
-const leased = ({ message }: Acceptance, endpoint: Endpoint, leaseUntil: number): LeasedDelivery => ({
+const leased = ({ message }: Acceptance, endpoint: Candidate, leaseUntil: number): LeasedDelivery => ({
   appId: message.appId,
   msgId: message.id,
   endpointId: endpoint.id,

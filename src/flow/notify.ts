@@ -1,6 +1,6 @@
 /** Notifications: events that are handed on to Svix, once each, and to the subscriptions that want them. */
 import { DEFAULT_APP } from '../domain/application.ts'
-import type { Endpoint } from '../domain/endpoint.ts'
+import type { Candidate } from '../domain/endpoint.ts'
 import { GatewayError, invalid, type Issue } from '../domain/errors.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { fromBinaryMode, type Notification, readNotification } from '../domain/notification.ts'
@@ -21,7 +21,7 @@ export interface Notified extends Receipt {
 export async function notify(
   context: InboundContext,
   request: NotificationRequest,
-  svix: Endpoint | null,
+  svix: Candidate | null,
 ): Promise<Notified[]> {
   const notifications = read(request)
   if (notifications.length === 0) return []

@@ -1,10 +1,10 @@
-import { type Endpoint, wants } from '../domain/endpoint.ts'
+import { type Candidate, wants } from '../domain/endpoint.ts'
 
 /**
  * The endpoints that get the event, other than the Svix destination, which gets notifications only. What matches now is what
  * is delivered, whatever is changed later.
  */
 export const route = (
-  endpoints: readonly Endpoint[],
+  endpoints: readonly Candidate[],
   event: { eventType: string; channels: readonly string[] | null },
-): Endpoint[] => endpoints.filter((endpoint) => endpoint.driver === 'http' && wants(endpoint, event))
+): Candidate[] => endpoints.filter((endpoint) => endpoint.driver === 'http' && wants(endpoint, event))

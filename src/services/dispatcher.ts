@@ -11,7 +11,7 @@
  */
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { DeliveryKey } from '../domain/delivery.ts'
-import type { Endpoint } from '../domain/endpoint.ts'
+import type { Candidate } from '../domain/endpoint.ts'
 import type { AppId, EndpointId, MessageId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Handoff } from '../flow/accept.ts'
@@ -90,7 +90,7 @@ export class Dispatcher implements Handoff, Service {
 
   // ---- from accepting -------------------------------------------------------------------------------------------
 
-  reserve(endpoint: Endpoint, bytes: number): boolean {
+  reserve(endpoint: Candidate, bytes: number): boolean {
     if (this.#stopping || (endpoint.pausedUntil ?? 0) > this.#options.clock.now()) return false
     const lane = this.#lanes.get(endpoint.id)
     // While older ones wait in the store, new ones leave half of the room to them.
@@ -110,7 +110,7 @@ export class Dispatcher implements Handoff, Service {
     if (this.#stopping) void this.#giveBack([lane], this.#options.clock.now())
   }
 
-  unreserve(endpoint: Endpoint, bytes: number): void {
+  unreserve(endpoint: Candidate, bytes: number): void {
     const lane = this.#laneOf(endpoint.appId, endpoint.id)
     this.#memory.unreserve(lane, bytes)
     this.#place(lane)

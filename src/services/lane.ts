@@ -1,5 +1,5 @@
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
-import type { Endpoint } from '../domain/endpoint.ts'
+import type { Candidate } from '../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { Fifo } from '../lib/fifo.ts'
@@ -67,7 +67,7 @@ export class Lane {
   }
 
   /** The endpoint's settings if they are at hand. */
-  settings(cache: EndpointCache): Endpoint | undefined {
+  settings(cache: EndpointCache): Candidate | undefined {
     return cache.peek(this.appId, this.endpointId)
   }
 }

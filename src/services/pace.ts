@@ -4,7 +4,7 @@
  * to half of the rate at which the endpoint last complained, and from there grows by a twentieth every second. An endpoint
  * that complained at less than 4 per second starts at half of that.
  */
-import type { Endpoint } from '../domain/endpoint.ts'
+import type { Candidate } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 
@@ -55,7 +55,7 @@ export class Paces {
   readonly #takenAt = new Map<EndpointId, number>()
 
   /** The endpoint's own limit, or less while it recovers from having complained. */
-  rateOf({ id, rateLimit }: Endpoint, now: number): number | null {
+  rateOf({ id, rateLimit }: Candidate, now: number): number | null {
     const pace = this.#paces.get(id)
     const rate = pace === undefined ? null : paceAt(pace, now)
     return rate === null ? rateLimit : Math.min(rate, rateLimit ?? Infinity)

@@ -2,7 +2,7 @@
  * When an endpoint's next attempt may start: as its rate limit and its application's throttle rate say, and slower while it recovers from having complained.
  * Both are shared with the other nodes where there is somebody who gives out slots; the recovery is every node's own.
  */
-import type { Endpoint } from '../domain/endpoint.ts'
+import type { Candidate } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
 import type { Pressure } from '../flow/record.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -24,7 +24,7 @@ export class Pacing implements Pressure {
   }
 
   /** Counts an attempt that starts now, when this is 0; otherwise ms to wait. Null: slots have to be asked for. */
-  admit(lane: Lane, settings: Endpoint, now: number): number | null {
+  admit(lane: Lane, settings: Candidate, now: number): number | null {
     const ofApplication = this.#applications === null ? 0 : this.#applications.waitMs(lane.appId, now)
     if (ofApplication !== 0) return ofApplication
     const rate = this.#paces.rateOf(settings, now)
@@ -46,7 +46,7 @@ export class Pacing implements Pressure {
   }
 
   /** Asks for the slots that are missing: those of the application, or else those of the endpoint. */
-  async ask(lane: Lane, settings: Endpoint): Promise<void> {
+  async ask(lane: Lane, settings: Candidate): Promise<void> {
     if (this.#applications?.waitMs(lane.appId, this.#clock.now()) === null)
       return this.#applications.ask(lane.appId, lane.waiting)
     const slots = await this.#shared!.slots(lane.endpointId, settings.rateLimit!, lane.waiting)

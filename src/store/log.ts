@@ -1,7 +1,7 @@
 /** The part of the store that is asked what became of messages: lists, counts, and what may be taken out of them. */
 import type { Attempt } from '../domain/attempt.ts'
 import type { DeliveryInfo, DeliveryState } from '../domain/delivery.ts'
-import type { Endpoint } from '../domain/endpoint.ts'
+import type { Candidate } from '../domain/endpoint.ts'
 import type { AppId, AttemptId, EndpointId, MessageId } from '../domain/ids.ts'
 import type { MessageInfo } from '../domain/message.ts'
 import type { Keyset } from './tenants.ts'
@@ -53,7 +53,7 @@ export interface AttemptedMessage {
 }
 
 export interface AttemptedEndpoint {
-  endpoint: Endpoint
+  endpoint: Candidate
   delivery: DeliveryInfo
   status: DeliveryStatus
 }

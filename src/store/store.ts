@@ -9,7 +9,7 @@
  */
 import type { Attempt, AttemptOutcome, Trigger } from '../domain/attempt.ts'
 import type { DeliveryInfo, DeliveryKey, DeliveryState } from '../domain/delivery.ts'
-import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
+import type { Candidate, DisabledReason, Endpoint } from '../domain/endpoint.ts'
 import type { AppId, AttemptId, EndpointId, MessageId } from '../domain/ids.ts'
 import type { InboxMessage, InboxQuery, InboxStats } from '../domain/inbox.ts'
 import type { MessageInfo } from '../domain/message.ts'
@@ -179,10 +179,10 @@ export interface Endpoints {
   getEndpoint(appId: AppId, id: EndpointId): Promise<Endpoint | null>
   /** By id or uid. */
   findEndpoint(appId: AppId, idOrUid: string): Promise<Endpoint | null>
-  /** Those that deliver over HTTP, ordered by id. */
-  pageEndpoints(appId: AppId, page: Keyset): Promise<Endpoint[]>
-  /** All live endpoints of an application, oldest first. */
-  endpointsOf(appId: AppId): Promise<Endpoint[]>
+  /** Those that deliver over HTTP, ordered by id, without what is secret. */
+  pageEndpoints(appId: AppId, page: Keyset): Promise<Candidate[]>
+  /** All live endpoints of an application, oldest first, without what is secret. */
+  endpointsOf(appId: AppId): Promise<Candidate[]>
   /** Those that deliver over HTTP, oldest first; others are the gateway's own. */
   listEndpoints(query: { appId: AppId; limit: number; offset: number; disabled: boolean | null }): Promise<EndpointPage>
 }

@@ -37,10 +37,12 @@ describe('what keeps the gateway from starting is said on standard error, with e
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
-    const taken = await complaint(directory.path, { PORT: String(port) })
+    // Otherwise the log would say that a key was made.
+    const ENCRYPTION_KEY = Buffer.alloc(32, 7).toString('base64')
+    const taken = await complaint(directory.path, { ENCRYPTION_KEY, PORT: String(port) })
     expect(taken).toEqual([expect.stringMatching(`${port}.*taken.*PORT`)])
     server.close()
-    const elsewhere = await complaint(directory.path, { HOST: '192.0.2.1' })
+    const elsewhere = await complaint(directory.path, { ENCRYPTION_KEY, HOST: '192.0.2.1' })
     expect(elsewhere).toEqual([expect.stringMatching('^HOST: 192.0.2.1')])
   })
 

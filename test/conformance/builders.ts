@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { type Application, DEFAULT_APP, DEFAULT_ORG } from '../../src/domain/application.ts'
 import type { DeliveryInfo, DeliveryKey } from '../../src/domain/delivery.ts'
-import type { Endpoint } from '../../src/domain/endpoint.ts'
+import type { Candidate, Endpoint } from '../../src/domain/endpoint.ts'
 import { type AppId, createIds, type EndpointId, type Id, type OrgId } from '../../src/domain/ids.ts'
 import type { Message } from '../../src/domain/message.ts'
 import type { Answer, Extras } from '../../src/store/once.ts'
@@ -90,6 +90,14 @@ export function endpoint(given: Partial<Endpoint> = {}): Endpoint {
     updatedAt: given.createdAt ?? T0,
     ...given,
   }
+}
+
+/** What is read of an endpoint where nothing secret is needed. */
+export function candidate(of: Endpoint): Candidate {
+  const { headers, secrets, ...rest } = of
+  void headers
+  void secrets
+  return rest
 }
 
 export async function createEndpoint(store: Store, given: Partial<Endpoint> = {}): Promise<EndpointId> {

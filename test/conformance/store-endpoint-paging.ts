@@ -1,5 +1,16 @@
 import { expect, test } from 'vitest'
-import { APP, endpoint, haveApplication, HOUR, MINUTE, newId, type OpenStore, OTHER_APP, T0 } from './builders.ts'
+import {
+  APP,
+  candidate,
+  endpoint,
+  haveApplication,
+  HOUR,
+  MINUTE,
+  newId,
+  type OpenStore,
+  OTHER_APP,
+  T0,
+} from './builders.ts'
 import { allPages, firstPage, inOrder, ORDERS } from './paging.ts'
 
 export function endpointPagingConformance(open: OpenStore): void {
@@ -22,7 +33,7 @@ export function endpointPagingConformance(open: OpenStore): void {
           (one) => one.id,
           { order, limit },
         )
-        expect(await read).toEqual(inOrder(live, order))
+        expect(await read).toEqual(inOrder(live, order).map(candidate))
       }
       expect(await store.pageEndpoints(newId('app'), firstPage)).toEqual([])
     },

@@ -5,6 +5,7 @@ import {
   acceptFor,
   APP,
   attemptsOf,
+  candidate,
   claim,
   createEndpoint,
   deliveryOf,
@@ -69,7 +70,7 @@ export function endpointConformance(open: OpenStore): void {
     const created = build()
     await store.createEndpoint(created)
     expect(await store.getEndpoint(APP, created.id)).toEqual(created)
-    expect(await store.endpointsOf(APP)).toEqual([created])
+    expect(await store.endpointsOf(APP)).toEqual([candidate(created)])
   })
 
   test('every setting can be changed', async () => {
@@ -121,8 +122,8 @@ export function endpointConformance(open: OpenStore): void {
     await store.createEndpoint(mine)
     await store.createEndpoint(theirs)
     expect(await store.getEndpoint(APP, theirs.id)).toBeNull()
-    expect(await store.endpointsOf(APP)).toEqual([mine])
-    expect(await store.endpointsOf(OTHER_APP)).toEqual([theirs])
+    expect(await store.endpointsOf(APP)).toEqual([candidate(mine)])
+    expect(await store.endpointsOf(OTHER_APP)).toEqual([candidate(theirs)])
     expect(await store.deleteEndpoint(APP, theirs.id, T0)).toBe(false)
     expect(await store.getEndpoint(OTHER_APP, theirs.id)).toEqual(theirs)
   })
@@ -135,7 +136,7 @@ export function endpointConformance(open: OpenStore): void {
     const list = (offset: number, disabled: boolean | null, limit = 3) =>
       store.listEndpoints({ appId: APP, limit, offset, disabled })
 
-    expect(await store.endpointsOf(APP)).toEqual(created)
+    expect(await store.endpointsOf(APP)).toEqual(created.map(candidate))
     expect(await list(0, null)).toEqual({ data: created.slice(0, 3), total: 7 })
     expect(await list(3, null)).toEqual({ data: created.slice(3, 6), total: 7 })
     expect(await list(6, null)).toEqual({ data: created.slice(6), total: 7 })
@@ -158,7 +159,7 @@ export function endpointConformance(open: OpenStore): void {
       data: [http],
       total: 1,
     })
-    expect(await store.endpointsOf(APP)).toEqual([http, svix])
+    expect(await store.endpointsOf(APP)).toEqual([candidate(http), candidate(svix)])
     expect(await store.getEndpoint(APP, svix.id)).toEqual(svix)
   })
 
@@ -184,7 +185,7 @@ export function endpointConformance(open: OpenStore): void {
 
     const second = endpoint({ uid: 'customer-42' })
     await store.createEndpoint(second)
-    expect(await store.endpointsOf(APP)).toEqual([second])
+    expect(await store.endpointsOf(APP)).toEqual([candidate(second)])
   })
 
   test('two live endpoints of an application cannot have the same uid or id', async () => {

@@ -35,7 +35,7 @@ function scripted(room: readonly Endpoint[], answer?: (acceptances: readonly Acc
     handoff: {
       owner: 'node_a',
       reserve(one, bytes) {
-        const hasRoom = room.includes(one)
+        const hasRoom = room.some(({ id }) => id === one.id)
         if (hasRoom) calls.push(`reserve ${bytes}`)
         return hasRoom
       },

@@ -213,7 +213,8 @@ test.for([
   mkdirSync(directory.file('disk'))
   skip(!canRun(unshare(directory.file('.'), ['true'])), 'this system does not let a test mount a small disk')
   await withLeases(directory.file('original.db'))
-  const prepare = 'mount -t tmpfs -o size=8m none "${0%/*}" && cp "${0%/*}/../original.db" "$0" && '
+  const prepare =
+    'mount -t tmpfs -o size=8m none "${0%/*}" && cp "${0%/*}/../original.db" "$0" && cp "${0%/*}/../original.db.key" "$0.key" && '
   await using child = startChild(inside(prepare + script, path))
   expect(await child.next()).toEqual({ is: 'failed', message: said(path) })
 })

@@ -80,7 +80,7 @@ test('what was acknowledged before the log was deleted is in the file', async ()
     remove('-wal')
     await expect(accept(opened.store)).rejects.toMatchObject({ code: 'store_unavailable' })
     // As kill -9 would leave it: the file as it is now, and no log.
-    copyFileSync(path, `${path}.copy`)
+    for (const suffix of ['', '.key']) copyFileSync(`${path}${suffix}`, `${path}.copy${suffix}`)
   }
   await using after = await openSqliteStore({ path: `${path}.copy` })
   for (const id of ids) expect(await after.getMessage(APP, id)).not.toBeNull()

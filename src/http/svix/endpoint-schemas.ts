@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { AddressGuard } from '../../destinations/guard.ts'
-import type { Endpoint, EndpointSecret } from '../../domain/endpoint.ts'
+import type { Candidate, Endpoint, EndpointSecret } from '../../domain/endpoint.ts'
 import { generateSecret, parseSecret, SECRET_CHARS_MAX, secretProblem } from '../../domain/secret.ts'
 import { text } from '../bounded.ts'
 import { customHeaders, DESCRIPTION_CHARS_MAX, Instant, instant, targetUrl } from '../schemas.ts'
@@ -117,7 +117,7 @@ const common = {
 export const EndpointCommon = z.object(common)
 export const EndpointOut = EndpointCommon.extend({ metadata: z.record(z.string(), z.string()) })
 
-export const toEndpointCommon = (endpoint: Endpoint): z.infer<typeof EndpointCommon> => ({
+export const toEndpointCommon = (endpoint: Candidate): z.infer<typeof EndpointCommon> => ({
   description: endpoint.description,
   rateLimit: endpoint.rateLimit,
   throttleRate: endpoint.rateLimit,
@@ -133,7 +133,7 @@ export const toEndpointCommon = (endpoint: Endpoint): z.infer<typeof EndpointCom
   id: endpoint.id,
 })
 
-export const toEndpointOut = (endpoint: Endpoint): z.infer<typeof EndpointOut> => ({
+export const toEndpointOut = (endpoint: Candidate): z.infer<typeof EndpointOut> => ({
   ...toEndpointCommon(endpoint),
   metadata: endpoint.metadata,
 })

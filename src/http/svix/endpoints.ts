@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import type { Application } from '../../domain/application.ts'
-import type { Endpoint } from '../../domain/endpoint.ts'
+import type { Candidate, Endpoint } from '../../domain/endpoint.ts'
 import type { AppId } from '../../domain/ids.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../../flow/edit-endpoint.ts'
 import type { Answer } from '../../store/once.ts'
@@ -151,7 +151,7 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
       const application = await place.toList(call)
       const page = await readPage(call.query, {
         order: call.query.order ?? 'descending',
-        keyOf: (endpoint: Endpoint) => endpoint.id,
+        keyOf: (endpoint: Candidate) => endpoint.id,
         read: async (keyset) => (application === null ? [] : store.pageEndpoints(application.id, keyset)),
       })
       return ok({ ...page, data: page.data.map(toEndpointOut) })

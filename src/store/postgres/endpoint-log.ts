@@ -4,7 +4,7 @@ import { startId } from '../../domain/ids.ts'
 import { type AttemptedEndpoint, type DeliveryStatus, statusOf } from '../log.ts'
 import type { Keyset } from '../tenants.ts'
 import type { Pool } from './database.ts'
-import { endpointFrom, type EndpointRow } from './endpoints.ts'
+import { candidateFrom, type EndpointRow } from './endpoints.ts'
 import { inOrderOf, placed, stretchOf, within } from './keyset.ts'
 import { deliveryFrom, type DeliveryRow } from './messages.ts'
 import { Parameters } from './parameters.ts'
@@ -29,7 +29,7 @@ export async function listAttemptedEndpoints(
     ...parameters.values,
   )
   return rows.map((row) => ({
-    endpoint: endpointFrom(row),
+    endpoint: candidateFrom(row),
     delivery: deliveryFrom({ ...row, endpoint_id: row.id }),
     status: statusOf(row),
   }))

@@ -1,5 +1,5 @@
-import type { Endpoint } from '../../domain/endpoint.ts'
-import type { EndpointPage } from '../store.ts'
+import type { Candidate } from '../../domain/endpoint.ts'
+import type { StoredEndpoint } from '../endpoint-codec.ts'
 import type { Extras } from '../once.ts'
 import type { Keyset } from '../tenants.ts'
 import { holdApplication } from './applications.ts'
@@ -35,23 +35,32 @@ export interface EndpointRow {
   updated_at: number
 }
 
+/** Without what is secret: nobody has to decrypt it in order to route. */
+const CANDIDATE = `app_id, id, uid, driver, url, description, disabled, disabled_reason, event_types, channels, metadata, rate_limit,
+  timeout_ms, retry_schedule_ms, version, failing_since, given_up_since, paused_until, created_at, updated_at`
+
 const parse = <T>(json: string | null): T | null => (json === null ? null : (JSON.parse(json) as T))
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
 
-export const endpointFrom = (row: EndpointRow): Endpoint => ({
-  appId: row.app_id as Endpoint['appId'],
-  id: row.id as Endpoint['id'],
+/** What is secret stays as it is stored. */
+export const endpointFrom = (row: EndpointRow): StoredEndpoint => ({
+  ...candidateFrom(row),
+  headers: row.headers,
+  secrets: row.secrets,
+})
+
+export const candidateFrom = (row: Omit<EndpointRow, 'headers' | 'secrets'>): Candidate => ({
+  appId: row.app_id as Candidate['appId'],
+  id: row.id as Candidate['id'],
   uid: row.uid,
-  driver: row.driver as Endpoint['driver'],
+  driver: row.driver as Candidate['driver'],
   url: row.url,
   description: row.description,
   disabled: row.disabled,
-  disabledReason: row.disabled_reason as Endpoint['disabledReason'],
+  disabledReason: row.disabled_reason as Candidate['disabledReason'],
   eventTypes: parse(row.event_types),
   channels: parse(row.channels),
-  headers: JSON.parse(row.headers),
   metadata: JSON.parse(row.metadata),
-  secrets: JSON.parse(row.secrets),
   rateLimit: row.rate_limit,
   timeoutMs: row.timeout_ms,
   retryScheduleMs: parse(row.retry_schedule_ms),
@@ -64,7 +73,7 @@ export const endpointFrom = (row: EndpointRow): Endpoint => ({
 })
 
 /** The settings, in the order of the statements below. */
-const settings = (endpoint: Endpoint): Value[] => [
+const settings = (endpoint: StoredEndpoint): Value[] => [
   endpoint.uid,
   endpoint.driver,
   endpoint.url,
@@ -73,9 +82,9 @@ const settings = (endpoint: Endpoint): Value[] => [
   endpoint.disabledReason,
   json(endpoint.eventTypes),
   json(endpoint.channels),
-  JSON.stringify(endpoint.headers),
+  endpoint.headers,
   JSON.stringify(endpoint.metadata),
-  JSON.stringify(endpoint.secrets),
+  endpoint.secrets,
   endpoint.rateLimit,
   endpoint.timeoutMs,
   json(endpoint.retryScheduleMs),
@@ -107,7 +116,7 @@ const parameters = SETTINGS.map((_, i) => `$${i + 1}`)
  * Whether the application has that many endpoints that deliver over HTTP; a uid that is taken is the better reason to refuse,
  * so then it says no. No more endpoints are counted.
  */
-async function hasAtLeast(session: Session, { appId, uid }: Endpoint, count: number): Promise<boolean> {
+async function hasAtLeast(session: Session, { appId, uid }: StoredEndpoint, count: number): Promise<boolean> {
   const live = `endpoint WHERE app_id = $1 AND deleted_at IS NULL`
   const found = await session.get<{ n: number; is_taken: boolean }>(
     `SELECT count(*) AS n, EXISTS (SELECT 1 FROM ${live} AND uid = $3) AS is_taken
@@ -121,7 +130,7 @@ async function hasAtLeast(session: Session, { appId, uid }: Endpoint, count: num
 
 export const createEndpoint = (
   writer: Writer,
-  endpoint: Endpoint,
+  endpoint: StoredEndpoint,
   extras?: Extras,
   max: number | null = null,
 ): Promise<'created' | 'uid_taken' | 'unknown' | 'limit_reached' | 'replayed'> =>
@@ -144,7 +153,7 @@ export const createEndpoint = (
 
 export async function updateEndpoint(
   writer: Writer,
-  endpoint: Endpoint,
+  endpoint: StoredEndpoint,
   unchangedSince: number,
   extras?: Extras,
 ): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken' | 'replayed'> {
@@ -158,7 +167,7 @@ export async function updateEndpoint(
 
 async function replaceEndpoint(
   session: Session,
-  endpoint: Endpoint,
+  endpoint: StoredEndpoint,
   unchangedSince: number,
 ): Promise<'updated' | 'changed' | 'unknown'> {
   const of = [endpoint.appId, endpoint.id] as const
@@ -210,7 +219,7 @@ export async function deleteEndpoint(
 const GET = statement('endpoint-get', 'SELECT * FROM endpoint WHERE app_id = $1 AND id = $2 AND deleted_at IS NULL')
 
 /** On any connection, or within a transaction. */
-export async function getEndpoint({ ask }: { ask: Ask }, appId: string, id: string): Promise<Endpoint | null> {
+export async function getEndpoint({ ask }: { ask: Ask }, appId: string, id: string): Promise<StoredEndpoint | null> {
   const [row] = await ask<EndpointRow>(GET, appId, id)
   return row === undefined ? null : endpointFrom(row)
 }
@@ -221,34 +230,37 @@ const FIND = statement(
    UNION ALL SELECT * FROM endpoint WHERE app_id = $1 AND uid = $2 AND id <> $2`,
 )
 
-export async function findEndpoint(pool: Pool, appId: string, idOrUid: string): Promise<Endpoint | null> {
+export async function findEndpoint(pool: Pool, appId: string, idOrUid: string): Promise<StoredEndpoint | null> {
   const [row] = await pool.read<EndpointRow>(FIND, appId, idOrUid)
   return row === undefined ? null : endpointFrom(row)
 }
 
-export async function pageEndpoints(pool: Pool, appId: string, page: Keyset): Promise<Endpoint[]> {
+export async function pageEndpoints(pool: Pool, appId: string, page: Keyset): Promise<Candidate[]> {
   const { above, below, direction, limit } = stretchOf(page)
   const rows = await pool.read<EndpointRow>(
-    `SELECT * FROM endpoint WHERE app_id = $1 AND id > $2 AND id < $3 AND deleted_at IS NULL AND driver = 'http'
+    `SELECT ${CANDIDATE} FROM endpoint WHERE app_id = $1 AND id > $2 AND id < $3 AND deleted_at IS NULL AND driver = 'http'
      ORDER BY id ${direction} LIMIT $4`,
     appId,
     above,
     below,
     limit,
   )
-  return rows.map(endpointFrom)
+  return rows.map(candidateFrom)
 }
 
-const ALL = statement('endpoints-of', 'SELECT * FROM endpoint WHERE app_id = $1 AND deleted_at IS NULL ORDER BY id')
+const ALL = statement(
+  'endpoints-of',
+  `SELECT ${CANDIDATE} FROM endpoint WHERE app_id = $1 AND deleted_at IS NULL ORDER BY id`,
+)
 
-export const endpointsOf = async (pool: Pool, appId: string): Promise<Endpoint[]> =>
-  (await pool.read<EndpointRow>(ALL, appId)).map(endpointFrom)
+export const endpointsOf = async (pool: Pool, appId: string): Promise<Candidate[]> =>
+  (await pool.read<EndpointRow>(ALL, appId)).map(candidateFrom)
 
 /** The page and the number of all, seen at the same moment. */
 export async function listEndpoints(
   pool: Pool,
   query: { appId: string; limit: number; offset: number; disabled: boolean | null },
-): Promise<EndpointPage> {
+): Promise<{ data: StoredEndpoint[]; total: number }> {
   const filter = query.disabled === null ? '' : `AND disabled = ${query.disabled}`
   const of = `FROM endpoint WHERE app_id = $1 AND deleted_at IS NULL AND driver = 'http' ${filter}`
   const rows = await pool.read<{ total: number } & (EndpointRow | { id: null })>(

@@ -297,6 +297,15 @@ CREATE TABLE expunged (
 CREATE INDEX expunged_at ON expunged (at);
 `,
   },
+  {
+    version: 6,
+    sql: `
+-- The ids of the keys under which secrets may be. A database that has none holds them in the clear.
+CREATE TABLE encryption_key (
+  id TEXT COLLATE "C" PRIMARY KEY
+);
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

@@ -1,8 +1,10 @@
+import type { EncryptionKey } from '../../domain/encryption.ts'
 import type { AppId, EndpointId, MessageId } from '../../domain/ids.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import type { Store } from '../store.ts'
 import type { OnBatch } from './batcher.ts'
 import { Pool, type PoolOptions } from './database.ts'
+import { prepareEncryption } from './encryption.ts'
 import { openGates } from './gates.ts'
 import { Listener } from './listener.ts'
 import { Partitions } from './partitions.ts'
@@ -13,6 +15,10 @@ import { verbs } from './verbs.ts'
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database` */
   url: string
+  /** Of ENCRYPTION_KEY, newest first; without any secrets are stored in the clear. */
+  encryptionKeys?: readonly EncryptionKey[]
+  /** Told what the operator has to know of the start, a sentence each. */
+  onNotice?: (notice: string) => void
   onBatch?: OnBatch
   /** Another node made something due, at this time or before. */
   onDue?: (at: number) => void
@@ -71,6 +77,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   const lists = openPool(SHARES.lists, BY_INDEX)
   const searches = openPool(SHARES.searches, {})
   await refuseHalfCopy(points.pool)
+  const { encryption, notices } = await prepareEncryption(writes.pool, options.encryptionKeys ?? [])
+  for (const notice of notices) options.onNotice?.(notice)
   const pools = { writes: writes.pool, points: points.pool, lists: lists.pool, searches: searches.pool }
   const partitions = new Partitions(pools.writes, onTrouble)
   await partitions.maintain()
@@ -100,7 +108,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   })
   stack.defer(() => gates.close())
   const owned = stack.move()
-  return { ...verbs({ ...pools, partitions, gates }), [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { ...verbs({ ...pools, encryption, partitions, gates }), [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 /** A copy that is not finished lacks what tells repeats from news. */

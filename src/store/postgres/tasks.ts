@@ -1,4 +1,4 @@
-import { type Endpoint, wants } from '../../domain/endpoint.ts'
+import { type Candidate, wants } from '../../domain/endpoint.ts'
 import { startId } from '../../domain/ids.ts'
 import type { TaskInfo } from '../../domain/task.ts'
 import type { Extras } from '../once.ts'
@@ -175,7 +175,7 @@ interface MissedRow {
 }
 
 /** The messages of the application; those that never had a delivery to this endpoint may be wanted. */
-async function missed(session: Session, task: TaskRow, endpoint: Endpoint, limit: number): Promise<Found[]> {
+async function missed(session: Session, task: TaskRow, endpoint: Candidate, limit: number): Promise<Found[]> {
   const rows = await session.all<MissedRow>(MESSAGES, ...restOf(task, limit))
   return rows.map((row) => {
     const channels = row.channels === null ? null : (JSON.parse(row.channels) as string[])

@@ -1,4 +1,6 @@
 /** Which verb runs on which connections, and what it waits for before. */
+import type { Encryption } from '../../domain/encryption.ts'
+import { encryptedVerbs } from '../endpoint-codec.ts'
 import type { Log } from '../log.ts'
 import type { Answers } from '../once.ts'
 import type { Endpoints, Inbox, Messages, Queue, Retention, Store } from '../store.ts'
@@ -53,6 +55,7 @@ import { createTask, getTask, listTasks, stepTask } from './tasks.ts'
 
 /** What the verbs run on. */
 export interface Parts {
+  encryption: Encryption
   writes: Pool
   points: Pool
   /** Walks an index for one page, whatever the server knows about the tables. */
@@ -71,7 +74,7 @@ export const verbs = (parts: Parts): Omit<Store, symbol> => ({
   ...retentionVerbs(parts),
 })
 
-type Own = Pick<Store, 'problem' | 'secret' | 'waiting'>
+type Own = Pick<Store, 'problem' | 'waiting'>
 
 function queueVerbs({ writes, points, lists, searches, partitions, gates }: Parts): Queue & Tasks {
   const writer = { pool: writes, partitions }
@@ -125,24 +128,34 @@ function tenantVerbs({ writes, points, lists, partitions, gates }: Parts): Appli
     listEventTypes: (query, page) => gates.list(() => listEventTypes(lists, query, page)),
     getAnswer: (orgId, key, now) => gates.point(() => getAnswer(points, orgId, key, now)),
     saveAnswer: (answer) => gates.write(() => saveAnswer(writes, answer)),
-    secret: (name, create) => gates.write(() => secret(writes, name, create())),
     waiting: () => gates.waiting(),
     problem: () => gates.write(() => problem(writes)),
   }
 }
 
-function endpointVerbs({ writes, points, lists, partitions, gates }: Parts): Endpoints {
+function endpointVerbs({
+  encryption,
+  writes,
+  points,
+  lists,
+  partitions,
+  gates,
+}: Parts): Endpoints & Pick<Store, 'secret'> {
   const writer = { pool: writes, partitions }
-  return {
+  const secretVerbs = encryptedVerbs(encryption, {
     createEndpoint: (endpoint, extras, max) => gates.write(() => createEndpoint(writer, endpoint, extras, max)),
     updateEndpoint: (endpoint, unchangedSince, extras) =>
       gates.write(() => updateEndpoint(writer, endpoint, unchangedSince, extras)),
-    deleteEndpoint: (appId, id, now, extras) => gates.write(() => deleteEndpoint(writer, { appId, id }, now, extras)),
     getEndpoint: (appId, id) => gates.point(() => getEndpoint(points, appId, id)),
     findEndpoint: (appId, idOrUid) => gates.point(() => findEndpoint(points, appId, idOrUid)),
+    listEndpoints: (query) => gates.list(() => listEndpoints(lists, query)),
+    secret: (name, fresh) => gates.write(() => secret(writes, name, fresh)),
+  })
+  return {
+    ...secretVerbs,
+    deleteEndpoint: (appId, id, now, extras) => gates.write(() => deleteEndpoint(writer, { appId, id }, now, extras)),
     endpointsOf: (appId) => gates.point(() => endpointsOf(points, appId)),
     pageEndpoints: (appId, page) => gates.list(() => pageEndpoints(lists, appId, page)),
-    listEndpoints: (query) => gates.list(() => listEndpoints(lists, query)),
   }
 }
 

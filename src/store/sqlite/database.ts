@@ -5,10 +5,10 @@
  * several write, but leases, caches and group commit assume one. The right is an exclusive lock on a file beside the
  * database, which the operating system takes back when the process dies, however it dies.
  */
-import { existsSync, mkdirSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
+import { makeDirectory, makeFile, makePrivate } from './private-files.ts'
 
 /** Marks the file as Hookferry's: "HkFy" (https://www.sqlite.org/fileformat.html, 1.3.8). */
 const APPLICATION_ID = 0x48_6b_46_79
@@ -68,22 +68,41 @@ export class Database {
   }
 }
 
+/** All of `work`, or nothing of it. */
+export function transaction<T>(db: Database, work: () => T): T {
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    const result = work()
+    db.exec('COMMIT')
+    return result
+  } catch (error) {
+    // Some errors, a full disk among them, have rolled back already.
+    if (db.connection.isTransaction) db.exec('ROLLBACK')
+    throw error
+  }
+}
+
 const pragma = (connection: DatabaseSync, name: string) =>
   Object.values(connection.prepare(`PRAGMA ${name}`).get() ?? {})[0]
 
-/** Opens the file for writing, creates or migrates it, and checks that commits will be durable. */
-export function openWriter(path: string): { db: Database; lock: DatabaseSync } {
+/**
+ * Opens the file for writing, creates or migrates it, and checks that commits will be durable. `exposed` are files that others
+ * may read and that could not be made private.
+ */
+export function openWriter(path: string): { db: Database; lock: DatabaseSync; exposed: string[] } {
   try {
-    mkdirSync(dirname(path), { recursive: true })
+    makeDirectory(path)
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory())
       throw new UnusableDatabase(`${path} is a directory, not a file`)
     const lock = takeLock(path)
     try {
+      makeFile(path)
       const connection = new DatabaseSync(path, { timeout: 5_000 })
       checkFile(connection, path)
       configure(connection, path)
       migrate(connection)
-      return { db: new Database(connection), lock }
+      const exposed = makePrivate(path)
+      return { db: new Database(connection), lock, exposed }
     } catch (error) {
       lock.close()
       throw error
@@ -104,6 +123,7 @@ export function openReader(path: string): Database {
 const LOCK_TIMEOUT_MS = 500
 
 function takeLock(path: string): DatabaseSync {
+  makeFile(`${path}.lock`)
   const lock = new DatabaseSync(`${path}.lock`, { timeout: LOCK_TIMEOUT_MS })
   try {
     lock.exec('BEGIN EXCLUSIVE')

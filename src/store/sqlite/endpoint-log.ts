@@ -1,11 +1,11 @@
 /** What became of deliveries, seen from the message and from the endpoint. */
 import type { DeliveryInfo, DeliveryState } from '../../domain/delivery.ts'
-import type { Endpoint } from '../../domain/endpoint.ts'
+import type { Candidate } from '../../domain/endpoint.ts'
 import { startId } from '../../domain/ids.ts'
 import { type DeliveryStatus, statusOf } from '../log.ts'
 import type { Keyset } from '../tenants.ts'
 import type { Database } from './database.ts'
-import { endpointFrom, type EndpointRow } from './endpoints.ts'
+import { candidateFrom, type EndpointRow } from './endpoints.ts'
 import { stretchOf } from './keyset.ts'
 import { deliveryFrom, type DeliveryRow } from './messages.ts'
 
@@ -16,7 +16,7 @@ export function listAttemptedEndpoints(
   appId: string,
   msgId: string,
   page: Keyset,
-): { endpoint: Endpoint; delivery: DeliveryInfo; status: DeliveryStatus }[] {
+): { endpoint: Candidate; delivery: DeliveryInfo; status: DeliveryStatus }[] {
   const { above, below, direction, limit } = stretchOf(page)
   return db
     .all<AttemptedRow>(
@@ -31,7 +31,7 @@ export function listAttemptedEndpoints(
       limit,
     )
     .map((row) => ({
-      endpoint: endpointFrom(row),
+      endpoint: candidateFrom(row),
       delivery: deliveryFrom({ ...row, endpoint_id: row.id }),
       status: statusOf(row),
     }))

@@ -1,7 +1,7 @@
 import type { SQLInputValue } from 'node:sqlite'
-import type { Endpoint } from '../../domain/endpoint.ts'
+import type { Candidate } from '../../domain/endpoint.ts'
+import type { StoredEndpoint } from '../endpoint-codec.ts'
 import type { Extras } from '../once.ts'
-import type { EndpointPage } from '../store.ts'
 import type { Keyset } from '../tenants.ts'
 import { isLiveApplication } from './applications.ts'
 import type { Database } from './database.ts'
@@ -34,23 +34,32 @@ export interface EndpointRow {
   updated_at: number
 }
 
+/** Without what is secret: nobody has to decrypt it in order to route. */
+const CANDIDATE = `app_id, id, uid, driver, url, description, disabled, disabled_reason, event_types, channels, metadata, rate_limit,
+  timeout_ms, retry_schedule_ms, version, failing_since, given_up_since, paused_until, created_at, updated_at`
+
 const parse = <T>(json: string | null): T | null => (json === null ? null : (JSON.parse(json) as T))
 const json = (value: unknown): string | null => (value === null ? null : JSON.stringify(value))
 
-export const endpointFrom = (row: EndpointRow): Endpoint => ({
-  appId: row.app_id as Endpoint['appId'],
-  id: row.id as Endpoint['id'],
+/** What is secret stays as it is stored. */
+export const endpointFrom = (row: EndpointRow): StoredEndpoint => ({
+  ...candidateFrom(row),
+  headers: row.headers,
+  secrets: row.secrets,
+})
+
+export const candidateFrom = (row: Omit<EndpointRow, 'headers' | 'secrets'>): Candidate => ({
+  appId: row.app_id as Candidate['appId'],
+  id: row.id as Candidate['id'],
   uid: row.uid,
-  driver: row.driver as Endpoint['driver'],
+  driver: row.driver as Candidate['driver'],
   url: row.url,
   description: row.description,
   disabled: row.disabled === 1,
-  disabledReason: row.disabled_reason as Endpoint['disabledReason'],
+  disabledReason: row.disabled_reason as Candidate['disabledReason'],
   eventTypes: parse(row.event_types),
   channels: parse(row.channels),
-  headers: JSON.parse(row.headers),
   metadata: JSON.parse(row.metadata),
-  secrets: JSON.parse(row.secrets),
   rateLimit: row.rate_limit,
   timeoutMs: row.timeout_ms,
   retryScheduleMs: parse(row.retry_schedule_ms),
@@ -63,7 +72,7 @@ export const endpointFrom = (row: EndpointRow): Endpoint => ({
 })
 
 /** The settings, in the order of the statements below. */
-const settings = (endpoint: Endpoint): SQLInputValue[] => [
+const settings = (endpoint: StoredEndpoint): SQLInputValue[] => [
   endpoint.uid,
   endpoint.driver,
   endpoint.url,
@@ -72,9 +81,9 @@ const settings = (endpoint: Endpoint): SQLInputValue[] => [
   endpoint.disabledReason,
   json(endpoint.eventTypes),
   json(endpoint.channels),
-  JSON.stringify(endpoint.headers),
+  endpoint.headers,
   JSON.stringify(endpoint.metadata),
-  JSON.stringify(endpoint.secrets),
+  endpoint.secrets,
   endpoint.rateLimit,
   endpoint.timeoutMs,
   json(endpoint.retryScheduleMs),
@@ -82,7 +91,7 @@ const settings = (endpoint: Endpoint): SQLInputValue[] => [
   endpoint.updatedAt,
 ]
 
-const isUidTaken = (db: Database, { appId, id, uid }: Endpoint): boolean =>
+const isUidTaken = (db: Database, { appId, id, uid }: StoredEndpoint): boolean =>
   uid !== null &&
   db.get('SELECT 1 FROM endpoint WHERE app_id = ? AND uid = ? AND id <> ?', appId, uid, id) !== undefined
 
@@ -93,7 +102,7 @@ const hasAtLeast = (db: Database, appId: string, count: number): boolean =>
 
 export function createEndpoint(
   db: Database,
-  endpoint: Endpoint,
+  endpoint: StoredEndpoint,
   extras?: Extras,
   max: number | null = null,
 ): 'created' | 'uid_taken' | 'unknown' | 'limit_reached' | 'replayed' {
@@ -116,7 +125,7 @@ export function createEndpoint(
 
 export function updateEndpoint(
   db: Database,
-  endpoint: Endpoint,
+  endpoint: StoredEndpoint,
   unchangedSince: number,
   extras?: Extras,
 ): 'updated' | 'changed' | 'unknown' | 'uid_taken' | 'replayed' {
@@ -125,7 +134,7 @@ export function updateEndpoint(
 
 function replaceEndpoint(
   db: Database,
-  endpoint: Endpoint,
+  endpoint: StoredEndpoint,
   unchangedSince: number,
 ): 'updated' | 'changed' | 'unknown' | 'uid_taken' {
   const of = [endpoint.appId, endpoint.id] as const
@@ -173,7 +182,7 @@ export function deleteEndpoint(
   return result === 'deleted'
 }
 
-export function getEndpoint(db: Database, appId: string, id: string): Endpoint | null {
+export function getEndpoint(db: Database, appId: string, id: string): StoredEndpoint | null {
   const row = db.get<EndpointRow>(
     'SELECT * FROM endpoint WHERE app_id = ? AND id = ? AND deleted_at IS NULL',
     appId,
@@ -182,7 +191,7 @@ export function getEndpoint(db: Database, appId: string, id: string): Endpoint |
   return row === undefined ? null : endpointFrom(row)
 }
 
-export function findEndpoint(db: Database, appId: string, idOrUid: string): Endpoint | null {
+export function findEndpoint(db: Database, appId: string, idOrUid: string): StoredEndpoint | null {
   const byId = getEndpoint(db, appId, idOrUid)
   if (byId !== null) return byId
   const row = db.get<EndpointRow>('SELECT * FROM endpoint WHERE app_id = ? AND uid = ?', appId, idOrUid)
@@ -192,26 +201,26 @@ export function findEndpoint(db: Database, appId: string, idOrUid: string): Endp
 /** The index has live endpoints only: deleted ones stay for ever, and would be walked over. */
 const LIVE = 'endpoint INDEXED BY endpoint_live WHERE app_id = ? AND deleted_at IS NULL'
 
-export const endpointsOf = (db: Database, appId: string): Endpoint[] =>
-  db.all<EndpointRow>(`SELECT * FROM ${LIVE} ORDER BY id`, appId).map(endpointFrom)
+export const endpointsOf = (db: Database, appId: string): Candidate[] =>
+  db.all<EndpointRow>(`SELECT ${CANDIDATE} FROM ${LIVE} ORDER BY id`, appId).map(candidateFrom)
 
-export function pageEndpoints(db: Database, appId: string, page: Keyset): Endpoint[] {
+export function pageEndpoints(db: Database, appId: string, page: Keyset): Candidate[] {
   const { above, below, direction, limit } = stretchOf(page)
   return db
     .all<EndpointRow>(
-      `SELECT * FROM ${LIVE} AND id > ? AND id < ? AND driver = 'http' ORDER BY id ${direction} LIMIT ?`,
+      `SELECT ${CANDIDATE} FROM ${LIVE} AND id > ? AND id < ? AND driver = 'http' ORDER BY id ${direction} LIMIT ?`,
       appId,
       above,
       below,
       limit,
     )
-    .map(endpointFrom)
+    .map(candidateFrom)
 }
 
 export function listEndpoints(
   db: Database,
   query: { appId: string; limit: number; offset: number; disabled: boolean | null },
-): EndpointPage {
+): { data: StoredEndpoint[]; total: number } {
   const filter = query.disabled === null ? '' : `AND disabled = ${query.disabled ? 1 : 0}`
   const of = `FROM ${LIVE} AND driver = 'http' ${filter}`
   const rows = db.all<EndpointRow>(

@@ -262,6 +262,15 @@ CREATE INDEX endpoint_failing ON endpoint (app_id, id) WHERE failing_since IS NO
     version: 4,
     sql: 'ALTER TABLE delivery ADD COLUMN spared INTEGER NOT NULL DEFAULT 0',
   },
+  {
+    version: 5,
+    sql: `
+-- The ids of the keys under which secrets may be. A database that has none holds them in the clear.
+CREATE TABLE encryption_key (
+  id TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

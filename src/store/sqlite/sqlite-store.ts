@@ -1,4 +1,7 @@
+import { randomBytes } from 'node:crypto'
+import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
 import { LIMITS } from '../../domain/limits.ts'
+import { encryptedVerbs } from '../endpoint-codec.ts'
 import type { Acceptance, Store } from '../store.ts'
 import { bytesOf } from '../weight.ts'
 import type { Database } from './database.ts'
@@ -8,6 +11,10 @@ import { type OnBatch, ThreadClient, type ThreadClientOptions } from './thread-c
 export interface SqliteOptions {
   /** Path of the database file; its directory is created. */
   path: string
+  /** Of ENCRYPTION_KEY, newest first; without any there is a key file beside the database. */
+  encryptionKeys?: readonly EncryptionKey[]
+  /** Told what the operator has to know of the start, a sentence each. */
+  onNotice?: (notice: string) => void
   onBatch?: OnBatch
   /** Bytes of messages that may wait to be stored. */
   waitingBytesMax?: number
@@ -25,13 +32,18 @@ type Remote<O> = O extends (db: Database, ...args: infer A) => infer R ? (...arg
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   await using stack = new AsyncDisposableStack()
   const clients: ThreadClient[] = []
-  const open = async (thread: Omit<ThreadClientOptions, 'path' | 'onDeath'>) => {
+  const open = async (thread: Omit<ThreadClientOptions, 'path' | 'onDeath' | 'keys'>) => {
     const onDeath = (error: Error) => {
       // What the others read may be of a file that nobody will find again.
       if (thread.role === 'writer') for (const one of clients) one.abandon(error)
       options.onDeath?.(error)
     }
-    const client = await ThreadClient.open({ ...thread, path: options.path, onDeath })
+    const client = await ThreadClient.open({
+      ...thread,
+      path: options.path,
+      keys: options.encryptionKeys ?? [],
+      onDeath,
+    })
     clients.push(client)
     stack.defer(() => client.close())
     return client
@@ -68,11 +80,22 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     ((...args: unknown[]) => thread.call([name, ...args])) as Remote<(typeof LISTS)[N]>
   const listInbox = list('listInbox')
   const searchInbox = list('listInbox', searches)
-  const writeSecret = write('secret')
   const deleteEndpoint = write('deleteEndpoint')
+
+  const { keys, notices } = writer.prepared!
+  for (const notice of notices) options.onNotice?.(notice)
+  const secretVerbs = encryptedVerbs(new Encryption(keys, randomBytes), {
+    createEndpoint: write('createEndpoint'),
+    updateEndpoint: write('updateEndpoint'),
+    getEndpoint: point('getEndpoint'),
+    findEndpoint: point('findEndpoint'),
+    listEndpoints: list('listEndpoints'),
+    secret: write('secret'),
+  })
 
   const owned = stack.move()
   return {
+    ...secretVerbs,
     accept: write('accept'),
     claim: write('claim'),
     settle: write('settle'),
@@ -88,8 +111,6 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     createEventType: write('createEventType'),
     updateEventType: write('updateEventType'),
     removeEventType: write('removeEventType'),
-    createEndpoint: write('createEndpoint'),
-    updateEndpoint: write('updateEndpoint'),
     deleteEndpoint: (appId, id, now, extras) => deleteEndpoint({ appId, id }, now, extras),
     expungeMessage: write('expungeMessage'),
     expungeAttempt: write('expungeAttempt'),
@@ -101,14 +122,11 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     pruneIdempotency: write('pruneIdempotency'),
     waiting: () => ({ writes: writer.load.calls, bytes: writer.load.bytes }),
     problem: write('problem'),
-    secret: (name, create) => writeSecret(name, create()),
 
     findApplication: point('findApplication'),
     getApplication: point('getApplication'),
     getEventType: point('getEventType'),
     knownEventTypes: point('knownEventTypes'),
-    getEndpoint: point('getEndpoint'),
-    findEndpoint: point('findEndpoint'),
     endpointsOf: point('endpointsOf'),
     getMessage: point('getMessage'),
     findMessage: point('findMessage'),
@@ -125,7 +143,6 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     listApplications: list('listApplications'),
     listEventTypes: list('listEventTypes'),
     pageEndpoints: list('pageEndpoints'),
-    listEndpoints: list('listEndpoints'),
     listMessages: list('listMessages'),
     listAttempts: list('listAttempts'),
     listAttemptedMessages: list('listAttemptedMessages'),

@@ -1,4 +1,4 @@
-import { type Endpoint, wants } from '../../domain/endpoint.ts'
+import { type Candidate, wants } from '../../domain/endpoint.ts'
 import { type MessageId, startId } from '../../domain/ids.ts'
 import type { TaskInfo } from '../../domain/task.ts'
 import type { Extras } from '../once.ts'
@@ -171,7 +171,7 @@ interface MissedRow {
 }
 
 /** The messages of the application; those that never had a delivery to this endpoint may be wanted. */
-function missed(db: Database, task: TaskRow, endpoint: Endpoint, limit: number): Found[] {
+function missed(db: Database, task: TaskRow, endpoint: Candidate, limit: number): Found[] {
   const rows = db.all<MissedRow>(
     `SELECT m.id, m.event_type, m.channels, m.payload IS NOT NULL AND NOT EXISTS (
          SELECT 1 FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.endpoint_id = ?) AS is_missed

@@ -5,6 +5,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import { GatewayError } from '../../domain/errors.ts'
+import type { Prepared } from './encryption.ts'
 import type { Call, FromThread, Reply, ThreadOptions, ToThread } from './thread.ts'
 
 /** Tells how large the batches are; called once for each. */
@@ -38,6 +39,8 @@ const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const CLOSE_TIMEOUT_MS = 10_000
 
 export class ThreadClient {
+  /** What the writer found out about the keys; null of a reader. */
+  readonly prepared: Prepared | null
   readonly #options: ThreadClientOptions
   readonly #worker: Worker
   #waiting: Waiting[] = []
@@ -49,22 +52,24 @@ export class ThreadClient {
 
   /** Starts the thread and waits until it has opened the file; rejects with one line when it cannot. */
   static async open(options: ThreadClientOptions): Promise<ThreadClient> {
-    const workerData: ThreadOptions = { role: options.role, path: options.path, isPatient: options.isPatient }
+    const { role, path, isPatient, keys } = options
+    const workerData: ThreadOptions = { role, path, isPatient, keys }
     const worker = new Worker(new URL(`./thread.${EXTENSION}`, import.meta.url), { workerData, name: options.role })
-    await new Promise<void>((resolve, reject) => {
+    const prepared = await new Promise<Prepared | null>((resolve, reject) => {
       worker.once('error', reject)
       worker.once('message', (message: FromThread) => {
         if ('failed' in message) reject(new Error(message.failed))
-        else resolve()
+        else if ('opened' in message) resolve(message.opened)
       })
     }).catch(async (error: unknown) => {
       await worker.terminate()
       throw error
     })
-    return new ThreadClient(options, worker)
+    return new ThreadClient(options, worker, prepared)
   }
 
-  private constructor(options: ThreadClientOptions, worker: Worker) {
+  private constructor(options: ThreadClientOptions, worker: Worker, prepared: Prepared | null) {
+    this.prepared = prepared
     this.#options = options
     this.#worker = worker
     worker.removeAllListeners('error')

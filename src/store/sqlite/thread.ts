@@ -5,8 +5,10 @@
 import { readlinkSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { EncryptionKey } from '../../domain/encryption.ts'
 import { LIMITS } from '../../domain/limits.ts'
-import { type Database, explain, isFileTrouble, openReader, openWriter } from './database.ts'
+import { type Database, explain, isFileTrouble, openReader, openWriter, transaction } from './database.ts'
+import { prepareEncryption, type Prepared } from './encryption.ts'
 import { OpenFiles } from './files.ts'
 import { takeOverLeases } from './leases.ts'
 import { type Operations, READS, WRITES } from './operations.ts'
@@ -16,6 +18,8 @@ export interface ThreadOptions {
   path: string
   /** It yields the processor to the other threads: what it does may take longer than what they do. */
   isPatient: boolean
+  /** Of ENCRYPTION_KEY, newest first; for the writer. */
+  keys: readonly EncryptionKey[]
 }
 
 /** One operation and its arguments. */
@@ -26,17 +30,28 @@ export interface ThreadError {
   /** The store could not do it now; otherwise the operation itself is at fault. */
   unavailable: boolean
 }
-export type FromThread = { opened: true } | { failed: string } | { replies: Reply[] } | { closed: true }
+/** `opened` by the writer tells of the keys. */
+export type FromThread = { opened: Prepared | null } | { failed: string } | { replies: Reply[] } | { closed: true }
 export type ToThread = { calls: Call[] } | { close: true }
 
 const port = parentPort!
-const { role, path, isPatient } = workerData as ThreadOptions
+const { role, path, isPatient, keys } = workerData as ThreadOptions
 if (isPatient) lowerPriority()
 
 try {
+  let prepared: Prepared | null = null
   if (role === 'writer') {
-    const { db, lock } = openWriter(path)
-    transaction(db, () => takeOverLeases(db, Date.now()))
+    const { db, lock, exposed } = openWriter(path)
+    try {
+      prepared = prepareEncryption(db, path, keys)
+      for (const file of exposed)
+        prepared.notices.push(`${file} belongs to another user, and can be read by more than the gateway: chmod 600 it`)
+      transaction(db, () => takeOverLeases(db, Date.now()))
+    } catch (error) {
+      db.close()
+      lock.close()
+      throw error
+    }
     const watch = watchFiles(db)
     serve(
       db,
@@ -55,7 +70,7 @@ try {
     const db = openReader(path)
     serve(db, (calls) => calls.map((call) => attempt(() => run(READS, db, call))))
   }
-  port.postMessage({ opened: true } satisfies FromThread)
+  port.postMessage({ opened: prepared } satisfies FromThread)
 } catch (error) {
   port.postMessage({ failed: explain(error, path).message } satisfies FromThread)
 }
@@ -119,19 +134,6 @@ function inOneTransaction(db: Database, calls: Call[]): Reply[] {
   } catch (error) {
     if (calls.length === 1 || first === undefined || isFileTrouble(error)) return calls.map(() => failure(error))
     return calls.map((call) => attempt(() => transaction(db, () => run(WRITES, db, call))))
-  }
-}
-
-function transaction<T>(db: Database, work: () => T): T {
-  db.exec('BEGIN IMMEDIATE')
-  try {
-    const result = work()
-    db.exec('COMMIT')
-    return result
-  } catch (error) {
-    // Some errors, a full disk among them, have rolled back already.
-    if (db.connection.isTransaction) db.exec('ROLLBACK')
-    throw error
   }
 }
 

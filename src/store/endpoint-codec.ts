@@ -1,0 +1,85 @@
+/**
+ * What both engines do with the secret parts of an endpoint: custom headers and secrets are one encrypted text each. What
+ * lies beneath handles the texts as they are, what lies above knows nothing of them.
+ */
+import type { Endpoint } from '../domain/endpoint.ts'
+import { type Encryption, type Place, Undecryptable } from '../domain/encryption.ts'
+import { GatewayError } from '../domain/errors.ts'
+import type { AppId, EndpointId } from '../domain/ids.ts'
+import type { Extras } from './once.ts'
+import type { Endpoints, Store } from './store.ts'
+
+/** An endpoint as an engine stores it. */
+export type StoredEndpoint = Omit<Endpoint, 'headers' | 'secrets'> & { headers: string; secrets: string }
+
+export type SecretColumn = 'headers' | 'secrets'
+export const SECRET_COLUMNS: readonly SecretColumn[] = ['headers', 'secrets']
+
+/** Where a text of an endpoint, or a value of `meta`, is stored. */
+export const endpointPlace = (id: string, column: SecretColumn): Place => ({ table: 'endpoint', column, id })
+export const metaPlace = (name: string): Place => ({ table: 'meta', column: 'value', id: name })
+
+/** The texts of an endpoint that has neither headers nor secrets. There is nothing to hide in them. */
+export const NOTHING_SECRET: readonly string[] = ['{}', '[]']
+
+export function toStored(encryption: Encryption, endpoint: Endpoint): StoredEndpoint {
+  const encrypt = (column: SecretColumn): string => {
+    const text = JSON.stringify(endpoint[column])
+    return NOTHING_SECRET.includes(text) ? text : encryption.encrypt(text, endpointPlace(endpoint.id, column))
+  }
+  return { ...endpoint, headers: encrypt('headers'), secrets: encrypt('secrets') }
+}
+
+/** Throws `store_unavailable` when a text cannot be decrypted, so that deliveries wait for the key instead of failing. */
+export function fromStored(encryption: Encryption, stored: StoredEndpoint): Endpoint {
+  const decrypt = (column: SecretColumn) =>
+    JSON.parse(decryptStored(encryption, stored[column], endpointPlace(stored.id, column)))
+  return { ...stored, headers: decrypt('headers'), secrets: decrypt('secrets') }
+}
+
+/** `Encryption.decrypt`, with the refusal of a store. */
+export function decryptStored(encryption: Encryption, stored: string, place: Place): string {
+  try {
+    return encryption.decrypt(stored, place)
+  } catch (cause) {
+    throw cause instanceof Undecryptable ? new GatewayError('store_unavailable', { cause }) : cause
+  }
+}
+
+/** What an engine offers: endpoints and values of `meta` as they are stored. */
+export interface StoredSecrets {
+  createEndpoint(stored: StoredEndpoint, extras?: Extras, max?: number | null): ReturnType<Endpoints['createEndpoint']>
+  updateEndpoint(
+    stored: StoredEndpoint,
+    unchangedSince: number,
+    extras?: Extras,
+  ): ReturnType<Endpoints['updateEndpoint']>
+  getEndpoint(appId: AppId, id: EndpointId): Promise<StoredEndpoint | null>
+  findEndpoint(appId: AppId, idOrUid: string): Promise<StoredEndpoint | null>
+  listEndpoints(query: ListQuery): Promise<{ data: StoredEndpoint[]; total: number }>
+  /** Keeps `fresh` unless the name has a value already; the value that is kept. */
+  secret(name: string, fresh: string): Promise<string>
+}
+
+type ListQuery = Parameters<Endpoints['listEndpoints']>[0]
+type SecretVerbs = Pick<Store, keyof StoredSecrets>
+
+/** The verbs of the store that know secrets, on top of an engine that does not. */
+export function encryptedVerbs(encryption: Encryption, engine: StoredSecrets): SecretVerbs {
+  const openOrNull = (stored: StoredEndpoint | null) => (stored === null ? null : fromStored(encryption, stored))
+  return {
+    createEndpoint: (endpoint, extras, max) => engine.createEndpoint(toStored(encryption, endpoint), extras, max),
+    updateEndpoint: (endpoint, unchangedSince, extras) =>
+      engine.updateEndpoint(toStored(encryption, endpoint), unchangedSince, extras),
+    getEndpoint: async (appId, id) => openOrNull(await engine.getEndpoint(appId, id)),
+    findEndpoint: async (appId, idOrUid) => openOrNull(await engine.findEndpoint(appId, idOrUid)),
+    async listEndpoints(query) {
+      const { data, total } = await engine.listEndpoints(query)
+      return { data: data.map((stored) => fromStored(encryption, stored)), total }
+    },
+    async secret(name, create) {
+      const place = metaPlace(name)
+      return decryptStored(encryption, await engine.secret(name, encryption.encrypt(create(), place)), place)
+    },
+  }
+}

@@ -1,0 +1,118 @@
+/** Opening: which keys the file needs, and that nothing secret stays in the clear. */
+import { randomBytes } from 'node:crypto'
+import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
+import { missingKey, renewMeta, renewRow, type SecretRow } from '../keys.ts'
+import { type Database, transaction, UnusableDatabase } from './database.ts'
+import { keyFileOf, makeKeyFile, readKeyFile } from './key-file.ts'
+
+export interface Prepared {
+  /** Newest first; at least one. */
+  keys: readonly EncryptionKey[]
+  /** What the operator has to know, a sentence each. */
+  notices: string[]
+}
+
+/**
+ * The keys of ENCRYPTION_KEY, or those of the file beside the database, which is made for a database that has no key yet.
+ * From then on all that is secret is encrypted, what was there before at once. For the holder of the lock. Throws
+ * `UnusableDatabase`, which names the key that is wanted.
+ */
+export function prepareEncryption(db: Database, path: string, given: readonly EncryptionKey[]): Prepared {
+  const used = usedKeys(db)
+  const found = given.length > 0 ? given : fileKeys(path)
+  const notices: string[] = []
+  let keys = found
+  if (found.length === 0 && used.length === 0) {
+    keys = makeKeyFile(path)
+    notices.push(`made ${keyFileOf(path)}, the key of the secrets in ${path}: without it a backup has no secrets`)
+  }
+  const encryption = checkKeys(path, keys, used)
+  if (!used.includes(encryption.keyId!)) {
+    const encrypted = begin(db, encryption, used.length === 0)
+    if (encrypted > 0)
+      notices.push(
+        `encrypted what was secret and in the clear: ${encrypted} records. Older backups of ${path} still have them in the clear`,
+      )
+  }
+  return { keys, notices }
+}
+
+/** The keys that records may be under. */
+export const usedKeys = (db: Database): string[] =>
+  db.all<{ id: string }>('SELECT id FROM encryption_key ORDER BY id').map(({ id }) => id)
+
+/** Throws `UnusableDatabase` when one of `used` is missing. */
+export function checkKeys(path: string, keys: readonly EncryptionKey[], used: readonly string[]): Encryption {
+  const encryption = new Encryption(keys, randomBytes)
+  const problem = missingKey(encryption, used, { where: path, advice: adviceFor(path, used) })
+  if (problem !== null) throw new UnusableDatabase(problem)
+  return encryption
+}
+
+function adviceFor(path: string, used: readonly string[]): string {
+  const file = keyFileOf(path)
+  try {
+    const beside = readKeyFile(path).map(({ id }) => id)
+    if (used.every((id) => beside.includes(id)))
+      return `${file} has it; put what is in there behind the newest key of ENCRYPTION_KEY, with a comma between`
+    if (beside.length > 0)
+      return `${file} is another database's; restore the one that belongs to ${path}, or set ENCRYPTION_KEY`
+  } catch {
+    // A damaged file has no key to offer.
+  }
+  return `restore ${file} from where it is backed up, or set ENCRYPTION_KEY`
+}
+
+/** Those of the file beside the database. */
+export function fileKeys(path: string): readonly EncryptionKey[] {
+  try {
+    return readKeyFile(path)
+  } catch (error) {
+    throw new UnusableDatabase((error as Error).message, { cause: error })
+  }
+}
+
+/** Notes that records may be under this key from now on, and encrypts those in the clear. Returns how many. */
+function begin(db: Database, encryption: Encryption, isFirst: boolean): number {
+  // What was in the clear must not stay behind in free space of the file.
+  db.exec('PRAGMA secure_delete = ON')
+  const encrypted = transaction(db, () => {
+    db.run('INSERT INTO encryption_key (id) VALUES (?)', encryption.keyId)
+    return isFirst ? encryptAll(db, encryption) : 0
+  })
+  // Nor in the log: it is written over from its beginning, and cut.
+  if (encrypted > 0) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  db.exec('PRAGMA secure_delete = OFF')
+  return encrypted
+}
+
+function encryptAll(db: Database, encryption: Encryption): number {
+  let encrypted = 0
+  for (const row of db.all<SecretRow>('SELECT app_id, id, headers, secrets FROM endpoint'))
+    if (renewEndpoint(db, encryption, row)) encrypted++
+  for (const row of db.all<{ name: string; value: string }>('SELECT name, value FROM meta'))
+    if (renewMetaRow(db, encryption, row)) encrypted++
+  return encrypted
+}
+
+/** False when it is under the newest key already, or was changed meanwhile. */
+export function renewEndpoint(db: Database, encryption: Encryption, row: SecretRow): boolean {
+  const renewed = renewRow(encryption, row)
+  if (renewed === null) return false
+  const changed = db.run(
+    'UPDATE endpoint SET headers = ?, secrets = ? WHERE app_id = ? AND id = ? AND headers = ? AND secrets = ?',
+    renewed.headers,
+    renewed.secrets,
+    row.app_id,
+    row.id,
+    row.headers,
+    row.secrets,
+  )
+  return changed > 0
+}
+
+export function renewMetaRow(db: Database, encryption: Encryption, row: { name: string; value: string }): boolean {
+  const renewed = renewMeta(encryption, row)
+  if (renewed === null) return false
+  return db.run('UPDATE meta SET value = ? WHERE name = ? AND value = ?', renewed, row.name, row.value) > 0
+}
