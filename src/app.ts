@@ -40,6 +40,7 @@ import { createPruner } from './services/pruner.ts'
 import { every, runServices, type Service } from './services/service.ts'
 import { createSweeper } from './services/sweeper.ts'
 import { createTaskRunner } from './services/tasks.ts'
+import type { CopyOptions } from './store/copy/copy.ts'
 import { readSecret } from './store/sqlite/read-secret.ts'
 import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { Store } from './store/store.ts'
@@ -318,11 +319,11 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
 /** Copies a SQLite file into a PostgreSQL database that is empty or holds the beginning of this copy. */
 export async function copyData(
   path: string,
-  url: string,
-  onProgress: (done: { table: string; rows: number }) => void,
+  { databaseUrl, encryptionKeys }: Secrets,
+  told: Pick<CopyOptions, 'onProgress' | 'onNotice'>,
 ): Promise<Record<string, number>> {
   const { copyToPostgres } = await import('./store/copy/copy.ts')
-  return copyToPostgres({ path, url, onProgress })
+  return copyToPostgres({ path, url: databaseUrl, encryptionKeys, ...told })
 }
 
 interface StoreEvents {

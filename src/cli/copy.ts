@@ -14,11 +14,14 @@ export async function copy(from: string, environment: NodeJS.ProcessEnv): Promis
         'DATABASE_URL has to name the PostgreSQL to copy into: postgres://user:password@host:5432/database',
       )
     const copied = new Map<string, number>()
-    const counts = await copyData(source.path, secrets.databaseUrl, ({ table, rows }) => {
-      const before = copied.get(table) ?? 0
-      copied.set(table, before + rows)
-      if (before === 0 || Math.floor(before / 100_000) < Math.floor((before + rows) / 100_000))
-        say(`${table}: ${before + rows} rows`)
+    const counts = await copyData(source.path, secrets, {
+      onNotice: say,
+      onProgress({ table, rows }) {
+        const before = copied.get(table) ?? 0
+        copied.set(table, before + rows)
+        if (before === 0 || Math.floor(before / 100_000) < Math.floor((before + rows) / 100_000))
+          say(`${table}: ${before + rows} rows`)
+      },
     })
     for (const [table, rows] of Object.entries(counts)) process.stdout.write(`${table} ${rows}\n`)
     say('everything is there: start the gateway with this DATABASE_URL, and keep the file until you are content')

@@ -46,6 +46,21 @@ function renewText(encryption: Encryption, stored: string, place: Place): string
   return encryption.encrypt(encryption.decrypt(stored, place), place)
 }
 
+/** Turns what is encrypted in rows of one database into what another one has there. */
+export const recoder =
+  (from: Encryption, to: Encryption) =>
+  (table: string, row: Record<string, unknown>): Record<string, unknown> => {
+    const recode = (column: string, place: Place) => to.encrypt(from.decrypt(String(row[column]), place), place)
+    if (table === 'meta' && !PLAIN_META.includes(String(row['name'])))
+      return { ...row, value: recode('value', metaPlace(String(row['name']))) }
+    if (table !== 'endpoint') return row
+    const changed: Record<string, unknown> = { ...row }
+    for (const column of SECRET_COLUMNS)
+      if (!NOTHING_SECRET.includes(String(row[column])))
+        changed[column] = recode(column, endpointPlace(String(row['id']), column))
+    return changed
+  }
+
 /** How many texts are under which key; `null` counts those in the clear. */
 export type KeyCounts = Map<string | null, number>
 

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { encryptionKey } from '../../src/domain/encryption.ts'
 import { copyToPostgres } from '../../src/store/copy/copy.ts'
 import { MADE_ANEW, TABLES } from '../../src/store/copy/tables.ts'
 import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts'
@@ -107,14 +108,9 @@ describe.skipIf(missing !== null)('copying SQLite into PostgreSQL', () => {
     await server[Symbol.asyncDispose]()
   })
 
+  const optionsOf = (url: string) => ({ path: source.path, url, onProgress: () => {}, allowUnsafeFsync: true })
   const copy = (url: string, signal?: AbortSignal) =>
-    copyToPostgres({
-      path: source.path,
-      url,
-      onProgress: () => {},
-      allowUnsafeFsync: true,
-      ...(signal === undefined ? {} : { signal }),
-    })
+    copyToPostgres({ ...optionsOf(url), ...(signal === undefined ? {} : { signal }) })
 
   const opened = (url: string) => openPostgresStore({ url, allowUnsafeFsync: true })
 
@@ -153,6 +149,29 @@ describe.skipIf(missing !== null)('copying SQLite into PostgreSQL', () => {
     expect(await store.getAnswer('org_acme', 'answered', T0)).toEqual({ status: 202, body: '{"n":"\\u0000"}' })
     expect(await store.backlog(T0)).toMatchObject({ pending: MESSAGES + 2 })
   }, 60_000)
+
+  const KEY = encryptionKey(Buffer.alloc(32, 9))
+  const encrypted = (url: string) => copyToPostgres({ ...optionsOf(url), encryptionKeys: [KEY] })
+  const dump = async (url: string) =>
+    JSON.stringify(await server.sql(url, 'SELECT e::text FROM endpoint e UNION ALL SELECT m::text FROM meta m'))
+
+  test('secrets come under the key of the target, whichever key the file has', async () => {
+    const url = await server.createDatabase()
+    await encrypted(url)
+    expect(await dump(url)).not.toMatch(/my-secret|signing-secret/)
+    await using store = await openPostgresStore({ url, allowUnsafeFsync: true, encryptionKeys: [KEY] })
+    expect((await store.findEndpoint(APP, 'shop'))!.secrets).toEqual([{ secret: 'my-secret', expiresAt: null }])
+    expect(await store.secret('jwt', () => 'another')).toBe('signing-secret')
+    await expect(opened(url)).rejects.toThrow(`encrypted with the key ${KEY.id}`)
+  })
+
+  test('without a key for the target secrets are in the clear there, and that is said', async () => {
+    const url = await server.createDatabase()
+    const notices: string[] = []
+    await copyToPostgres({ ...optionsOf(url), onNotice: (notice) => notices.push(notice) })
+    expect(notices).toEqual([expect.stringContaining('ENCRYPTION_KEY is not set')])
+    expect(await dump(url)).toMatch(/my-secret.*signing-secret/)
+  })
 
   test('what waited in the file is delivered from PostgreSQL, also what a dead node held', async () => {
     const url = await server.createDatabase()

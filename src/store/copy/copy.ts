@@ -6,8 +6,12 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { Client } from 'pg'
+import type { Encryption, EncryptionKey } from '../../domain/encryption.ts'
+import { recoder } from '../keys.ts'
 import { type Database, openWriter } from '../sqlite/database.ts'
+import { checkKeys, fileKeys, usedKeys } from '../sqlite/encryption.ts'
 import { connectionConfig, Pool } from '../postgres/database.ts'
+import { prepareEncryption } from '../postgres/encryption.ts'
 import { ATTEMPT, Partitions, PAYLOAD } from '../postgres/partitions.ts'
 import { prepareDatabase, sessionSettings, type StartOptions } from '../postgres/start.ts'
 import { insert, type Columns, readColumns } from './insert.ts'
@@ -18,6 +22,10 @@ export interface CopyOptions {
   path: string
   /** Of the PostgreSQL database. */
   url: string
+  /** Of ENCRYPTION_KEY, newest first. The first one encrypts in the target; without any, secrets are in the clear there. */
+  encryptionKeys?: readonly EncryptionKey[]
+  /** Told what the operator has to know, a sentence each. */
+  onNotice?: (notice: string) => void
   /** Told after every step. */
   onProgress: (done: { table: string; rows: number }) => void
   /** For tests: a server that would lose data in a crash. */
@@ -56,6 +64,7 @@ export async function copyToPostgres(options: CopyOptions): Promise<Record<strin
   const pool = new Pool({ ...start, settings, max: 1, queryTimeoutMs: 60_000, onTrouble: () => {} })
   const partitions = new Partitions(pool, () => {})
   try {
+    const recode = recoder(sourceEncryption(db, options), await targetEncryption(pool, options))
     await target.connect()
     await partitions.maintain()
     const source = nameOf(db)
@@ -66,7 +75,7 @@ export async function copyToPostgres(options: CopyOptions): Promise<Record<strin
       for (const step of stepsOf(db, table, after)) {
         options.signal?.throwIfAborted()
         progress = { source, table: table.name, after: step.at(-1)!.key, isDone: false }
-        const rows = step.map(({ row }) => row)
+        const rows = step.map(({ row }) => recode(table.name, row))
         // Rows of the default partitions would have to be looked through for each one that is made later.
         if (table.name === 'msg') await partitions.ready(PAYLOAD, timesOf(rows, 'expires_at'))
         if (table.name === 'attempt') await partitions.ready(ATTEMPT, timesOf(rows, 'at'))
@@ -81,6 +90,22 @@ export async function copyToPostgres(options: CopyOptions): Promise<Record<strin
     db.close()
     lock.close()
   }
+}
+
+/** The key file belongs to the file, whatever the keys of the target are. */
+function sourceEncryption(db: Database, { path, encryptionKeys = [] }: CopyOptions): Encryption {
+  const used = usedKeys(db)
+  const hasAll = used.every((id) => encryptionKeys.some((key) => key.id === id))
+  return checkKeys(path, hasAll ? encryptionKeys : [...fileKeys(path), ...encryptionKeys], used)
+}
+
+async function targetEncryption(
+  pool: Pool,
+  { encryptionKeys = [], onNotice = () => {} }: CopyOptions,
+): Promise<Encryption> {
+  const { encryption, notices } = await prepareEncryption(pool, encryptionKeys)
+  for (const notice of notices) onNotice(notice)
+  return encryption
 }
 
 const timesOf = (rows: readonly Record<string, unknown>[], column: string): number[] => [

@@ -75,5 +75,5 @@ export const TABLES: readonly Table[] = [
   seeded('inbox_total', 'one'),
 ]
 
-/** Made from the deliveries, when all of them are there. */
-export const MADE_ANEW: readonly string[] = ['lane']
+/** Made from the deliveries, when all of them are there; and the target's own keys. */
+export const MADE_ANEW: readonly string[] = ['lane', 'encryption_key']
