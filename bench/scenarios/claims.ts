@@ -44,6 +44,8 @@ async function measure(store: Store, now: number): Promise<Float64Array> {
       perEndpointMax: CLAIM_SIZE,
       payloadBytesMax: 32 * 1_048_576,
       skip: [],
+      perApplicationMax: Infinity,
+      skipApplications: [],
     })
     tookMs[i] = performance.now() - started
     if (deliveries.length !== CLAIM_SIZE) throw new Error(`a claim brought ${deliveries.length} deliveries`)

@@ -5,7 +5,7 @@
  * what found no room in memory, what a dead node left behind. All of them are leased to this node before they are here,
  * so losing this process loses nothing: the leases end and somebody claims them.
  *
- * Each endpoint has a lane. Lanes take turns (`turns.ts`); a lane waits while it is at its concurrency cap or ahead of its
+ * Each endpoint has a lane. Applications and their lanes take turns (`turns.ts`); a lane waits while it is at its concurrency cap or ahead of its
  * rate, and gives back what it holds while it is paused. Waiting costs no attempt. How much is held is bounded
  * (`memory.ts`). Never hold a delivery without a lease that is being renewed.
  */
@@ -19,13 +19,15 @@ import type { Recorded } from '../flow/record.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { LeasedDelivery, Queue } from '../store/store.ts'
 import { Alarm } from './alarm.ts'
-import { Lane, laneCapacity, type Rank } from './lane.ts'
+import { ApplicationLoads } from './application-load.ts'
 import type { Expunged } from './expunged.ts'
+import { Lane } from './lane.ts'
 import { keyAndTries, keyText, Memory } from './memory.ts'
+import { Overflow } from './overflow.ts'
 import type { Pacing } from './pacing.ts'
 import { renewEnding } from './renewal.ts'
 import { pause, type Service } from './service.ts'
-import { Turns } from './turns.ts'
+import { type Turn, Turns } from './turns.ts'
 
 export interface DispatcherOptions {
   queue: Queue
@@ -55,12 +57,12 @@ export class Dispatcher implements Handoff, Service {
   readonly owner: string
   readonly #options: DispatcherOptions
   readonly #lanes = new Map<EndpointId, Lane>()
+  readonly #applications = new ApplicationLoads()
   readonly #turns: Turns
   readonly #memory: Memory
+  readonly #overflow: Overflow
   readonly #pacing: Pacing
   readonly #alarm = new Alarm()
-  /** Endpoints with more in the store than there was room for here. */
-  readonly #skipped = new Set<EndpointId>()
   #pumpScheduled = false
   #stopping = false
   #drained: (() => void) | null = null
@@ -70,6 +72,7 @@ export class Dispatcher implements Handoff, Service {
     this.owner = options.owner
     this.#turns = new Turns(options.concurrency)
     this.#memory = new Memory(options.concurrency)
+    this.#overflow = new Overflow({ memory: this.#memory, applications: this.#applications }, options)
     this.#pacing = options.pacing
     options.expunged.tell((isMeant) => void this.discard(isMeant))
   }
@@ -88,16 +91,20 @@ export class Dispatcher implements Handoff, Service {
     return this.#lanes.size
   }
 
+  /** Applications that these endpoints belong to. */
+  get applications(): number {
+    return this.#applications.size
+  }
+
   // ---- from accepting -------------------------------------------------------------------------------------------
 
   reserve(endpoint: Candidate, bytes: number): boolean {
     if (this.#stopping || (endpoint.pausedUntil ?? 0) > this.#options.clock.now()) return false
     const lane = this.#lanes.get(endpoint.id)
-    // While older ones wait in the store, new ones leave half of the room to them.
-    const laneMax = this.#skipped.has(endpoint.id)
-      ? this.#claimCapacity(endpoint.rateLimit) / 2
-      : laneCapacity(endpoint.rateLimit)
-    if (!this.#memory.hasRoom(bytes, lane, laneMax)) return false
+    const laneMax = this.#overflow.laneMax(endpoint.id, endpoint.rateLimit)
+    const application = lane?.application ?? this.#applications.find(endpoint.appId)
+    const { isShared } = this.#applications
+    if (!this.#memory.hasRoom(bytes, { lane, application }, { laneMax, isShared })) return false
     this.#memory.reserve(lane ?? this.#laneOf(endpoint.appId, endpoint.id), bytes)
     return true
   }
@@ -131,7 +138,7 @@ export class Dispatcher implements Handoff, Service {
 
   #laneOf(appId: AppId, endpointId: EndpointId): Lane {
     let lane = this.#lanes.get(endpointId)
-    if (lane === undefined) this.#lanes.set(endpointId, (lane = new Lane(appId, endpointId)))
+    if (lane === undefined) this.#lanes.set(endpointId, (lane = new Lane(this.#applications.enter(appId), endpointId)))
     return lane
   }
 
@@ -148,7 +155,7 @@ export class Dispatcher implements Handoff, Service {
     // A lane that comes and goes must not forget when its next attempt may start.
     const waitMs = lane.pacer.aheadMs(this.#options.clock.now())
     if (waitMs > 0) this.#sleep(lane, waitMs)
-    else this.#lanes.delete(lane.endpointId)
+    else if (this.#lanes.delete(lane.endpointId)) this.#applications.leave(lane.application)
   }
 
   /** Once for all that happens in one go, so that lanes that become ready together take turns. */
@@ -163,15 +170,16 @@ export class Dispatcher implements Handoff, Service {
 
   #pump(): void {
     while (!this.#stopping) {
-      const turn = this.#turns.next(this.#lanes.size)
+      const turn = this.#turns.next({ lanes: this.#lanes.size, isShared: this.#applications.isShared })
       if (turn === undefined) return
-      this.#startNext(turn.lane, turn.rank)
+      this.#startNext(turn)
       this.#place(turn.lane)
     }
   }
 
   /** Starts one attempt of the lane if it may; otherwise the lane sleeps, gives back what it holds, or changes its line. */
-  #startNext(lane: Lane, rank: Rank): void {
+  #startNext(turn: Turn): void {
+    const { lane, rank } = turn
     // There is nothing to ask of an endpoint that is deleted: its deliveries go on, to be cancelled.
     if (!lane.isGone) {
       const now = this.#options.clock.now()
@@ -192,7 +200,7 @@ export class Dispatcher implements Handoff, Service {
     if (delivery === undefined) return
     // Not renewed in time, so it is anybody's now: the store finds it.
     if (delivery.leaseUntil <= this.#options.clock.now()) this.#letGo(lane, delivery)
-    else void this.#attempt(lane, delivery, rank)
+    else void this.#attempt(turn, delivery)
   }
 
   #sleep(lane: Lane, ms: number): void {
@@ -224,16 +232,17 @@ export class Dispatcher implements Handoff, Service {
     this.#place(lane)
   }
 
-  async #attempt(lane: Lane, delivery: LeasedDelivery, rank: Rank): Promise<void> {
+  async #attempt(turn: Turn, delivery: LeasedDelivery): Promise<void> {
+    const { lane } = turn
     lane.inFlight++
     lane.unrecorded++
-    this.#turns.started(rank)
+    this.#turns.started(turn)
     let holdsSlot = true
     const freeSlot = () => {
       if (!holdsSlot) return
       holdsSlot = false
       lane.inFlight--
-      this.#turns.ended(rank)
+      this.#turns.ended(turn)
       this.#place(lane)
       this.#schedulePump()
     }
@@ -256,15 +265,7 @@ export class Dispatcher implements Handoff, Service {
     }
     freeSlot()
     this.#place(lane)
-    this.#claimIfRoom(lane)
-  }
-
-  /** Asks for more once half of what a full lane held is done: few claims with much in them. */
-  #claimIfRoom(lane: Lane): void {
-    if (!this.#skipped.has(lane.endpointId)) return
-    if (lane.size > this.#claimCapacity(this.#rateLimitOf(lane)) / 2) return
-    this.#skipped.delete(lane.endpointId)
-    this.noteDue(this.#options.clock.now())
+    if (this.#overflow.hasRoomAgain(lane)) this.noteDue(this.#options.clock.now())
   }
 
   #letGo(lane: Lane, delivery: LeasedDelivery): void {
@@ -310,7 +311,7 @@ export class Dispatcher implements Handoff, Service {
         const now = clock.now()
         // The poll is the truth; the due time only makes it earlier.
         const claimAt = Math.min(this.#alarm.dueAt ?? Infinity, claimedAt + LIMITS.claimPollMs)
-        const hasRoom = !this.#stopping && this.#memory.claimRoom().deliveries > 0
+        const hasRoom = !this.#stopping && this.#overflow.claimRoom().deliveries > 0
         if (claimAt > now) await this.#alarm.sleep(clock, Math.min(claimAt - now, LIMITS.claimPollMs))
         else if (!hasRoom) await pause(clock, SMALL_CLAIM_PAUSE_MS, signal)
         else {
@@ -324,23 +325,11 @@ export class Dispatcher implements Handoff, Service {
     }
   }
 
-  /** What a claim may fill a lane up to. */
-  #claimCapacity(rateLimit: number | null, { laneDeliveries } = this.#memory.claimRoom()): number {
-    return Math.min(laneCapacity(rateLimit), 4 * this.#options.endpointConcurrency, laneDeliveries)
-  }
-
-  #rateLimitOf(lane: Lane): number | null {
-    return lane.settings(this.#options.cache)?.rateLimit ?? null
-  }
-
   /** Returns how long the next claim should wait, ms. */
   async #claim(now: number): Promise<number> {
     const { queue, endpointConcurrency } = this.#options
-    const room = this.#memory.claimRoom()
-    this.#skipped.clear()
-    for (const lane of this.#lanes.values())
-      if (lane.size >= this.#claimCapacity(this.#rateLimitOf(lane), room) || lane.bytes >= room.laneBytes)
-        this.#skipped.add(lane.endpointId)
+    const room = this.#overflow.claimRoom()
+    const skipped = this.#overflow.choose(this.#lanes.values(), room)
     // Until the answer is here, anything noted as due is news.
     this.#alarm.clear()
     const { deliveries, nextDueAt } = await queue.claim({
@@ -348,8 +337,9 @@ export class Dispatcher implements Handoff, Service {
       now,
       max: room.deliveries,
       perEndpointMax: Math.min(LIMITS.claimPerLaneMax, 2 * endpointConcurrency, room.laneDeliveries),
+      perApplicationMax: room.applicationDeliveries,
       payloadBytesMax: room.bytes,
-      skip: [...this.#skipped],
+      ...skipped,
     })
     if (nextDueAt !== null) this.noteDue(nextDueAt)
     for (const delivery of deliveries) {

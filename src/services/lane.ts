@@ -9,7 +9,7 @@ import { SharedPacer } from './shared-rate.ts'
 
 /** One endpoint's deliveries in this node's memory. It exists only while there are some. */
 export class Lane {
-  readonly appId: AppId
+  readonly application: ApplicationLoad
   readonly endpointId: EndpointId
   readonly firsts = new Fifo<LeasedDelivery>()
   readonly retries = new Fifo<LeasedDelivery>()
@@ -33,9 +33,13 @@ export class Lane {
   isSuspect: boolean | null = null
   #taken = 0
 
-  constructor(appId: AppId, endpointId: EndpointId) {
-    this.appId = appId
+  constructor(application: ApplicationLoad, endpointId: EndpointId) {
+    this.application = application
     this.endpointId = endpointId
+  }
+
+  get appId(): AppId {
+    return this.application.appId
   }
 
   get waiting(): number {
@@ -72,6 +76,32 @@ export class Lane {
   }
 }
 
+/** What this node has of one application, all of its lanes together. It exists only while there are some. */
+export class ApplicationLoad {
+  readonly appId: AppId
+  lanes = 0
+  /** Attempts under way. */
+  inFlight = 0
+  readonly inFlightOf: Record<Rank, number> = { first: 0, more: 0, retry: 0, suspect: 0 }
+  /** It has so few of them that what is kept back is for it; `Turns` says so. */
+  isLight = true
+  /** Deliveries held and reserved, what of them was claimed, and the payload bytes of all. */
+  size = 0
+  claimed = 0
+  bytes = 0
+  /** Its lanes that wait for their turn. Sets, because they keep the order and a lane can leave from the middle. */
+  readonly lines: Readonly<Record<Rank, Set<Lane>>> = {
+    first: new Set(),
+    more: new Set(),
+    retry: new Set(),
+    suspect: new Set(),
+  }
+
+  constructor(appId: AppId) {
+    this.appId = appId
+  }
+}
+
 /** Deliveries of one endpoint that may be held in memory: for a slow one no more than it takes in a few seconds. */
 export function laneCapacity(rateLimit: number | null): number {
   const max = LIMITS.deliveriesInMemoryPerEndpoint
@@ -89,6 +119,9 @@ export type Rank =
   | 'retry'
   /** Any attempt of a lane whose last one got no answer: it is likely to hold its slot for the whole time-out. */
   | 'suspect'
+
+/** What the node risks least comes first. */
+export const RANKS = ['first', 'more', 'retry', 'suspect'] as const satisfies readonly Rank[]
 
 export function rankOf(
   lane: { isSuspect: boolean | null; hasFirsts: boolean; inFlight: number },

@@ -4,42 +4,84 @@
  * Lanes that want to start one stand in four lines, by what the node risks with it. A line moves only while fewer attempts
  * are in flight than its limit says, so that whatever hangs, there is room for first attempts to healthy endpoints. That
  * is also why there are several lines: lanes that have to stay back must never stand in front of one that may start.
- * Within a line lanes take turns, one start each.
+ *
+ * Within a line applications take turns, and within an application its lanes, one start each. Applications with few
+ * attempts under way (light ones) stand in lines of their own, which move on while the others have to stop: an eighth of
+ * the node is kept for them, and what each rank is ensured of is counted apart.
  */
-import { type Lane, type Rank, rankOf } from './lane.ts'
+import { type ApplicationLoad, type Lane, type Rank, RANKS, rankOf } from './lane.ts'
 
 /** An attempt starts while the node is less full than this, as a fraction of its concurrency. */
 const FULL_AT: Readonly<Record<Rank, number>> = { first: 1, more: 3 / 4, retry: 3 / 4, suspect: 1 / 2 }
 /** What may be in flight however full the node is; otherwise a busy node would never come to its retries. */
 const ENSURED: Readonly<Record<Rank, number>> = { first: 0, more: 0, retry: 1 / 16, suspect: 1 / 16 }
+/** The same of light applications, all of them together. */
+const ENSURED_LIGHT: Readonly<Record<Rank, number>> = { first: 0, more: 1 / 32, retry: 1 / 32, suspect: 1 / 32 }
+/** Of the node's concurrency, for light applications; on small nodes nothing. */
+const KEPT = 1 / 8
+/** An application is light while it has less than this part of the node's concurrency in flight. */
+const LIGHT = 1 / 32
 
-const ORDER: readonly Rank[] = ['first', 'more', 'retry', 'suspect']
+const ORDER: readonly Rank[] = RANKS
 const RETRIES_FIRST: readonly Rank[] = ['retry', 'suspect', 'first', 'more']
 const SUSPECTS_FIRST: readonly Rank[] = ['suspect', 'retry', 'first', 'more']
 
-/** Whether an attempt of this rank may start while `inFlight` attempts are under way, `ofRank` of them of its own rank. */
+export const isLight = (inFlight: number, concurrency: number): boolean =>
+  inFlight < Math.max(1, Math.floor(concurrency * LIGHT))
+
+/**
+ * Whether an attempt of this rank may start while `inFlight` attempts are under way, `ofRank` of them of its own rank and of
+ * applications that are light, or not, as its own is.
+ */
 export function mayStart(
   rank: Rank,
-  { inFlight, ofRank }: { inFlight: number; ofRank: number },
-  node: { concurrency: number; lanes: number },
+  { inFlight, ofRank, isLight }: { inFlight: number; ofRank: number; isLight: boolean },
+  node: { concurrency: number; lanes: number; isShared: boolean },
 ): boolean {
-  if (inFlight >= node.concurrency) return false
-  const part = (fraction: number) => Math.max(Math.ceil(fraction), Math.floor(node.concurrency * fraction))
+  const { concurrency } = node
+  if (inFlight >= concurrency) return false
+  if (!isLight && node.isShared && inFlight >= concurrency - Math.floor(concurrency * KEPT)) return false
   // Nobody else needs what an endpoint that is alone leaves.
   if (node.lanes === 1 && rank !== 'suspect') return true
-  return inFlight < part(FULL_AT[rank]) || ofRank < part(ENSURED[rank])
+  const part = (fraction: number) => Math.max(Math.ceil(fraction), Math.floor(concurrency * fraction))
+  return inFlight < part(FULL_AT[rank]) || ofRank < part((isLight ? ENSURED_LIGHT : ENSURED)[rank])
 }
 
-export class Turns {
-  readonly #concurrency: number
-  // Sets, because they keep the order and a lane can leave from the middle.
-  readonly #lines: Readonly<Record<Rank, Set<Lane>>> = {
+/** An attempt that may start now. */
+export interface Turn {
+  lane: Lane
+  rank: Rank
+}
+
+/** What the node is to the lanes that want to start something. */
+export interface Crowd {
+  /** Lanes that there are, waiting or not. */
+  lanes: number
+  /** More than one application has been here. */
+  isShared: boolean
+}
+
+class Group {
+  readonly isLight: boolean
+  /** Applications with lanes in this line. */
+  readonly standing: Readonly<Record<Rank, Set<ApplicationLoad>>> = {
     first: new Set(),
     more: new Set(),
     retry: new Set(),
     suspect: new Set(),
   }
-  readonly #inFlightOf: Record<Rank, number> = { first: 0, more: 0, retry: 0, suspect: 0 }
+  readonly inFlightOf: Record<Rank, number> = { first: 0, more: 0, retry: 0, suspect: 0 }
+
+  constructor(isLight: boolean) {
+    this.isLight = isLight
+  }
+}
+
+export class Turns {
+  readonly #concurrency: number
+  readonly #light = new Group(true)
+  readonly #heavy = new Group(false)
+  readonly #groups = [this.#light, this.#heavy]
   #inFlight = 0
   #starts = 0
 
@@ -54,30 +96,39 @@ export class Turns {
 
   /** Puts the lane at the end of the line it belongs in now; one that stands there keeps its place. */
   stand(lane: Lane, lanes: number): void {
-    const { isSuspect, inFlight } = lane
+    const { isSuspect, inFlight, application } = lane
     const hasFirsts = lane.firsts.length > 0
     const rank = rankOf({ isSuspect, hasFirsts, inFlight }, { concurrency: this.#concurrency, lanes })
     if (lane.line === rank) return
     this.leave(lane)
     lane.line = rank
-    this.#lines[rank].add(lane)
+    if (application.lines[rank].add(lane).size === 1) this.#groupOf(application).standing[rank].add(application)
   }
 
   leave(lane: Lane): void {
-    if (lane.line !== null) this.#lines[lane.line].delete(lane)
+    const { line: rank, application } = lane
+    if (rank === null) return
     lane.line = null
+    application.lines[rank].delete(lane)
+    if (application.lines[rank].size === 0) this.#groupOf(application).standing[rank].delete(application)
   }
 
   /** Takes the lane whose turn it is out of its line; undefined when none may start an attempt now. */
-  next(lanes: number): { lane: Lane; rank: Rank } | undefined {
-    for (const rank of this.#order()) {
-      const [lane] = this.#lines[rank]
-      if (lane === undefined) continue
-      const counts = { inFlight: this.#inFlight, ofRank: this.#inFlightOf[rank] }
-      if (!mayStart(rank, counts, { concurrency: this.#concurrency, lanes })) continue
-      this.leave(lane)
-      return { lane, rank }
-    }
+  next({ lanes, isShared }: Crowd): Turn | undefined {
+    if (this.#inFlight >= this.#concurrency) return undefined
+    const node = { concurrency: this.#concurrency, lanes, isShared }
+    for (const rank of this.#order())
+      for (const { standing, inFlightOf, isLight } of this.#groups) {
+        const line = standing[rank]
+        if (line.size === 0) continue
+        if (!mayStart(rank, { inFlight: this.#inFlight, ofRank: inFlightOf[rank], isLight }, node)) continue
+        const [application] = line
+        const [lane] = application!.lines[rank]
+        this.leave(lane!)
+        // Others first, before it is its turn again.
+        if (line.size > 1 && line.delete(application!)) line.add(application!)
+        return { lane: lane!, rank }
+      }
     return undefined
   }
 
@@ -87,14 +138,36 @@ export class Turns {
     return this.#starts % 16 === 7 ? RETRIES_FIRST : SUSPECTS_FIRST
   }
 
-  started(rank: Rank): void {
+  started(turn: Turn): void {
     this.#starts++
-    this.#inFlight++
-    this.#inFlightOf[rank]++
+    this.#count(turn, 1)
   }
 
-  ended(rank: Rank): void {
-    this.#inFlight--
-    this.#inFlightOf[rank]--
+  ended(turn: Turn): void {
+    this.#count(turn, -1)
+  }
+
+  #count({ lane: { application }, rank }: Turn, change: 1 | -1): void {
+    this.#inFlight += change
+    application.inFlight += change
+    application.inFlightOf[rank] += change
+    this.#groupOf(application).inFlightOf[rank] += change
+    if (isLight(application.inFlight, this.#concurrency) !== application.isLight) this.#changeGroup(application)
+  }
+
+  #groupOf(application: ApplicationLoad): Group {
+    return application.isLight ? this.#light : this.#heavy
+  }
+
+  /** With all that waits, and all that is under way: what is ensured to light ones is not used up by one that was light. */
+  #changeGroup(application: ApplicationLoad): void {
+    const before = this.#groupOf(application)
+    application.isLight = !application.isLight
+    const after = this.#groupOf(application)
+    for (const rank of RANKS) {
+      before.inFlightOf[rank] -= application.inFlightOf[rank]
+      after.inFlightOf[rank] += application.inFlightOf[rank]
+      if (before.standing[rank].delete(application)) after.standing[rank].add(application)
+    }
   }
 }

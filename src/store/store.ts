@@ -42,12 +42,14 @@ export interface LeasedDelivery extends DeliveryKey {
 export interface ClaimRequest {
   lease: Lease
   now: number
-  /** Deliveries to take at most, in all and of one endpoint. */
+  /** Deliveries to take at most, in all, of one endpoint and of one application. */
   max: number
   perEndpointMax: number
+  perApplicationMax: number
   payloadBytesMax: number
-  /** Endpoints that have no room at this node at the moment. */
+  /** Endpoints, and whole applications, that have no room at this node at the moment. */
   skip: readonly EndpointId[]
+  skipApplications: readonly AppId[]
 }
 
 export interface Claimed {

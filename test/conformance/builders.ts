@@ -193,6 +193,8 @@ export function claim(store: Store, owner: string, given: Partial<ClaimRequest> 
     perEndpointMax: 100,
     payloadBytesMax: 1_000_000_000,
     skip: [],
+    perApplicationMax: Infinity,
+    skipApplications: [],
     ...given,
   })
 }

@@ -181,6 +181,42 @@ export function claimConformance(open: OpenStore): void {
     expect(deliveries.map((one) => one.endpointId)).toEqual([last])
   })
 
+  test('a claim takes of an application with many endpoints what it may, and goes on to others', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const many = await createEndpoints(store, 30)
+    for (const endpointId of many) await acceptFor(store, endpointId, { dueAt: T0 - HOUR })
+    const other = await createEndpoint(store, { appId: OTHER_APP })
+    await acceptFor(store, other, { appId: OTHER_APP, dueAt: T0 - SECOND })
+    const takenOf = { [APP]: 0, [OTHER_APP]: 0 } as Record<string, number>
+    // Whoever claims passes over an application that has had its share.
+    for (let i = 0; i < 3; i++) {
+      const { deliveries } = await claim(store, A, {
+        max: 20,
+        perApplicationMax: 6,
+        skipApplications: takenOf[APP]! >= 6 ? [APP] : [],
+      })
+      for (const { appId } of deliveries) takenOf[appId]!++
+    }
+    expect(takenOf).toEqual({ [APP]: 6, [OTHER_APP]: 1 })
+    // The rest is still there.
+    const { deliveries } = await claim(store, A)
+    expect(deliveries).toHaveLength(24)
+  })
+
+  test('an application that is skipped is not what is due next', async () => {
+    await using opened = await open()
+    const { store } = opened
+    for (const endpointId of await createEndpoints(store, 5)) await acceptFor(store, endpointId, { dueAt: T0 })
+    expect(await claim(store, A, { skipApplications: [APP] })).toEqual({ deliveries: [], nextDueAt: null })
+    const other = await createEndpoint(store, { appId: OTHER_APP })
+    await acceptFor(store, other, { appId: OTHER_APP, dueAt: T0 + MINUTE })
+    expect(await claim(store, A, { skipApplications: [APP] })).toEqual({ deliveries: [], nextDueAt: T0 + MINUTE })
+    const none = await claim(store, A, { skipApplications: [APP, OTHER_APP] })
+    expect(none).toEqual({ deliveries: [], nextDueAt: null })
+    expect((await claim(store, A, { skipApplications: [OTHER_APP] })).deliveries).toHaveLength(5)
+  })
+
   test('a claim stops once it has loaded enough bytes', async () => {
     await using opened = await open()
     const { store } = opened

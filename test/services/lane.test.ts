@@ -1,13 +1,13 @@
 import * as fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
-import { Lane, laneCapacity, type Rank, rankOf } from '../../src/services/lane.ts'
-import { mayStart, Turns } from '../../src/services/turns.ts'
+import { ApplicationLoad, Lane, laneCapacity, type Rank, RANKS, rankOf } from '../../src/services/lane.ts'
+import { mayStart, type Turn, Turns } from '../../src/services/turns.ts'
 import { createRig } from './rig.ts'
 
 const rig = createRig()
 
-const laneOf = (id: string) => new Lane('app_test', `ep_${id}`)
+const laneOf = (id: string, application = new ApplicationLoad('app_test')) => new Lane(application, `ep_${id}`)
 
 describe('a lane', () => {
   test('gives first attempts first, oldest first', () => {
@@ -49,7 +49,7 @@ describe('a lane', () => {
   })
 })
 
-const node = { concurrency: 512, lanes: 8 }
+const node = { concurrency: 512, lanes: 8, isShared: false }
 
 describe('the rank of an attempt', () => {
   test.each<[string, { isSuspect: boolean | null; hasFirsts: boolean; inFlight: number }, number, Rank]>([
@@ -82,12 +82,12 @@ describe('an attempt may start', () => {
     ['suspect', 511, 31, true],
     ['suspect', 512, 0, false],
   ])('as %s with %i in flight, %i of them of its rank: %s', (rank, inFlight, ofRank, expected) => {
-    expect(mayStart(rank, { inFlight, ofRank }, node)).toBe(expected)
+    expect(mayStart(rank, { inFlight, ofRank, isLight: false }, node)).toBe(expected)
   })
 
   test('in all of the node when its endpoint is alone, unless that gives no answer', () => {
-    const alone = { concurrency: 512, lanes: 1 }
-    const counts = { inFlight: 511, ofRank: 511 }
+    const alone = { concurrency: 512, lanes: 1, isShared: false }
+    const counts = { inFlight: 511, ofRank: 511, isLight: false }
     expect((['first', 'more', 'retry', 'suspect'] as const).map((rank) => mayStart(rank, counts, alone))).toEqual([
       true,
       true,
@@ -99,13 +99,73 @@ describe('an attempt may start', () => {
   const anyNode = fc.record({
     concurrency: fc.integer({ min: 1, max: 10_000 }),
     lanes: fc.integer({ min: 1, max: 10_000 }),
+    isShared: fc.boolean(),
+  })
+
+  const shared = { ...node, isShared: true }
+
+  test.each<[Rank, number, number, boolean]>([
+    ['first', 447, 447, true],
+    ['first', 448, 0, false],
+    ['more', 383, 383, true],
+    ['more', 384, 0, false],
+    ['retry', 384, 31, true],
+    ['retry', 448, 0, false],
+    ['suspect', 256, 31, true],
+    ['suspect', 448, 0, false],
+  ])(
+    'beside other applications, of one with much under way, as %s with %i in flight, %i of them of its rank: %s',
+    (rank, inFlight, ofRank, expected) => {
+      expect(mayStart(rank, { inFlight, ofRank, isLight: false }, shared)).toBe(expected)
+    },
+  )
+
+  test.each<[Rank, number, number, boolean]>([
+    ['first', 511, 511, true],
+    ['more', 511, 15, true],
+    ['more', 511, 16, false],
+    ['retry', 511, 15, true],
+    ['retry', 511, 16, false],
+    ['suspect', 511, 15, true],
+    ['suspect', 256, 16, false],
+  ])(
+    'of one with little under way, as %s with %i in flight, %i of them of its rank: %s',
+    (rank, inFlight, ofRank, expected) => {
+      expect(mayStart(rank, { inFlight, ofRank, isLight: true }, shared)).toBe(expected)
+    },
+  )
+
+  test('such that whatever applications with much under way start leaves an eighth of a shared node, and first attempts of the others are kept at least a slot in thirty-two by everything else', () => {
+    const anybody = fc.record({ rank: fc.constantFrom(...RANKS), isLight: fc.boolean() })
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 32, max: 1_000 }),
+        fc.array(anybody, { maxLength: 3_000 }),
+        (concurrency, wanted) => {
+          const counts = new Map<string, number>()
+          let inFlight = 0
+          let fullest = 0
+          for (const { rank, isLight } of wanted) {
+            if (isLight && rank === 'first') continue
+            const key = `${rank} ${isLight}`
+            const ofRank = counts.get(key) ?? 0
+            if (!mayStart(rank, { inFlight, ofRank, isLight }, { concurrency, lanes: 100, isShared: true })) continue
+            if (!isLight) fullest = Math.max(fullest, inFlight + 1)
+            counts.set(key, ofRank + 1)
+            inFlight++
+          }
+          expect(fullest).toBeLessThanOrEqual(concurrency - Math.floor(concurrency / 8))
+          expect(inFlight).toBeLessThanOrEqual(concurrency - Math.floor(concurrency / 32))
+        },
+      ),
+    )
   })
 
   test('in any idle node, and in none that is full', () => {
     fc.assert(
-      fc.property(anyNode, fc.constantFrom<Rank>('first', 'more', 'retry', 'suspect'), (any, rank) => {
-        expect(mayStart(rank, { inFlight: 0, ofRank: 0 }, any)).toBe(true)
-        expect(mayStart(rank, { inFlight: any.concurrency, ofRank: 0 }, any)).toBe(false)
+      fc.property(anyNode, fc.constantFrom(...RANKS), fc.boolean(), (any, rank, isLight) => {
+        expect(mayStart(rank, { inFlight: 0, ofRank: 0, isLight }, any)).toBe(true)
+        expect(mayStart(rank, { inFlight: any.concurrency, ofRank: 0, isLight }, any)).toBe(false)
       }),
     )
   })
@@ -115,7 +175,9 @@ describe('an attempt may start', () => {
       fc.property(anyNode, fc.nat(), (any, n) => {
         const rank = rankOf({ isSuspect: false, hasFirsts: true, inFlight: 0 }, any)
         const inFlight = n % any.concurrency
-        expect(mayStart(rank, { inFlight, ofRank: inFlight }, any)).toBe(true)
+        const counts = { inFlight, ofRank: inFlight }
+        expect(mayStart(rank, { ...counts, isLight: true }, any)).toBe(true)
+        expect(mayStart(rank, { ...counts, isLight: false }, { ...any, isShared: false })).toBe(true)
       }),
     )
   })
@@ -127,7 +189,8 @@ describe('an attempt may start', () => {
         const counts = { first: 0, more: 0, retry: 0, suspect: 0 }
         let inFlight = 0
         for (const rank of wanted) {
-          if (!mayStart(rank, { inFlight, ofRank: counts[rank] }, { concurrency, lanes: 100 })) continue
+          const seen = { inFlight, ofRank: counts[rank], isLight: false }
+          if (!mayStart(rank, seen, { concurrency, lanes: 100, isShared: false })) continue
           counts[rank]++
           inFlight++
         }
@@ -137,9 +200,15 @@ describe('an attempt may start', () => {
   })
 })
 
+const among = (lanes: number, isShared = false) => ({ lanes, isShared })
+
 describe('the lines', () => {
-  const waiting = (id: string, tries: number, isSuspect: boolean | null = null) => {
-    const lane = laneOf(id)
+  let one = new ApplicationLoad('app_test')
+  beforeEach(() => {
+    one = new ApplicationLoad('app_test')
+  })
+  const waiting = (id: string, tries: number, isSuspect: boolean | null = null, application = one) => {
+    const lane = laneOf(id, application)
     lane.isSuspect = isSuspect
     for (let i = 0; i < 100; i++) lane.push(rig.delivery(id, { tries }))
     return lane
@@ -151,11 +220,11 @@ describe('the lines', () => {
     for (const lane of lanes) turns.stand(lane, lanes.length)
     let started = ''
     for (let i = 0; i < count; i++) {
-      const turn = turns.next(lanes.length)
+      const turn = turns.next(among(lanes.length))
       if (turn === undefined) break
       started += turn.lane.endpointId.slice(3)
-      turns.started(turn.rank)
-      turns.ended(turn.rank)
+      turns.started(turn)
+      turns.ended(turn)
       turns.stand(turn.lane, lanes.length)
     }
     return started
@@ -167,6 +236,9 @@ describe('the lines', () => {
 
   test('give every eighth start to retries and to endpoints without an answer, by turns', () => {
     expect(run([waiting('f', 0), waiting('r', 1), waiting('s', 0, true)], 32)).toBe('fffffffrfffffffs'.repeat(2))
+  })
+
+  test('give every eighth start to endpoints without an answer where there are no retries', () => {
     expect(run([waiting('f', 0), waiting('s', 1, true)], 16)).toBe('fffffffs'.repeat(2))
   })
 
@@ -174,13 +246,13 @@ describe('the lines', () => {
     const turns = new Turns(64)
     const [a, b] = [waiting('a', 0), waiting('b', 0)]
     for (const lane of [a, b, a]) turns.stand(lane, 2)
-    expect(turns.next(2)?.lane).toBe(a)
+    expect(turns.next(among(2))?.lane).toBe(a)
     turns.stand(a, 2)
     b.isSuspect = true
     turns.stand(b, 2)
-    expect(turns.next(2)).toEqual({ lane: a, rank: 'first' })
-    expect(turns.next(2)).toEqual({ lane: b, rank: 'suspect' })
-    expect(turns.next(2)).toBeUndefined()
+    expect(turns.next(among(2))).toMatchObject({ lane: a, rank: 'first' })
+    expect(turns.next(among(2))).toMatchObject({ lane: b, rank: 'suspect' })
+    expect(turns.next(among(2))).toBeUndefined()
   })
 
   test('forget a lane that leaves', () => {
@@ -189,20 +261,57 @@ describe('the lines', () => {
     turns.stand(a, 1)
     turns.leave(a)
     turns.leave(a)
-    expect(turns.next(1)).toBeUndefined()
+    expect(turns.next(among(1))).toBeUndefined()
   })
 
   test('that have to stay back are in nobody’s way', () => {
     const turns = new Turns(64)
-    for (let i = 0; i < 100; i++) turns.stand(waiting(`s${i}`, 0, true), 200)
-    for (let i = 0; i < 32; i++) turns.started('suspect')
-    expect(turns.next(200)).toBeUndefined()
+    const hanging = new ApplicationLoad('app_hanging')
+    for (let i = 0; i < 100; i++) turns.stand(waiting(`s${i}`, 0, true, hanging), 200)
+    for (let i = 0; i < 32; i++) turns.started({ lane: laneOf(`h${i}`, hanging), rank: 'suspect' })
+    expect(turns.next(among(200))).toBeUndefined()
     for (let i = 0; i < 24; i++) {
       turns.stand(waiting(`f${i}`, 0), 200)
-      const turn = turns.next(200)
+      const turn = turns.next(among(200))
       expect(turn?.lane.endpointId).toBe(`ep_f${i}`)
-      turns.started(turn!.rank)
+      turns.started(turn!)
     }
     expect(turns.inFlight).toBe(56)
+  })
+
+  test('let applications take turns, and lanes within an application', () => {
+    const two = new ApplicationLoad('app_other')
+    const lanes = [waiting('a', 0), waiting('b', 0), waiting('c', 0), waiting('x', 0, null, two)]
+    expect(run(lanes, 12)).toBe('axbxcxaxbxcx')
+  })
+
+  test('change as applications begin and end attempts, and forget nobody', () => {
+    const ids = ['app_a', 'app_b', 'app_c'] as const
+    const step = fc.record({ app: fc.nat(2), lane: fc.nat(3), ends: fc.boolean() })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 400 }), (steps) => {
+        const turns = new Turns(64)
+        const lanesOf = ids.map((id) => {
+          const application = new ApplicationLoad(id)
+          return [0, 1, 2, 3].map((n) => waiting(`${id}${n}`, n % 2, n === 3, application))
+        })
+        const underWay: Turn[] = []
+        for (const { app, lane, ends } of steps) {
+          turns.stand(lanesOf[app]![lane]!, 12)
+          if (ends && underWay.length > 0) turns.ended(underWay.shift()!)
+          const turn = turns.next(among(12, true))
+          if (turn === undefined) continue
+          turns.started(turn)
+          underWay.push(turn)
+        }
+        for (const turn of underWay) turns.ended(turn)
+        expect(turns.inFlight).toBe(0)
+        // Whoever stands is found once everything is idle, once each.
+        const standing = lanesOf.flat().filter(({ line }) => line !== null)
+        const found = standing.map(() => turns.next(among(12, true))?.lane)
+        expect(new Set(found)).toEqual(new Set(standing))
+        expect(turns.next(among(12, true))).toBeUndefined()
+      }),
+    )
   })
 })

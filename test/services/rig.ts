@@ -61,22 +61,25 @@ export class ScriptedQueue {
 
   #take(request: ClaimRequest): Claimed {
     const taken: LeasedDelivery[] = []
-    const skip = new Set(request.skip)
-    const countOf = new Map<EndpointId, number>()
+    const skip = new Set<string>([...request.skip, ...request.skipApplications])
+    const countOf = new Map<string, number>()
     let bytes = 0
     const left = this.pending
       .sort((a, b) => a.dueAt - b.dueAt)
       .filter(({ delivery, dueAt }) => {
         const count = countOf.get(delivery.endpointId) ?? 0
         if (dueAt > request.now || taken.length >= request.max || bytes >= request.payloadBytesMax) return true
-        if (count >= request.perEndpointMax || skip.has(delivery.endpointId)) return true
+        const ofApplication = countOf.get(delivery.appId) ?? 0
+        if (count >= request.perEndpointMax || ofApplication >= request.perApplicationMax) return true
+        if (skip.has(delivery.endpointId) || skip.has(delivery.appId)) return true
         countOf.set(delivery.endpointId, count + 1)
+        countOf.set(delivery.appId, ofApplication + 1)
         bytes += delivery.payload.byteLength
         taken.push({ ...delivery, leaseUntil: request.lease.until })
         return false
       })
     this.pending = left
-    const next = left.find(({ delivery }) => !skip.has(delivery.endpointId))
+    const next = left.find(({ delivery }) => !skip.has(delivery.endpointId) && !skip.has(delivery.appId))
     return { deliveries: taken, nextDueAt: next?.dueAt ?? null }
   }
 }
@@ -160,7 +163,7 @@ export function createRig({
   let messages = 0
   const delivery: Rig['delivery'] = (id, given = {}) => {
     const made: LeasedDelivery = {
-      appId: APP,
+      appId: endpoints.get(`ep_${id}`)?.appId ?? APP,
       msgId: `msg_${++messages}`,
       endpointId: `ep_${id}`,
       run: 0,
@@ -201,7 +204,7 @@ export function createRig({
     endpoint(id, settings = {}) {
       const endpoint: Endpoint = { ...plainEndpoint(id, clock.now()), ...endpoints.get(`ep_${id}`), ...settings }
       endpoints.set(endpoint.id, endpoint)
-      cache.forget(APP, endpoint.id)
+      cache.forget(endpoint.appId, endpoint.id)
       return endpoint
     },
     remove(id) {

@@ -47,17 +47,21 @@ export function limitsOf({ max, perEndpointMax }: ClaimRequest, turn: number): L
 
 /** First attempts, then retries, then first attempts again with what room is left. */
 export function choose(candidates: readonly Candidate[], request: ClaimRequest, limits: Limits): Candidate[] {
-  const { max, perEndpointMax } = request
+  const { max, perEndpointMax, perApplicationMax } = request
   const chosen: Candidate[] = []
   const isChosen = new Set<Candidate>()
   const countOf = new Map<string, number>()
+  const countOfApplication = new Map<string, number>()
   let bytesLeft = request.payloadBytesMax
   const takeFrom = (retry: 0 | 1, limit: number, perEndpoint: number) => {
     for (const one of candidates) {
       if (chosen.length >= limit || bytesLeft <= 0) return
       const count = countOf.get(one.endpoint_id) ?? 0
-      if (one.retry !== retry || count >= perEndpoint || isChosen.has(one)) continue
+      const ofApplication = countOfApplication.get(one.app_id) ?? 0
+      if (one.retry !== retry || count >= perEndpoint || ofApplication >= perApplicationMax || isChosen.has(one))
+        continue
       countOf.set(one.endpoint_id, count + 1)
+      countOfApplication.set(one.app_id, ofApplication + 1)
       bytesLeft -= one.payload_bytes
       isChosen.add(one)
       chosen.push(one)

@@ -26,7 +26,7 @@ interface Pools {
 }
 
 /**
- * Takes due deliveries, lane by lane: first attempts before retries, no endpoint more than its turn. After a claim of which
+ * Takes due deliveries, lane by lane: first attempts before retries, no endpoint and no application more than its turn. After a claim of which
  * nobody knows how it ended, it takes what that one turns out to have taken, and no more.
  */
 export async function claim(
@@ -42,10 +42,10 @@ export async function claim(
   let chosen: Candidate[] = []
   const { nextDueAt } = await writes
     .transaction(async (session) => {
-      const skip = textArray(request.skip)
+      const skip = [textArray(request.skip), textArray(request.skipApplications)] as const
       chosen = []
       chosen = request.max > 0 ? await take(session, request, turn, skip) : []
-      const next = await session.get<{ at: number | null }>(NEXT_WAKE, skip)
+      const next = await session.get<{ at: number | null }>(NEXT_WAKE, ...skip)
       return { nextDueAt: next?.at ?? null }
     })
     .catch((error: unknown) => {
@@ -78,15 +78,16 @@ async function withPayloads(
   }
 }
 
-const IS_DUE = (retry: 0 | 1) => `retry = ${retry} AND wake_at <= $1 AND endpoint_id <> ALL ($3::text[])`
+const IS_DUE = (retry: 0 | 1) =>
+  `retry = ${retry} AND wake_at <= $1 AND endpoint_id <> ALL ($3::text[]) AND app_id <> ALL ($4::text[])`
 
 /**
- * As many lanes as it should take to find $2 deliveries, if each has $4 of them due or its whole size: whatever a claim
+ * As many lanes as it should take to find $2 deliveries, if each has $5 of them due or its whole size: whatever a claim
  * locks, the other nodes have to pass over.
  */
 const ENOUGH = (retry: 0 | 1) => `(
   SELECT count(*) FILTER (WHERE before < $2) AS lanes, count(*) FILTER (WHERE before >= $2) AS beyond FROM (
-    SELECT coalesce(sum(least(size, $4)) OVER (ORDER BY wake_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
+    SELECT coalesce(sum(least(size, $5)) OVER (ORDER BY wake_at ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0)
       AS before
     FROM (SELECT wake_at, size FROM lane WHERE ${IS_DUE(retry)} ORDER BY wake_at LIMIT $2) d
   ) e)`
@@ -136,17 +137,22 @@ const LEASE = statement(
    WHERE d.app_id = k.app_id AND d.msg_id = k.msg_id AND d.endpoint_id = k.endpoint_id AND d.run = k.run`,
 )
 
+const IS_NOT_SKIPPED = 'endpoint_id <> ALL ($1::text[]) AND app_id <> ALL ($2::text[])'
+
 /** When the first lane that may be served wants to be looked at. */
 const NEXT_WAKE = statement(
   'claim-next-wake',
   `SELECT least(
-     (SELECT wake_at FROM lane WHERE retry = 0 AND endpoint_id <> ALL ($1::text[]) ORDER BY wake_at LIMIT 1),
-     (SELECT wake_at FROM lane WHERE retry = 1 AND endpoint_id <> ALL ($1::text[]) ORDER BY wake_at LIMIT 1)) AS at`,
+     (SELECT wake_at FROM lane WHERE retry = 0 AND ${IS_NOT_SKIPPED} ORDER BY wake_at LIMIT 1),
+     (SELECT wake_at FROM lane WHERE retry = 1 AND ${IS_NOT_SKIPPED} ORDER BY wake_at LIMIT 1)) AS at`,
 )
 
-async function take(session: Session, request: ClaimRequest, turn: number, skip: string): Promise<Candidate[]> {
+/** Endpoints and applications. */
+type Skip = readonly [endpoints: string, applications: string]
+
+async function take(session: Session, request: ClaimRequest, turn: number, skip: Skip): Promise<Candidate[]> {
   const limits = limitsOf(request, turn)
-  const lock = (perLane: number) => session.all<LaneRow>(LOCK_DUE_LANES, request.now, request.max, skip, perLane)
+  const lock = (perLane: number) => session.all<LaneRow>(LOCK_DUE_LANES, request.now, request.max, ...skip, perLane)
   let lanes = await lock(request.perEndpointMax)
   if (lanes.length === 0) return []
   let candidates = await dueOf(session, lanes, request, limits)

@@ -37,13 +37,16 @@ const retryShare = (size: number, turn: number) =>
 interface Taking {
   request: ClaimRequest
   skip: ReadonlySet<string>
+  /** Applications that are passed over, or that as much was taken of as may be. */
+  full: Set<string>
   taken: LeasedDelivery[]
   takenOf: Map<string, number>
+  takenOfApplication: Map<string, number>
   deliveriesLeft: number
   bytesLeft: number
 }
 
-/** Takes due deliveries, lane by lane: first attempts before retries, no endpoint more than its turn. */
+/** Takes due deliveries, lane by lane: first attempts before retries, no endpoint and no application more than its turn. */
 export function claim(db: Database, request: ClaimRequest): Claimed {
   const turn = turns.get(db) ?? 0
   turns.set(db, (turn + 1) % RETRY_SHARE)
@@ -52,8 +55,10 @@ export function claim(db: Database, request: ClaimRequest): Claimed {
   const taking: Taking = {
     request,
     skip: new Set(request.skip),
+    full: new Set(request.skipApplications),
     taken: [],
     takenOf: new Map(),
+    takenOfApplication: new Map(),
     deliveriesLeft: request.max - forRetries,
     bytesLeft: request.payloadBytesMax,
   }
@@ -61,37 +66,65 @@ export function claim(db: Database, request: ClaimRequest): Claimed {
   taking.deliveriesLeft += forRetries
   takeFrom(db, 1, taking, perEndpointMax)
   takeFrom(db, 0, taking, perEndpointMax)
-  return { deliveries: taking.taken, nextDueAt: nextWake(db, taking.skip) }
+  return { deliveries: taking.taken, nextDueAt: nextWake(db, request) }
 }
 
+/** An application that has had its turn stands in front with all of its lanes: then the others are asked for. */
 function takeFrom(db: Database, retry: 0 | 1, taking: Taking, perEndpointMax: number): void {
-  const { request, skip, takenOf } = taking
-  if (taking.deliveriesLeft <= 0) return
-  const lanes = db.all<LaneRow>(
-    'SELECT app_id, endpoint_id, retry, wake_at FROM lane WHERE retry = ? AND wake_at <= ? ORDER BY wake_at LIMIT ?',
+  for (let full = -1; full < taking.full.size;) {
+    full = taking.full.size
+    takeFromLanes(db, lanesOf(db, retry, taking), taking, perEndpointMax)
+  }
+}
+
+/** Those whose turn it is. All entries of the index that the condition needs are in its key. */
+function lanesOf(db: Database, retry: 0 | 1, { request, skip, full, takenOf, deliveriesLeft }: Taking): LaneRow[] {
+  if (deliveriesLeft <= 0) return []
+  return db.all<LaneRow>(
+    `SELECT app_id, endpoint_id, retry, wake_at FROM lane WHERE retry = ? AND wake_at <= ? ${NOT_OF}
+     ORDER BY wake_at LIMIT ?`,
     retry,
     request.now,
-    taking.deliveriesLeft + skip.size + takenOf.size,
+    JSON.stringify([...full]),
+    deliveriesLeft + skip.size + takenOf.size,
   )
+}
+
+const NOT_OF = 'AND app_id NOT IN (SELECT value FROM json_each(?))'
+
+function takeFromLanes(db: Database, lanes: readonly LaneRow[], taking: Taking, perEndpointMax: number): void {
+  const { request, skip, full, takenOf, takenOfApplication } = taking
   for (const row of lanes) {
     if (taking.deliveriesLeft <= 0 || taking.bytesLeft <= 0) return
     const takenBefore = takenOf.get(row.endpoint_id) ?? 0
-    if (skip.has(row.endpoint_id) || takenBefore >= perEndpointMax) continue
-    const lane: LaneKey = { appId: row.app_id, endpointId: row.endpoint_id, retry }
-    const rows = dueOf(db, lane, request.now, Math.min(perEndpointMax - takenBefore, taking.deliveriesLeft))
-    let count = 0
-    for (const due of rows) {
-      if (taking.bytesLeft <= 0) break
-      count++
-      const delivery = lease(db, lane, due, request)
-      if (delivery === null) continue
-      taking.deliveriesLeft--
-      taking.bytesLeft -= delivery.payload.byteLength
-      taking.taken.push(delivery)
-      takenOf.set(row.endpoint_id, (takenOf.get(row.endpoint_id) ?? 0) + 1)
-    }
-    afterTaking(db, lane, count, request.now)
+    if (skip.has(row.endpoint_id) || full.has(row.app_id) || takenBefore >= perEndpointMax) continue
+    const ofApplication = takenOfApplication.get(row.app_id) ?? 0
+    const lane: LaneKey = { appId: row.app_id, endpointId: row.endpoint_id, retry: row.retry }
+    const max = Math.min(perEndpointMax - takenBefore, request.perApplicationMax - ofApplication, taking.deliveriesLeft)
+    const { asked, leased } = takeFromLane(db, lane, taking, max)
+    afterTaking(db, lane, asked, request.now)
+    takenOf.set(row.endpoint_id, takenBefore + leased)
+    takenOfApplication.set(row.app_id, ofApplication + leased)
+    if (ofApplication + leased >= request.perApplicationMax) full.add(row.app_id)
   }
+}
+
+/** Leases up to `max` deliveries of the lane; `asked` counts also those that were cancelled instead. */
+function takeFromLane(db: Database, lane: LaneKey, taking: Taking, max: number): { asked: number; leased: number } {
+  const { request } = taking
+  let asked = 0
+  let leased = 0
+  for (const due of dueOf(db, lane, request.now, max)) {
+    if (taking.bytesLeft <= 0) break
+    asked++
+    const delivery = lease(db, lane, due, request)
+    if (delivery === null) continue
+    leased++
+    taking.deliveriesLeft--
+    taking.bytesLeft -= delivery.payload.byteLength
+    taking.taken.push(delivery)
+  }
+  return { asked, leased }
 }
 
 const dueOf = (db: Database, lane: LaneKey, now: number, limit: number) =>
@@ -148,11 +181,17 @@ function lease(
 }
 
 /** When the first lane that may be served wants to be looked at. */
-function nextWake(db: Database, skip: ReadonlySet<string>): number | null {
+function nextWake(db: Database, { skip, skipApplications }: ClaimRequest): number | null {
+  const skipped = new Set<string>(skip)
   let next: number | null = null
   for (const retry of [0, 1]) {
-    const lanes = db.all<LaneRow>('SELECT * FROM lane WHERE retry = ? ORDER BY wake_at LIMIT ?', retry, skip.size + 1)
-    const lane = lanes.find((row) => !skip.has(row.endpoint_id))
+    const lanes = db.all<LaneRow>(
+      `SELECT * FROM lane WHERE retry = ? ${NOT_OF} ORDER BY wake_at LIMIT ?`,
+      retry,
+      JSON.stringify(skipApplications),
+      skipped.size + 1,
+    )
+    const lane = lanes.find((row) => !skipped.has(row.endpoint_id))
     if (lane !== undefined && (next === null || lane.wake_at < next)) next = lane.wake_at
   }
   return next

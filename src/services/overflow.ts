@@ -1,0 +1,70 @@
+/**
+ * What waits in the store because this node had no room for it: whom a claim passes over, since they hold as much as they
+ * may, and when it is worth while to ask for more of them.
+ */
+import type { EndpointCache } from '../cache/endpoint-cache.ts'
+import type { AppId, EndpointId } from '../domain/ids.ts'
+import type { ApplicationLoads } from './application-load.ts'
+import { type Lane, laneCapacity } from './lane.ts'
+import type { ClaimRoom, Memory } from './memory.ts'
+
+export class Overflow {
+  readonly #memory: Memory
+  readonly #applications: ApplicationLoads
+  readonly #cache: EndpointCache
+  readonly #endpointConcurrency: number
+  readonly #skipped = new Set<EndpointId>()
+  readonly #skippedApplications = new Set<AppId>()
+
+  constructor(
+    { memory, applications }: { memory: Memory; applications: ApplicationLoads },
+    { cache, endpointConcurrency }: { cache: EndpointCache; endpointConcurrency: number },
+  ) {
+    this.#memory = memory
+    this.#applications = applications
+    this.#cache = cache
+    this.#endpointConcurrency = endpointConcurrency
+  }
+
+  claimRoom(): ClaimRoom {
+    return this.#memory.claimRoom(this.#applications.isShared)
+  }
+
+  /** What a lane may hold for another delivery to be accepted: while older ones wait in the store, half of the room is theirs. */
+  laneMax(endpointId: EndpointId, rateLimit: number | null): number {
+    return this.#skipped.has(endpointId) ? this.#claimCapacity(rateLimit) / 2 : laneCapacity(rateLimit)
+  }
+
+  /** Notes whom the next claim passes over. */
+  choose(lanes: Iterable<Lane>, room: ClaimRoom): { skip: EndpointId[]; skipApplications: AppId[] } {
+    this.#skipped.clear()
+    for (const lane of lanes)
+      if (lane.size >= this.#claimCapacity(this.#rateLimitOf(lane), room) || lane.bytes >= room.laneBytes)
+        this.#skipped.add(lane.endpointId)
+    this.#skippedApplications.clear()
+    for (const { appId, claimed } of this.#applications.all())
+      if (claimed >= room.applicationDeliveries) this.#skippedApplications.add(appId)
+    return { skip: [...this.#skipped], skipApplications: [...this.#skippedApplications] }
+  }
+
+  /** Whether half of what a full lane or application held is done: few claims with much in them cost the least. True once. */
+  hasRoomAgain(lane: Lane): boolean {
+    const { endpointId, application } = lane
+    const hasLane = this.#skipped.has(endpointId) && lane.size <= this.#claimCapacity(this.#rateLimitOf(lane)) / 2
+    const hasApplication =
+      this.#skippedApplications.has(application.appId) &&
+      application.claimed <= this.claimRoom().applicationDeliveries / 2
+    if (hasLane) this.#skipped.delete(endpointId)
+    if (hasApplication) this.#skippedApplications.delete(application.appId)
+    return hasLane || hasApplication
+  }
+
+  /** What a claim may fill a lane up to. */
+  #claimCapacity(rateLimit: number | null, { laneDeliveries } = this.claimRoom()): number {
+    return Math.min(laneCapacity(rateLimit), 4 * this.#endpointConcurrency, laneDeliveries)
+  }
+
+  #rateLimitOf(lane: Lane): number | null {
+    return lane.settings(this.#cache)?.rateLimit ?? null
+  }
+}
