@@ -10,6 +10,7 @@ import { type ErrorCode, GatewayError } from '../domain/errors.ts'
 import type { CloseReason, ConnectionObserver } from '../flow/observe-connections.ts'
 import { Bodies, type BodyLimits } from './bodies.ts'
 import { bodyFor } from './errors.ts'
+import { Lingering } from './lingering.ts'
 
 export interface ConnectionLimits extends BodyLimits {
   connectionsMax: number
@@ -60,6 +61,7 @@ interface Connection {
 
 export class Connections {
   readonly bodies: Bodies
+  readonly #lingering: Lingering
   readonly sweepEveryMs: number
   readonly #limits: ConnectionLimits
   readonly #observer: ConnectionObserver
@@ -72,6 +74,7 @@ export class Connections {
     this.#observer = observer
     this.bodies = new Bodies(limits, () => observer.closed('too_many_bodies'))
     this.sweepEveryMs = Math.min(SWEEP_MS.longest, Math.max(SWEEP_MS.shortest, limits.unreadTimeoutMs / 4))
+    this.#lingering = new Lingering({ bodyBytesMax: limits.bodyBytesMax, sweepEveryMs: this.sweepEveryMs })
   }
 
   get count(): number {
@@ -127,6 +130,21 @@ export class Connections {
     return true
   }
 
+  /** To be called before an answer goes out, so that its sender can read it even if they are still sending. */
+  beforeAnswer({ request: { raw } }: FastifyReply): void {
+    if (raw.complete) return
+    this.#lingering.beforeAnswer(raw, () => {
+      const connection = this.#bySocket.get(raw.socket)
+      // Requests that follow could not be answered.
+      if (connection !== undefined) connection.isCut = true
+    })
+  }
+
+  /** The server closes: no answer waits any longer for the rest of its request. */
+  close(): void {
+    this.#lingering.stop()
+  }
+
   /** Notes that an answer is out; false when the request was told before. */
   end(reply: FastifyReply): boolean {
     const connection = this.#bySocket.get(reply.request.raw.socket)
@@ -142,6 +160,7 @@ export class Connections {
 
   /** For what Node could not read, or waited for in vain: answers if the answer can be understood, and closes. */
   refuseUnreadable({ code }: ConnectionError, socket: Socket): void {
+    if (this.#lingering.isDropping(socket)) return
     const connection = this.#bySocket.get(socket)
     // Whoever is gone is told of when the connection closes, with all requests that it leaves behind.
     if (connection === undefined || connection.isCut || code === 'ECONNRESET' || !socket.writable) socket.destroy()
@@ -165,7 +184,7 @@ export class Connections {
       this.#ends.refused(open.pop()!, refusal.status)
     }
     socket.write(rawAnswer(refusal, requestId))
-    socket.destroySoon()
+    this.#lingering.closeGently(socket)
   }
 
   /** For a gateway that stops: closes what never asked for anything; nobody could tell when it would. */
@@ -192,6 +211,7 @@ export class Connections {
       connection.stalledSweeps = isStalled && socket.writableLength > 0 ? connection.stalledSweeps + 1 : 0
       if (connection.stalledSweeps >= sweepsMax) this.#cut(connection, 'unread')
     }
+    this.#lingering.sweep()
     this.#observer.report()
   }
 

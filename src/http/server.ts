@@ -50,6 +50,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
       // The hooks do not run for what the router could not read.
       const known = toGatewayError(error)
       if (!connections.begin(reply)) return
+      connections.beforeAnswer(reply)
       reply.raw.once('finish', () => {
         if (connections.end(reply)) logRequest(context, reply, reply.statusCode)
       })
@@ -120,6 +121,11 @@ function useRequestLog(app: FastifyInstance, context: HttpContext): void {
     // Nobody waits for the answer to what a connection still held when it was cut.
     if (connections.begin(reply)) done(unclearRequest(request.raw) ?? undefined)
   })
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    connections.beforeAnswer(reply)
+    done()
+  })
+  app.addHook('preClose', async () => connections.close())
   app.addHook('onResponse', (_request, reply, done) => {
     if (connections.end(reply)) logRequest(context, reply, reply.statusCode)
     done()

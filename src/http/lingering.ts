@@ -1,0 +1,130 @@
+/**
+ * Answers that are given before all of the request is there. Whoever writes everything before they read would find the
+ * connection reset, and never see why: closing a socket with unread bytes resets it (RFC 9112, 9.6). So the answer is sent, our
+ * side is closed, and what still comes is read and dropped until its end; or until it is too much, takes too long, or stops
+ * coming. Nothing of this is done, or allocated, for requests that arrive completely before their answer.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** Longer than this without a byte, and the connection is closed; longer than that in all, too. */
+const IDLE_MS = 5_000
+const WHOLE_MS = 30_000
+/** Bytes that are dropped: this times MAX_BODY, and at least so many. */
+const TIMES_BODY = 8
+const BYTES_MIN = 16 * 1_048_576
+
+export class Lingering {
+  readonly #limits: Limits
+  readonly #sockets = new Map<Socket, Lingerer>()
+  #isOver = false
+
+  constructor({ bodyBytesMax, sweepEveryMs }: { bodyBytesMax: number; sweepEveryMs: number }) {
+    this.#limits = {
+      bytesMax: Math.max(TIMES_BODY * bodyBytesMax, BYTES_MIN),
+      idleSweepsMax: Math.ceil(IDLE_MS / sweepEveryMs),
+      sweepsMax: Math.ceil(WHOLE_MS / sweepEveryMs),
+    }
+  }
+
+  /** Lets go of those who send nothing, or for too long. To be called every `sweepEveryMs`. */
+  sweep(): void {
+    for (const lingerer of this.#sockets.values()) lingerer.sweep()
+  }
+
+  /** To be called before an answer is sent. `onClose` is called if that answer is the last one of the connection. */
+  beforeAnswer(message: IncomingMessage, onClose: () => void): void {
+    if (message.complete || !hasBody(message) || this.#isOver) return
+    const { socket } = message
+    if (socket.destroyed || this.#sockets.has(socket)) return
+    const lingerer = this.#add(socket)
+    // Node calls this right after the last answer of a connection.
+    socket.destroySoon = () => {
+      lingerer.isLast = true
+      onClose()
+      socket.end()
+    }
+    message.on('data', () => lingerer.look())
+    message.once('end', () => {
+      this.#sockets.delete(socket)
+      lingerer.end()
+    })
+  }
+
+  /** Instead of closing a connection whose last answer was written, and on which Node reads no more requests. */
+  closeGently(socket: Socket): void {
+    if (this.#isOver) return socket.destroySoon()
+    const lingerer = this.#sockets.get(socket) ?? this.#add(socket)
+    lingerer.isLast = true
+    socket.on('data', () => lingerer.look())
+    socket.once('end', () => socket.destroy())
+    socket.end()
+    socket.resume()
+  }
+
+  /** Whether what comes in on it is being dropped. Also where Node's parser still reads it, and complains of each piece. */
+  isDropping(socket: Socket): boolean {
+    this.#sockets.get(socket)?.look()
+    return this.#sockets.has(socket)
+  }
+
+  /** The server closes: nobody is waited for any more. */
+  stop(): void {
+    this.#isOver = true
+    for (const lingerer of this.#sockets.values()) lingerer.end()
+    this.#sockets.clear()
+  }
+
+  #add(socket: Socket): Lingerer {
+    const lingerer = new Lingerer(socket, this.#limits)
+    this.#sockets.set(socket, lingerer)
+    socket.once('close', () => this.#sockets.delete(socket))
+    return lingerer
+  }
+}
+
+interface Limits {
+  bytesMax: number
+  idleSweepsMax: number
+  sweepsMax: number
+}
+
+class Lingerer {
+  /** Its answer was the last one of the connection, and is on its way. */
+  isLast = false
+  readonly #socket: Socket
+  readonly #limits: Limits
+  readonly #from: number
+  #read: number
+  #sweeps = 0
+  #idleSweeps = 0
+
+  constructor(socket: Socket, limits: Limits) {
+    this.#socket = socket
+    this.#limits = limits
+    this.#from = this.#read = socket.bytesRead
+  }
+
+  /** Leaves the connection to Node again. */
+  end(): void {
+    Reflect.deleteProperty(this.#socket, 'destroySoon')
+    if (this.isLast) this.#socket.destroySoon()
+  }
+
+  look(): void {
+    if (this.#socket.bytesRead - this.#from > this.#limits.bytesMax) this.#socket.destroy()
+  }
+
+  sweep(): void {
+    const { bytesRead } = this.#socket
+    this.#sweeps++
+    this.#idleSweeps = bytesRead === this.#read ? this.#idleSweeps + 1 : 0
+    this.#read = bytesRead
+    // The first of them may come right after it was begun.
+    const isIdle = this.#idleSweeps > this.#limits.idleSweepsMax
+    if (isIdle || this.#sweeps > this.#limits.sweepsMax) this.#socket.destroy()
+  }
+}
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
