@@ -40,7 +40,6 @@ import { createPruner } from './services/pruner.ts'
 import { every, runServices, type Service } from './services/service.ts'
 import { createSweeper } from './services/sweeper.ts'
 import { createTaskRunner } from './services/tasks.ts'
-import type { CopyOptions } from './store/copy/copy.ts'
 import { readSecret } from './store/sqlite/read-secret.ts'
 import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { Store } from './store/store.ts'
@@ -314,16 +313,6 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
     onNotice: () => {},
   })
   return await store.secret(...JWT_SECRET)
-}
-
-/** Copies a SQLite file into a PostgreSQL database that is empty or holds the beginning of this copy. */
-export async function copyData(
-  path: string,
-  { databaseUrl, encryptionKeys }: Secrets,
-  told: Pick<CopyOptions, 'onProgress' | 'onNotice'>,
-): Promise<Record<string, number>> {
-  const { copyToPostgres } = await import('./store/copy/copy.ts')
-  return copyToPostgres({ path, url: databaseUrl, encryptionKeys, ...told })
 }
 
 interface StoreEvents {

@@ -1,11 +1,13 @@
 #!/usr/bin/env node
 /**
  * The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try, `hookferry token` prints a
- * token for the Svix API, `hookferry copy` moves a SQLite file into PostgreSQL.
+ * token for the Svix API, `hookferry copy` moves a SQLite file into PostgreSQL, `hookferry rekey` encrypts what is stored
+ * with the newest key.
  */
 import { existsSync } from 'node:fs'
 import { initialise } from './cli/init.ts'
 import { copy } from './cli/copy.ts'
+import { rekey } from './cli/rekey.ts'
 import { start } from './cli/start.ts'
 import { printToken } from './cli/token.ts'
 
@@ -13,12 +15,14 @@ const USAGE = `usage: hookferry                   runs the gateway, configured b
        hookferry init              writes a .env with fresh secrets, unless there is one
        hookferry token [org_…]     prints a token of an organization, the default one unless named
        hookferry copy sqlite:…     copies a SQLite file into the PostgreSQL of DATABASE_URL
+       hookferry rekey             encrypts what is secret in the database with the newest key
 `
 
 const [command, ...extra] = process.argv.slice(2)
 if (command === undefined) await start(process.env)
 else if (command === 'init' && extra.length === 0) initialise('.env', existsSync)
 else if (command === 'copy' && extra.length === 1) await copy(extra[0]!, process.env)
+else if (command === 'rekey' && extra.length === 0) await rekey(process.env)
 else if (command === 'token' && extra.length <= 1) await printToken(extra[0], process.env)
 else {
   process.stderr.write(USAGE)

@@ -52,7 +52,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'config.ts': ['domain', 'lib', 'destinations'],
   http: ['domain', 'lib', 'destinations', 'store', 'cache', 'flow', 'config.ts'],
   'app.ts': ['domain', 'lib', 'destinations', 'store', 'cache', 'flow', 'services', 'redis', 'http', 'config.ts'],
-  cli: ['domain', 'lib', 'config.ts', 'app.ts'],
+  'maintenance.ts': ['domain', 'lib', 'store', 'config.ts'],
+  cli: ['domain', 'lib', 'config.ts', 'app.ts', 'maintenance.ts'],
   'main.ts': ['cli'],
 }
 
@@ -127,9 +128,12 @@ test('every part is known, and every import leads to a file', () => {
   expect(sources.flatMap(({ files }) => files).filter((to) => !paths.has(to))).toEqual([])
 })
 
-test.each(Object.entries(PORTS))('only app.ts sees more of %s than %j', (part, ports) => {
+/** Only these know which stores and drivers there are. */
+const ROOTS = ['app.ts', 'maintenance.ts']
+
+test.each(Object.entries(PORTS))('only app.ts and maintenance.ts see more of %s than %j', (part, ports) => {
   const wrong = sources
-    .filter(({ path }) => partOf(path) !== part && path !== 'app.ts')
+    .filter(({ path }) => partOf(path) !== part && !ROOTS.includes(path))
     // A setting is checked by the code that will read it.
     .filter(({ path }) => path !== 'config.ts')
     .flatMap(({ path, files }) =>

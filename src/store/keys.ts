@@ -3,7 +3,7 @@ import { type Encryption, keyIdOf, type Place } from '../domain/encryption.ts'
 import { endpointPlace, metaPlace, NOTHING_SECRET, SECRET_COLUMNS, type SecretColumn } from './endpoint-codec.ts'
 
 /** Names in `meta` that hold no secrets, and are never encrypted. */
-export const PLAIN_META: readonly string[] = ['copy', 'copy_source']
+export const PLAIN_META: readonly string[] = ['copy', 'copy_source', 'probe']
 
 /**
  * Why a database cannot be used with these keys; null when it can. `used` are the ids of the keys under which records may

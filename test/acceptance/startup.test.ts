@@ -96,8 +96,8 @@ function damage(path: string): void {
 }
 
 describe('the command line', () => {
-  async function run(directory: string, ...args: string[]) {
-    await using program = new Program(directory, {}, args)
+  async function run(directory: string, command: string, environment: NodeJS.ProcessEnv = {}) {
+    await using program = new Program(directory, environment, [command])
     const exitCode = await program.exited()
     return { exitCode, stdout: program.stdout, stderr: program.stderr }
   }
@@ -111,6 +111,41 @@ describe('the command line', () => {
     expect(statSync(path).mode & 0o777).toBe(0o600)
     expect(await run(directory.path, 'init')).toMatchObject({ exitCode: 0 })
     expect(readFileSync(path, 'utf8')).toBe(text)
+  })
+
+  test('rekey brings the file under the newest key, and says which one may go', async () => {
+    using directory = temporaryDirectory()
+    const [old, newest] = [1, 2].map((n) => Buffer.alloc(32, n).toString('base64'))
+    const withKeys = async (keys: string) => {
+      await using program = new Program(directory.path, { ENCRYPTION_KEY: keys })
+      await program.address()
+      program.signal('SIGTERM')
+      expect(await program.exited()).toBe(0)
+    }
+    await withKeys(old!)
+    const keys = `${newest},${old}`
+    expect(await run(directory.path, 'rekey', { ENCRYPTION_KEY: keys })).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(/^hookferry: no gateway has been started with the first key/),
+    })
+    await withKeys(keys)
+    const { exitCode, stdout, stderr } = await run(directory.path, 'rekey', { ENCRYPTION_KEY: keys })
+    expect([exitCode, stdout]).toEqual([
+      0,
+      [expect.stringMatching(/^[0-9a-f]{8} 1 newest$/), expect.stringMatching(/^[0-9a-f]{8} 0 unused$/)],
+    ])
+    expect(stderr).toMatch(/everything is encrypted with the key [0-9a-f]{8}\n$/)
+    await withKeys(newest!)
+  })
+
+  test('token prints the same token’s key beside a running gateway, with the key file', async () => {
+    using directory = temporaryDirectory()
+    await using program = new Program(directory.path)
+    const address = await program.address()
+    const { exitCode, stdout } = await run(directory.path, 'token')
+    expect(exitCode).toBe(0)
+    const answer = await fetch(`${address}/api/v1/app`, { headers: { authorization: `Bearer ${stdout[0]}` } })
+    expect(answer.status).toBe(200)
   })
 
   test('explains itself to whoever asks for something else', async () => {

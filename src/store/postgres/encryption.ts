@@ -19,13 +19,18 @@ export async function prepareEncryption(
 ): Promise<{ encryption: Encryption; notices: string[] }> {
   const encryption = new Encryption(keys, randomBytes)
   const used = await usedKeys(pool)
-  const advice = 'set ENCRYPTION_KEY to the keys of the other nodes'
-  const problem = missingKey(encryption, used, { where: WHERE, advice })
-  if (problem !== null) throw new UnusableDatabase(problem)
+  refuseMissingKey(encryption, used)
   if (encryption.keyId === null) return { encryption, notices: [IN_THE_CLEAR] }
   // Before anything is written under it: from now on nobody starts without this key.
   await pool.write('INSERT INTO encryption_key (id) VALUES ($1) ON CONFLICT DO NOTHING', encryption.keyId)
   return { encryption, notices: (await hasPlain(pool, used.length === 0)) ? [NOT_YET] : [] }
+}
+
+/** Throws `UnusableDatabase` when one of `used` is missing. */
+export function refuseMissingKey(encryption: Encryption, used: readonly string[]): void {
+  const advice = 'set ENCRYPTION_KEY to the keys of the other nodes'
+  const problem = missingKey(encryption, used, { where: WHERE, advice })
+  if (problem !== null) throw new UnusableDatabase(problem)
 }
 
 /** The keys that records may be under. */

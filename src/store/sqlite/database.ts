@@ -119,6 +119,21 @@ export function openReader(path: string): Database {
   return new Database(connection)
 }
 
+/** Opens a file for writing beside the gateway that owns it: for small transactions that do not touch what it remembers. */
+export function openBeside(path: string): Database {
+  try {
+    const connection = new DatabaseSync(path, { timeout: 30_000 })
+    checkFile(connection, path)
+    const version = Number(pragma(connection, 'user_version'))
+    if (version < SCHEMA_VERSION)
+      throw new UnusableDatabase(`${path} was written by an older Hookferry: start the gateway of this version once`)
+    connection.exec('PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON')
+    return new Database(connection)
+  } catch (error) {
+    throw explain(error, path)
+  }
+}
+
 /** Of two processes that start at the same time, each may be in the other's way for a moment: one of them has to get it. */
 const LOCK_TIMEOUT_MS = 500
 

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
 import { missingKey, renewMeta, renewRow, type SecretRow } from '../keys.ts'
+import type { Change, MetaRow } from '../rekey.ts'
 import { type Database, transaction, UnusableDatabase } from './database.ts'
 import { keyFileOf, makeKeyFile, readKeyFile } from './key-file.ts'
 
@@ -88,31 +89,35 @@ function begin(db: Database, encryption: Encryption, isFirst: boolean): number {
 
 function encryptAll(db: Database, encryption: Encryption): number {
   let encrypted = 0
-  for (const row of db.all<SecretRow>('SELECT app_id, id, headers, secrets FROM endpoint'))
-    if (renewEndpoint(db, encryption, row)) encrypted++
-  for (const row of db.all<{ name: string; value: string }>('SELECT name, value FROM meta'))
-    if (renewMetaRow(db, encryption, row)) encrypted++
+  for (const before of db.all<SecretRow>('SELECT app_id, id, headers, secrets FROM endpoint')) {
+    const after = renewRow(encryption, before)
+    if (after === null) continue
+    replaceEndpoint(db, { before, after })
+    encrypted++
+  }
+  for (const before of db.all<MetaRow>('SELECT name, value FROM meta')) {
+    const value = renewMeta(encryption, before)
+    if (value === null) continue
+    replaceMeta(db, { before, after: { ...before, value } })
+    encrypted++
+  }
   return encrypted
 }
 
-/** False when it is under the newest key already, or was changed meanwhile. */
-export function renewEndpoint(db: Database, encryption: Encryption, row: SecretRow): boolean {
-  const renewed = renewRow(encryption, row)
-  if (renewed === null) return false
-  const changed = db.run(
+/** Unless it was changed meanwhile. */
+export function replaceEndpoint(db: Database, { before, after }: Change<SecretRow>): void {
+  db.run(
     'UPDATE endpoint SET headers = ?, secrets = ? WHERE app_id = ? AND id = ? AND headers = ? AND secrets = ?',
-    renewed.headers,
-    renewed.secrets,
-    row.app_id,
-    row.id,
-    row.headers,
-    row.secrets,
+    after.headers,
+    after.secrets,
+    before.app_id,
+    before.id,
+    before.headers,
+    before.secrets,
   )
-  return changed > 0
 }
 
-export function renewMetaRow(db: Database, encryption: Encryption, row: { name: string; value: string }): boolean {
-  const renewed = renewMeta(encryption, row)
-  if (renewed === null) return false
-  return db.run('UPDATE meta SET value = ? WHERE name = ? AND value = ?', renewed, row.name, row.value) > 0
+/** Likewise. */
+export function replaceMeta(db: Database, { before, after }: Change<MetaRow>): void {
+  db.run('UPDATE meta SET value = ? WHERE name = ? AND value = ?', after.value, before.name, before.value)
 }

@@ -1,0 +1,28 @@
+/** What commands do with a database, beside a gateway or without one. It knows the concrete stores, as `app.ts` does. */
+import type { Config, Secrets } from './config.ts'
+import type { CopyOptions } from './store/copy/copy.ts'
+import type { Rekeyed } from './store/rekey.ts'
+
+/** Copies a SQLite file into a PostgreSQL database that is empty or holds the beginning of this copy. */
+export async function copyData(
+  path: string,
+  { databaseUrl, encryptionKeys }: Secrets,
+  told: Pick<CopyOptions, 'onProgress' | 'onNotice'>,
+): Promise<Record<string, number>> {
+  const { copyToPostgres } = await import('./store/copy/copy.ts')
+  return copyToPostgres({ path, url: databaseUrl, encryptionKeys, ...told })
+}
+
+/** Brings what is secret in the database under the newest key. */
+export async function rekeyData(
+  { database }: Config,
+  { databaseUrl, encryptionKeys }: Secrets,
+  onProgress: (done: { rewritten: number }) => void,
+): Promise<Rekeyed> {
+  if (database.engine === 'sqlite') {
+    const { rekeySqlite } = await import('./store/sqlite/rekey.ts')
+    return rekeySqlite(database.path, encryptionKeys, onProgress)
+  }
+  const { rekeyPostgres } = await import('./store/postgres/rekey.ts')
+  return rekeyPostgres(databaseUrl, encryptionKeys, onProgress)
+}

@@ -1,0 +1,45 @@
+import { existsSync } from 'node:fs'
+import type { EncryptionKey } from '../../domain/encryption.ts'
+import { type Rekeyed, rekey } from '../rekey.ts'
+import { type Database, openBeside, transaction } from './database.ts'
+import { checkKeys, fileKeys, replaceEndpoint, replaceMeta, usedKeys } from './encryption.ts'
+
+/**
+ * Brings a file under the newest key of ENCRYPTION_KEY, or of the file beside it, also beside a gateway that runs on it.
+ * Throws an Error of one line.
+ */
+export async function rekeySqlite(
+  path: string,
+  given: readonly EncryptionKey[],
+  onProgress: (done: { rewritten: number }) => void,
+): Promise<Rekeyed> {
+  if (!existsSync(path)) throw new Error(`${path} does not exist`)
+  const db = openBeside(path)
+  try {
+    const keys = given.length > 0 ? given : fileKeys(path)
+    const encryption = checkKeys(path, keys, usedKeys(db))
+    // What was under the old key must not stay behind in free space of the file.
+    db.exec('PRAGMA secure_delete = ON')
+    return await rekey(rowsOf(db), encryption, onProgress)
+  } finally {
+    // As far as readers let it: what they still need is emptied by the gateway's own checkpoints.
+    db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    db.close()
+  }
+}
+
+const rowsOf = (db: Database): Parameters<typeof rekey>[0] => ({
+  usedKeys: async () => usedKeys(db),
+  endpoints: async (after, max) =>
+    db.all(
+      'SELECT app_id, id, headers, secrets FROM endpoint WHERE (app_id, id) > (?, ?) ORDER BY app_id, id LIMIT ?',
+      after?.app_id ?? '',
+      after?.id ?? '',
+      max,
+    ),
+  meta: async () => db.all('SELECT name, value FROM meta ORDER BY name'),
+  replaceEndpoints: async (changes) => transaction(db, () => changes.forEach((change) => replaceEndpoint(db, change))),
+  replaceMeta: async (changes) => transaction(db, () => changes.forEach((change) => replaceMeta(db, change))),
+  forgetKeys: async (ids) =>
+    transaction(db, () => ids.forEach((id) => db.run('DELETE FROM encryption_key WHERE id = ?', id))),
+})
