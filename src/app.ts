@@ -11,6 +11,7 @@ import { createHttpDriver } from './destinations/http.ts'
 import { createNameResolver } from './destinations/resolver.ts'
 import { createSvixDriver } from './destinations/svix.ts'
 import { DEFAULT_APP } from './domain/application.ts'
+import { Encryption } from './domain/encryption.ts'
 import { SVIX_ENDPOINT } from './domain/endpoint.ts'
 import { type AppId, createIds, type EndpointId, type MessageId } from './domain/ids.ts'
 import { LIMITS } from './domain/limits.ts'
@@ -95,6 +96,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
       ? null
       : stack.use(
           await shareThrough(secrets.redisUrl, {
+            encryption: new Encryption(secrets.encryptionKeys, randomBytes),
             store,
             owner,
             clock,
@@ -356,7 +358,14 @@ async function openStore({ database }: Config, secrets: Secrets, events: StoreEv
 /** All nodes of a store find each other in Redis by its name, which is made once and for ever, whatever their URLs are. */
 async function shareThrough(
   url: string,
-  options: { store: Store; owner: string; clock: Clock; random: () => number; observer: RedisObserver },
+  options: {
+    encryption: Encryption
+    store: Store
+    owner: string
+    clock: Clock
+    random: () => number
+    observer: RedisObserver
+  },
 ): Promise<SharedParts> {
   const { store, owner, ...rest } = options
   // Whoever has no Redis need not wait for its client to be loaded.

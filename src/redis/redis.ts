@@ -5,6 +5,7 @@ import { every, type Service } from '../services/service.ts'
 import { Bell } from './bell.ts'
 import { Bus, changeMessage, channelsOf } from './bus.ts'
 import { Limiter, LIMITER_SCRIPTS } from './limiter.ts'
+import type { Encryption } from '../domain/encryption.ts'
 import { Link, type LinkObserver } from './link.ts'
 import { RedisEndpoints, SHARED_ENDPOINT_SCRIPTS } from './shared-endpoints.ts'
 
@@ -16,6 +17,8 @@ export interface RedisOptions {
   node: string
   /** Of the program: versions do not read each other's endpoints. */
   version: string
+  /** As in the database. */
+  encryption: Encryption
   clock: Clock
   /** Anything that does not come again. */
   token: () => string
@@ -42,6 +45,7 @@ export function openRedis(options: RedisOptions): SharedParts {
     clock,
     prefix,
     version: options.version,
+    encryption: options.encryption,
     token: options.token,
     announce: { channel: channelsOf(prefix).changes, message: (appId, id) => changeMessage(node, appId, id) },
   })

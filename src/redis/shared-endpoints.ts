@@ -6,10 +6,13 @@
  * there. Every change removes it, together with what was kept. Being random and not a counter, it cannot come again
  * after Redis was emptied; and keys belong to one lifetime of the server, as a restart may bring back an old snapshot.
  *
+ * What is kept is encrypted as in the database, as one text, so that it can neither be read nor changed there.
+ *
  * A change that Redis could not be told of is kept and told later; until then this node does not ask Redis about that
  * application. Other nodes may see the old row meanwhile, for `LIMITS.sharedCacheMs` at most.
  */
 import type { SharedEndpoints, SharedFind } from '../cache/shared-endpoints.ts'
+import { type Encryption, keyIdOf, type Place, Undecryptable } from '../domain/encryption.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -55,6 +58,8 @@ export interface RedisEndpointsOptions {
   prefix: string
   /** What is kept has the shape that this version of the program gave it; others do not read it. */
   version: string
+  /** Whoever can read Redis learns no more than from the database. */
+  encryption: Encryption
   token: () => string
   /** Where the other nodes listen, and what they are told. */
   announce: { channel: string; message: (appId: AppId, id: EndpointId) => string }
@@ -87,7 +92,7 @@ export class RedisEndpoints implements SharedEndpoints {
       // What was changed meanwhile is not asked about, and what was asked before says nothing.
       if (!this.#isTrusted(appId)) return null
       const [kept, given] = answer as [string, string]
-      return kept === '' ? { mayKeep: given } : (this.#read(kept) ?? { mayKeep: '' })
+      return kept === '' ? { mayKeep: given } : (this.#read(kept, placeOf(appId, name)) ?? { mayKeep: '' })
     } catch {
       return null
     }
@@ -96,7 +101,7 @@ export class RedisEndpoints implements SharedEndpoints {
   keep(appId: AppId, name: string, { mayKeep }: { mayKeep: string }, value: unknown): void {
     const keys = this.#keysOf(appId)
     if (mayKeep === '' || keys === null || !this.#isTrusted(appId)) return
-    const text = JSON.stringify([this.#options.version, value])
+    const text = this.#options.encryption.encrypt(JSON.stringify([this.#options.version, value]), placeOf(appId, name))
     if (text.length > LIMITS.redisValueCharsMax) return
     this.#options.link.script(FILL, keys.entry(name), keys.token, mayKeep, text, LIMITS.sharedCacheMs).catch(() => {})
   }
@@ -150,9 +155,17 @@ export class RedisEndpoints implements SharedEndpoints {
     return !this.#untoldOf.has(appId) && this.#options.clock.now() >= this.#distrustedUntil
   }
 
-  #read(text: string): { kept: unknown } | null {
-    const [version, kept] = JSON.parse(text) as [string, unknown]
-    return version === this.#options.version ? { kept } : null
+  /** Null for what is none of ours: of another version, under a key that this node lacks, or in the clear in spite of a key. */
+  #read(stored: string, place: Place): { kept: unknown } | null {
+    const { encryption } = this.#options
+    if (encryption.keyId !== null && keyIdOf(stored) === null) return null
+    try {
+      const [version, kept] = JSON.parse(encryption.decrypt(stored, place)) as [string, unknown]
+      return version === this.#options.version ? { kept } : null
+    } catch (error) {
+      if (error instanceof Undecryptable) return null
+      throw error
+    }
   }
 
   /** Null while it is not known which lifetime of the server they would belong to. The braces keep them on one shard. */
@@ -163,3 +176,5 @@ export class RedisEndpoints implements SharedEndpoints {
     return { token: `${base}token`, entry: (name) => base + name }
   }
 }
+
+const placeOf = (appId: AppId, name: string): Place => ({ table: 'redis', column: name, id: appId })

@@ -1,4 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { Encryption, type EncryptionKey, encryptionKey } from '../../src/domain/encryption.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
 import { APP, endpoint, OTHER_APP } from '../conformance/builders.ts'
@@ -130,6 +132,54 @@ describe.skipIf(missingRedis() !== null)('endpoints in Redis', () => {
     expect(rows.reads).toBe(2)
     change(old, one, 'new')
     expect(await staleMs(young, one, 'new')).toBeLessThan(LIMITS.cacheAgeAloneMs)
+  })
+
+  describe('with a key', () => {
+    const [one, other] = [1, 2].map((n) => encryptionKey(Buffer.alloc(32, n)))
+    const secret = 'whsec_bmV2ZXIgaW4gdGhlIGNsZWFy'
+    const made = () => endpoint({ secrets: [{ secret, expiresAt: null }], headers: { authorization: 'Bearer x1y2z3' } })
+    const startWith = (...keys: EncryptionKey[]) => startNode(server.url, rows, { installation, keys })
+    const keptBy = (node: Node) => eventually(() => node.commands.some(({ name }) => name === 'keep'))
+    const entries = () => server.client.keys(`*${installation}*endpoint*`)
+
+    test('what is kept cannot be read in Redis, and is what the other nodes get', async () => {
+      const made1 = made()
+      rows.put(made1)
+      await using first = await startWith(one!)
+      await using second = await startWith(other!, one!)
+      await first.cache.get(APP, made1.id)
+      await keptBy(first)
+      const [key] = await entries()
+      const kept = (await server.client.get(key!))!
+      expect(kept).toMatch(/^enc:v1:/)
+      expect(kept).not.toMatch(/whsec|x1y2z3|receiver/)
+      expect(await second.cache.get(APP, made1.id)).toEqual(made1)
+      expect(second.cache.counts.shared.hits).toBe(1)
+      expect(rows.reads).toBe(1)
+    })
+
+    test.each([
+      ['in the clear', () => JSON.stringify(['1', made()])],
+      [
+        'under another key',
+        () => new Encryption([other!], randomBytes).encrypt('["1",{}]', { table: 'redis', column: 'x', id: APP }),
+      ],
+      [
+        'of another endpoint',
+        () => new Encryption([one!], randomBytes).encrypt('["1",{}]', { table: 'redis', column: 'x', id: APP }),
+      ],
+    ])('what somebody else put there %s is not taken', async (_, forged) => {
+      const made1 = made()
+      rows.put(made1)
+      await using first = await startWith(one!)
+      await first.cache.get(APP, made1.id)
+      await keptBy(first)
+      const [key] = await entries()
+      await server.client.set(key!, forged(), 'KEEPTTL')
+      await using second = await startWith(one!)
+      expect(await second.cache.get(APP, made1.id)).toEqual(made1)
+      expect(rows.reads).toBe(2)
+    })
   })
 
   test('installations that share a Redis do not see each other', async () => {

@@ -1,7 +1,9 @@
 /** Nodes that share a Redis, over one store that counts its reads. */
+import { randomBytes } from 'node:crypto'
 import { vi } from 'vitest'
 import { createEndpointCache, type EndpointCache } from '../../src/cache/endpoint-cache.ts'
 import { amongOthers } from '../../src/cache/freshness.ts'
+import { Encryption, type EncryptionKey } from '../../src/domain/encryption.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import type { AppId, EndpointId } from '../../src/domain/ids.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
@@ -58,8 +60,9 @@ export async function startNode(
   {
     installation = 'test',
     version = '1',
+    keys = [],
     clock = systemClock,
-  }: { installation?: string; version?: string; clock?: Clock } = {},
+  }: { installation?: string; version?: string; keys?: EncryptionKey[]; clock?: Clock } = {},
 ): Promise<Node> {
   const name = `node_${++nodes}`
   const commands: Node['commands'] = []
@@ -69,6 +72,7 @@ export async function startNode(
     url,
     installation,
     version,
+    encryption: new Encryption(keys, randomBytes),
     clock,
     node: name,
     token: () => `${name}-${++tokens}`,
