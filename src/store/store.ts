@@ -8,6 +8,7 @@
  * passed in, so that a test decides what time it is.
  */
 import type { Attempt, AttemptOutcome, Trigger } from '../domain/attempt.ts'
+import type { ClockStep } from '../domain/clock-step.ts'
 import type { DeliveryInfo, DeliveryKey, DeliveryState } from '../domain/delivery.ts'
 import type { Candidate, DisabledReason, Endpoint } from '../domain/endpoint.ts'
 import type { AppId, AttemptId, EndpointId, MessageId } from '../domain/ids.ts'
@@ -50,6 +51,16 @@ export interface ClaimRequest {
   /** Endpoints, and whole applications, that have no room at this node at the moment. */
   skip: readonly EndpointId[]
   skipApplications: readonly AppId[]
+}
+
+/** A place in the order of all waiting deliveries. */
+export interface QueuePlace {
+  appId: string
+  endpointId: string
+  retry: 0 | 1
+  dueAt: number
+  msgId: string
+  run: number
 }
 
 export interface Claimed {
@@ -127,6 +138,15 @@ export interface Queue {
    * delivery. Returns how many it found.
    */
   sweep(now: number, max: number): Promise<{ expired: number; repaired: number }>
+  /**
+   * The clock was put back: pauses and waiting deliveries that it wrote while it was ahead are put right, up to `max`
+   * deliveries at a time. `from` is null at first and then `next` of the step before, until that is null.
+   */
+  putClockBack(
+    step: ClockStep,
+    from: QueuePlace | null,
+    max: number,
+  ): Promise<{ moved: number; next: QueuePlace | null }>
   /**
    * Adds a manual attempt of a delivery, due now; null when the message has no such delivery. `expired`: its payload was
    * removed, or is about to be.

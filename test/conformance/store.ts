@@ -11,6 +11,7 @@ import { answerConformance } from './store-answers.ts'
 import { applicationConformance } from './store-applications.ts'
 import { claimConformance } from './store-claim.ts'
 import { claimOrderConformance } from './store-claim-order.ts'
+import { clockConformance } from './store-clock.ts'
 import { endpointEffectConformance } from './store-endpoint-effects.ts'
 import { endpointPagingConformance } from './store-endpoint-paging.ts'
 import { endpointConformance } from './store-endpoints.ts'
@@ -36,6 +37,7 @@ const PARTS: [what: string, suite: (open: OpenStore) => void][] = [
   ['manual attempts', manualConformance],
   ['what an attempt means for its endpoint', endpointEffectConformance],
   ['leases', leaseConformance],
+  ['a clock that is put back', clockConformance],
   ['endpoints', endpointConformance],
   ['pages of endpoints', endpointPagingConformance],
   ['applications', applicationConformance],

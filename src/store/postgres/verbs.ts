@@ -19,6 +19,7 @@ import { attemptsOfEndpoint, attemptsOfMessage, expungeAttempt, getAttempt, list
 import { RETRY_SHARE } from './choose.ts'
 import { claim } from './claim.ts'
 import { ClaimsInDoubt } from './claims-in-doubt.ts'
+import { putClockBack } from './clock-step.ts'
 import type { Pool } from './database.ts'
 import { countDeliveries, listAttemptedEndpoints } from './endpoint-log.ts'
 import {
@@ -98,6 +99,7 @@ function queueVerbs({ writes, points, lists, searches, partitions, gates }: Part
         sweepCursor = cursor
         return found
       }),
+    putClockBack: (step, from, max) => gates.write(() => putClockBack(writes, step, from, max)),
     requestManualAttempt: (key, now) => gates.write(() => requestManualAttempt(writes, key, now)),
     resend: (key, now, extras) => gates.write(() => resend(writer, key, now, extras)),
     cancelWaiting: (appId, endpointId, step) => gates.write(() => cancelWaiting(writes, appId, endpointId, step)),

@@ -13,6 +13,7 @@ import {
 } from './applications.ts'
 import { attemptsOfEndpoint, attemptsOfMessage, expungeAttempt, getAttempt, listAttempts } from './attempts.ts'
 import { claim } from './claim.ts'
+import { putClockBack } from './clock-step.ts'
 import type { Database } from './database.ts'
 import { countDeliveries, listAttemptedEndpoints } from './endpoint-log.ts'
 import {
@@ -58,6 +59,7 @@ export const WRITES = {
   renew,
   release,
   sweep,
+  putClockBack,
   requestManualAttempt,
   resend,
   cancelWaiting,

@@ -102,6 +102,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     renew: write('renew'),
     release: write('release'),
     sweep: write('sweep'),
+    putClockBack: write('putClockBack'),
     requestManualAttempt: write('requestManualAttempt'),
     resend: write('resend'),
     cancelWaiting: write('cancelWaiting'),

@@ -1,0 +1,112 @@
+import { type ClockStep, dueAfterStep } from '../../domain/clock-step.ts'
+import type { QueuePlace } from '../store.ts'
+import type { Database } from './database.ts'
+import type { LaneKey } from './lanes.ts'
+
+interface Row {
+  app_id: string
+  endpoint_id: string
+  retry: 0 | 1
+  due_at: number
+  msg_id: string
+  run: number
+  received_at: number
+  last_attempt_at: number | null
+  paused_until: number | null
+}
+
+const BEGINNING: QueuePlace = { appId: '', endpointId: '', retry: 0, dueAt: 0, msgId: '', run: 0 }
+
+/** Puts right what a clock wrote that was ahead: first the pauses, then what waits, in the order of its index. */
+export function putClockBack(
+  db: Database,
+  step: ClockStep,
+  from: QueuePlace | null,
+  max: number,
+): { moved: number; next: QueuePlace | null } {
+  if (from === null) endPausesEarlier(db, step)
+  const rows = waitingBehind(db, from ?? BEGINNING, max)
+  let moved = 0
+  for (const row of rows) {
+    const dueAt = dueAfterStep(
+      {
+        run: row.run,
+        dueAt: row.due_at,
+        receivedAt: row.received_at,
+        lastAttemptAt: row.last_attempt_at,
+        isPaused: (row.paused_until ?? 0) >= step.now,
+      },
+      step,
+    )
+    if (dueAt === row.due_at) continue
+    move(db, row, dueAt)
+    moved++
+  }
+  const last = rows.at(-1)
+  if (rows.length === max && last !== undefined) return { moved, next: placeOf(last) }
+  wakeLanesInTime(db, step.now)
+  return { moved, next: null }
+}
+
+function endPausesEarlier(db: Database, { now, backMs }: ClockStep): void {
+  db.run('UPDATE endpoint SET paused_until = max(?1, paused_until - ?2) WHERE paused_until > ?1', now, backMs)
+  db.run('UPDATE endpoint SET failing_since = ?1 WHERE failing_since > ?1', now)
+  db.run('UPDATE endpoint SET given_up_since = ?1 WHERE given_up_since > ?1', now)
+}
+
+const waitingBehind = (db: Database, { appId, endpointId, retry, dueAt, msgId, run }: QueuePlace, max: number): Row[] =>
+  db.all<Row>(
+    `SELECT d.app_id, d.endpoint_id, d.retry, d.due_at, d.msg_id, d.run, m.received_at, d.last_attempt_at, e.paused_until
+     FROM (SELECT * FROM delivery
+           WHERE state = 'pending' AND (app_id, endpoint_id, retry, due_at, msg_id, run) > (?, ?, ?, ?, ?, ?)
+           ORDER BY app_id, endpoint_id, retry, due_at, msg_id, run LIMIT ?) d
+     JOIN msg m ON m.app_id = d.app_id AND m.id = d.msg_id
+     LEFT JOIN endpoint e ON e.app_id = d.app_id AND e.id = d.endpoint_id
+     ORDER BY d.app_id, d.endpoint_id, d.retry, d.due_at, d.msg_id, d.run`,
+    appId,
+    endpointId,
+    retry,
+    dueAt,
+    msgId,
+    run,
+    max,
+  )
+
+function move(db: Database, row: Row, dueAt: number): void {
+  db.run(
+    'UPDATE delivery SET due_at = ? WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = ?',
+    dueAt,
+    row.app_id,
+    row.msg_id,
+    row.endpoint_id,
+    row.run,
+  )
+  const lane: LaneKey = { appId: row.app_id, endpointId: row.endpoint_id, retry: row.retry }
+  db.run(
+    'UPDATE lane SET oldest_due_at = min(oldest_due_at, ?) WHERE app_id = ? AND endpoint_id = ? AND retry = ?',
+    dueAt,
+    lane.appId,
+    lane.endpointId,
+    lane.retry,
+  )
+}
+
+const placeOf = (row: Row): QueuePlace => ({
+  appId: row.app_id,
+  endpointId: row.endpoint_id,
+  retry: row.retry,
+  dueAt: row.due_at,
+  msgId: row.msg_id,
+  run: row.run,
+})
+
+/** Lanes sleep until their oldest delivery is due and the pause is over; those that would sleep longer are woken then. */
+function wakeLanesInTime(db: Database, now: number): void {
+  db.run(
+    `UPDATE lane SET wake_at = max(oldest_due_at,
+       coalesce((SELECT paused_until FROM endpoint e WHERE e.app_id = lane.app_id AND e.id = lane.endpoint_id), 0))
+     WHERE wake_at > ?1 AND wake_at > max(oldest_due_at,
+       coalesce((SELECT paused_until FROM endpoint e WHERE e.app_id = lane.app_id AND e.id = lane.endpoint_id), 0))`,
+    now,
+  )
+}
