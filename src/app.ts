@@ -37,10 +37,9 @@ import { Dispatcher } from './services/dispatcher.ts'
 import { storeOnly, withDoorbell } from './services/doorbell.ts'
 import { Expunged } from './services/expunged.ts'
 import { Pacing } from './services/pacing.ts'
-import { createPruner } from './services/pruner.ts'
-import { every, runServices, type Service } from './services/service.ts'
-import { createSweeper } from './services/sweeper.ts'
+import { every, runServices } from './services/service.ts'
 import { createTaskRunner } from './services/tasks.ts'
+import { workOf } from './services/work.ts'
 import { readSecret } from './store/sqlite/read-secret.ts'
 import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { Store } from './store/store.ts'
@@ -229,7 +228,9 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
         ...(redis === null ? [] : [redis.service]),
         canceller,
         ...(dispatcher === null || isAlone ? [] : [expunged.service]),
-        ...(dispatcher === null ? [] : [tasks, ...workOf(dispatcher, { config, store, clock, observer })]),
+        ...(dispatcher === null
+          ? []
+          : [tasks, ...workOf({ ...config, store, cache, pacing, dispatcher, clock, observer })]),
       ],
       clock,
       (service, error) => observer.serviceFailed({ service, error }),
@@ -380,14 +381,3 @@ function handoffOf(owner: string, dispatcher: Dispatcher | null, redis: SharedPa
   if (dispatcher === null) return storeOnly(owner, redis?.bell ?? null)
   return redis === null ? dispatcher : withDoorbell(dispatcher, redis.bell)
 }
-
-/** Of a node that attempts deliveries. Several nodes may sweep and prune: each step takes what the others left. */
-const workOf = (
-  dispatcher: Dispatcher,
-  { config, store, clock, observer }: { config: Config; store: Store; clock: Clock; observer: Observer },
-): Service[] => [
-  dispatcher,
-  every('leases', clock, LIMITS.leaseRenewBeforeMs / 3, () => dispatcher.renewLeases()),
-  createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
-  createPruner({ retention: store, clock, attemptRetentionMs: config.attemptRetentionMs }),
-]

@@ -4,6 +4,8 @@ import type { Clock } from '../src/lib/clock.ts'
 export interface FakeClock extends Clock {
   /** Moves the time by `ms`. Every timer on the way runs at its time, and what that sets off settles before time goes on. */
   advance(ms: number): Promise<void>
+  /** Sets the clock forward or back, as an operator does: no time passes, and no timer is told. */
+  set(byMs: number): void
   /** Lets everything happen that needs no time. */
   settle(): Promise<void>
   /** Timers that are set. */
@@ -23,6 +25,7 @@ const START = Date.UTC(2035, 0, 1)
  */
 export function createFakeClock({ start = START, isBusy = (): boolean => false } = {}): FakeClock {
   let now = start
+  let setBy = 0
   // In the order in which they ring; of two at the same time the one that was set first.
   const alarms: Alarm[] = []
 
@@ -33,7 +36,9 @@ export function createFakeClock({ start = START, isBusy = (): boolean => false }
   }
 
   return {
-    now: () => now,
+    now: () => now + setBy,
+    monotonic: () => now - start,
+    set: (byMs) => void (setBy += byMs),
     after(ms, fn) {
       const alarm = { at: now + Math.max(ms, 0), fn }
       const later = alarms.findIndex((other) => other.at > alarm.at)

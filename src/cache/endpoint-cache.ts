@@ -19,6 +19,8 @@ export interface EndpointCache {
   forgetHere(appId: AppId, id: EndpointId): void
   /** Another node changed it, and who knows whether it could tell the shared cache. */
   forgetRemote(appId: AppId, id: EndpointId): void
+  /** Nobody knows which ones were changed. */
+  forgetAllHere(): void
   readonly counts: CacheCounts
 }
 
@@ -86,6 +88,10 @@ export function createEndpointCache(
       shared?.forget(appId, id, { announce: true })
     },
     forgetHere,
+    forgetAllHere() {
+      endpoints.forgetAll()
+      applications.forgetAll()
+    },
     forgetRemote(appId, id) {
       forgetHere(appId, id)
       shared?.forget(appId, id, { announce: false })

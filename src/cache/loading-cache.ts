@@ -61,6 +61,11 @@ export class LoadingCache<V extends object> {
     this.#loading.delete(key)
   }
 
+  forgetAll(): void {
+    this.#kept.clear()
+    this.#loading.clear()
+  }
+
   #start(key: string): Promise<V | null> {
     // The age counts from before the load, for the store may have been read at any time since.
     const loadedAt = this.#freshness.now()

@@ -43,9 +43,9 @@ export function dueAfterStep(delivery: WaitingDelivery, step: ClockStep): number
   if (dueAt <= step.now) return dueAt
   // Whoever asks for one wants it now.
   if (run > 0) return step.now
-  // Its wait counts from an attempt that has not taken place yet, as this clock sees it.
+  // Its wait counts from an attempt that has not taken place yet, as this clock sees it: so it was ahead by that at least.
   const aheadMs = (lastAttemptAt ?? 0) - step.now
-  if (aheadMs > 0) return Math.max(step.now, dueAt - aheadMs)
+  if (aheadMs > 0) return Math.max(step.now, dueAt - Math.max(aheadMs, step.backMs))
   if (isPaused) return pauseAfterStep(dueAt, step)
   // Due when it was received; what is due later than that was meant to be.
   return dueAt <= receivedAt ? step.now : dueAt

@@ -53,6 +53,9 @@ export const LIMITS = {
   expungedUnseenMs: 5_000,
   expungedRememberedMax: 10_000,
   sweepEveryMs: 10_000,
+  /** How often the clock is compared with one that is never set, and what difference is put right. */
+  clockCheckMs: 1_000,
+  clockStepMs: 5_000,
   /** A probe that waits longer for the store to commit is told that it does not. */
   readyProbeMs: 3_000,
   /** How often the files of a SQLite store are looked for while nothing is committed. */

@@ -44,6 +44,8 @@ export interface Observer {
   }): void
   cancelled(what: { delivery: LeasedDelivery }): void
   endpointDisabled(what: { endpoint: Endpoint; reason: DisabledReason }): void
+  /** The clock was put back, and what it had written while it was ahead is put right. */
+  clockPutBack(what: { backMs: number; moved: number }): void
   swept(what: { expired: number; repaired: number }): void
   /** Of the same thing, repeats are counted, and said only now and then. */
   storeTrouble(what: { doing: string; error: unknown }): void
@@ -235,6 +237,12 @@ export function createObserver(log: Logger, registry: Registry, now: () => numbe
       log.error(
         { subscription_id: endpoint.id, target_url: withoutQuery(endpoint.url), reason },
         'subscription disabled',
+      )
+    },
+    clockPutBack({ backMs, moved }) {
+      log.warn(
+        { back_ms: backMs, moved },
+        'the clock was put back; deliveries and pauses of a time ahead are put right',
       )
     },
     swept({ expired, repaired }) {

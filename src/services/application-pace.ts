@@ -82,6 +82,14 @@ export class ApplicationPaces {
     }
   }
 
+  /** What was counted is of a clock that was put back. */
+  reset(): void {
+    for (const pace of this.#paces.values()) {
+      pace.own.reset()
+      pace.shared.reset()
+    }
+  }
+
   forgetOver(now: number): void {
     for (const [appId, pace] of this.#paces)
       if (pace.asking === null && pace.own.aheadMs(now) === 0 && pace.shared.isIdle(now)) this.#paces.delete(appId)

@@ -154,7 +154,7 @@ export class Dispatcher implements Handoff, Service {
     if (lane.size > 0) return
     // A lane that comes and goes must not forget when its next attempt may start.
     const waitMs = lane.pacer.aheadMs(this.#options.clock.now())
-    if (waitMs > 0) this.#sleep(lane, waitMs)
+    if (waitMs > 0) this.#sleep(lane, Math.min(waitMs, LIMITS.rateSleepMaxMs))
     else if (this.#lanes.delete(lane.endpointId)) this.#applications.leave(lane.application)
   }
 
@@ -306,16 +306,16 @@ export class Dispatcher implements Handoff, Service {
     const wakeUp = () => this.#alarm.wake()
     signal.addEventListener('abort', wakeUp)
     try {
-      let claimedAt = clock.now()
+      let pollAt = clock.monotonic()
       while (!signal.aborted) {
         const now = clock.now()
         // The poll is the truth; the due time only makes it earlier.
-        const claimAt = Math.min(this.#alarm.dueAt ?? Infinity, claimedAt + LIMITS.claimPollMs)
+        const claimAt = Math.min(this.#alarm.dueAt ?? Infinity, now + pollAt - clock.monotonic())
         const hasRoom = !this.#stopping && this.#overflow.claimRoom().deliveries > 0
         if (claimAt > now) await this.#alarm.sleep(clock, Math.min(claimAt - now, LIMITS.claimPollMs))
         else if (!hasRoom) await pause(clock, SMALL_CLAIM_PAUSE_MS, signal)
         else {
-          claimedAt = now
+          pollAt = clock.monotonic() + LIMITS.claimPollMs
           const pauseMs = await this.#claim(now)
           if (pauseMs > 0) await pause(clock, pauseMs, signal)
         }

@@ -31,6 +31,8 @@ export class Lane {
   isGone = false
   /** Its last attempt got no answer. Null as long as none of its attempts has ended. */
   isSuspect: boolean | null = null
+  /** How often the clock had been put back when its pacers were begun. */
+  clockSteps = 0
   #taken = 0
 
   constructor(application: ApplicationLoad, endpointId: EndpointId) {
@@ -40,6 +42,13 @@ export class Lane {
 
   get appId(): AppId {
     return this.application.appId
+  }
+
+  /** The clock was put back for the nth time: what the pacers remember is of a time ahead. */
+  pacesAnew(clockSteps: number): void {
+    this.clockSteps = clockSteps
+    this.pacer.reset()
+    this.sharedPacer.reset()
   }
 
   get waiting(): number {

@@ -4,6 +4,7 @@
  * to half of the rate at which the endpoint last complained, and from there grows by a twentieth every second. An endpoint
  * that complained at less than 4 per second starts at half of that.
  */
+import { type ClockStep, pauseAfterStep } from '../domain/clock-step.ts'
 import type { Candidate } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
@@ -83,6 +84,12 @@ export class Paces {
 
   isTaking(endpointId: EndpointId, since: number): boolean {
     return (this.#takenAt.get(endpointId) ?? -Infinity) >= since
+  }
+
+  putClockBack(step: ClockStep): void {
+    for (const [endpointId, pace] of this.#paces)
+      this.#paces.set(endpointId, { ...pace, from: pauseAfterStep(pace.from, step) })
+    for (const [endpointId, at] of this.#takenAt) if (at > step.now) this.#takenAt.set(endpointId, step.now)
   }
 
   forgetOver(now: number): void {

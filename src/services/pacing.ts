@@ -2,6 +2,7 @@
  * When an endpoint's next attempt may start: as its rate limit and its application's throttle rate say, and slower while it recovers from having complained.
  * Both are shared with the other nodes where there is somebody who gives out slots; the recovery is every node's own.
  */
+import type { ClockStep } from '../domain/clock-step.ts'
 import type { Candidate } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
 import type { Pressure } from '../flow/record.ts'
@@ -16,6 +17,7 @@ export class Pacing implements Pressure {
   readonly #shared: SharedRate | null
   readonly #applications: ApplicationPaces | null
   readonly #paces = new Paces()
+  #clockSteps = 0
 
   constructor(clock: Clock, shared: SharedRate | null, applications: ApplicationPaces | null) {
     this.#clock = clock
@@ -25,6 +27,7 @@ export class Pacing implements Pressure {
 
   /** Counts an attempt that starts now, when this is 0; otherwise ms to wait. Null: slots have to be asked for. */
   admit(lane: Lane, settings: Candidate, now: number): number | null {
+    if (lane.clockSteps !== this.#clockSteps) lane.pacesAnew(this.#clockSteps)
     const ofApplication = this.#applications === null ? 0 : this.#applications.waitMs(lane.appId, now)
     if (ofApplication !== 0) return ofApplication
     const rate = this.#paces.rateOf(settings, now)
@@ -67,6 +70,13 @@ export class Pacing implements Pressure {
 
   slowDown(endpointId: EndpointId, until: number): void {
     this.#paces.slowDown(endpointId, this.#clock.now(), until)
+  }
+
+  /** What was written down by a clock that was ahead is put right. Lanes start anew, so that one attempt of each may be early. */
+  putClockBack(step: ClockStep): void {
+    this.#clockSteps++
+    this.#applications?.reset()
+    this.#paces.putClockBack(step)
   }
 
   forgetOver(now: number): void {

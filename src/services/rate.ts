@@ -13,6 +13,11 @@ export class Pacer {
     return perSecond === null ? 0 : Math.max(0, this.#nextAt - now)
   }
 
+  /** As good as a new one: what it remembered is of a clock that was put back. */
+  reset(): void {
+    this.#nextAt = 0
+  }
+
   /** How long until this pacer is as good as a new one. */
   aheadMs(now: number): number {
     return Math.max(0, this.#nextAt - now)

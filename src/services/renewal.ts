@@ -9,7 +9,10 @@ export async function renewEnding(
   { queue, owner, now }: { queue: Pick<Queue, 'renew'>; owner: string; now: number },
   onLost: (lost: readonly DeliveryKey[]) => void,
 ): Promise<void> {
-  const ending = held.filter((one) => one.leaseUntil - now < LIMITS.leaseRenewBeforeMs)
+  // What ends later than any lease can was begun before the clock was put back.
+  const ending = held.filter(
+    ({ leaseUntil }) => leaseUntil - now < LIMITS.leaseRenewBeforeMs || leaseUntil - now > LIMITS.leaseMs,
+  )
   const until = now + LIMITS.leaseMs
   for (let i = 0; i < ending.length; i += LIMITS.claimMax) {
     const some = ending.slice(i, i + LIMITS.claimMax)

@@ -53,6 +53,13 @@ export class SharedPacer {
     return now >= this.#aloneUntil && (this.waitMs(now) ?? -1) < 0
   }
 
+  /** As good as a new one: what it was given is of a clock that was put back. */
+  reset(): void {
+    this.#slots = null
+    this.#askAgainAt = 0
+    this.#aloneUntil = 0
+  }
+
   /** Uses up the slot that `waitMs` said is there. */
   take(): void {
     this.#used++

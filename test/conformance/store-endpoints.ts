@@ -272,7 +272,7 @@ export function endpointConformance(open: OpenStore): void {
     expect(await store.createEndpoint(endpoint(), undefined, 6)).toBe('created')
     expect(await store.createEndpoint(endpoint())).toBe('created')
     expect(await store.createEndpoint(endpoint(), undefined, 7)).toBe('limit_reached')
-    const [, one] = await store.endpointsOf(APP)
+    const one = (await store.endpointsOf(APP)).find(({ driver }) => driver === 'http')
     await store.deleteEndpoint(APP, one!.id, T0)
     expect(await store.createEndpoint(endpoint(), undefined, 7)).toBe('created')
   })

@@ -24,6 +24,11 @@ describe('when an hour was taken back', () => {
     [
       'a retry whose time has come meanwhile is due',
       { dueAt: AHEAD - 50 * SECOND, lastAttemptAt: AHEAD - 60 * SECOND },
+      0,
+    ],
+    [
+      'a retry of a clock that was ahead by even more keeps its wait',
+      { dueAt: AHEAD + HOUR + 10 * SECOND, lastAttemptAt: AHEAD + HOUR },
       10 * SECOND,
     ],
     ['a retry from before stays', { dueAt: NOW + 2 * HOUR, lastAttemptAt: NOW - SECOND }, 2 * HOUR],

@@ -14,6 +14,7 @@ import { carryOut } from '../../src/flow/flow.ts'
 import { createObserver } from '../../src/flow/observe.ts'
 import { createLog } from '../../src/lib/log.ts'
 import { createCanceller } from '../../src/services/canceller.ts'
+import { createClockWatch } from '../../src/services/clock-watch.ts'
 import { Dispatcher } from '../../src/services/dispatcher.ts'
 import { Expunged } from '../../src/services/expunged.ts'
 import { Pacing } from '../../src/services/pacing.ts'
@@ -146,6 +147,16 @@ export function createWorld(
         canceller,
         every('leases', clock, LIMITS.leaseRenewBeforeMs / 3, () => dispatcher.renewLeases()),
         createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
+        createClockWatch({
+          queue: store,
+          clock,
+          observer,
+          onPutRight(step) {
+            cache.forgetAllHere()
+            pacing.putClockBack(step)
+            dispatcher.noteDue(step.now)
+          },
+        }),
       ],
       clock,
       () => {},
