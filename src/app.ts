@@ -216,6 +216,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     observer,
     registry,
     connections,
+    publicUrl: () => config.publicUrl ?? `http://localhost:${portOf(server) ?? config.port}`,
     isStopping: () => isStopping,
   }
   // Closing goes the other way round: no more requests, then no more attempts, then the drivers, then the store.
@@ -296,6 +297,9 @@ function openConnections(config: Config, log: Logger, registry: Registry): Conne
   })
   return connections
 }
+
+/** The port that it listens on; undefined as long as it does not. */
+const portOf = ({ server }: Server): number | undefined => (server.address() as AddressInfo | null)?.port
 
 /** The key of the tokens of the Svix API, where `JWT_SECRET` does not set it: made once, kept in the store. */
 const JWT_SECRET = ['jwt', () => randomBytes(32).toString('hex')] as const

@@ -240,7 +240,7 @@ export interface Config {
   host: string
   port: number
   /** What links to the gateway begin with, without a slash at the end. */
-  publicUrl: string
+  publicUrl: string | null
   logLevel: string
   /** How long SIGTERM goes on serving before it drains. */
   shutdownDelayMs: number
@@ -312,7 +312,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       role: env.ROLE,
       host: env.HOST || (env.API_KEY.length > 0 ? '0.0.0.0' : '127.0.0.1'),
       port: env.PORT,
-      publicUrl: env.PUBLIC_URL || `http://localhost:${env.PORT}`,
+      publicUrl: env.PUBLIC_URL || null,
       logLevel: env.LOG_LEVEL,
       shutdownDelayMs: env.SHUTDOWN_DELAY,
       retryScheduleMs: env.RETRY_SCHEDULE,

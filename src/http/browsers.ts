@@ -12,14 +12,14 @@ import { isManagement } from './auth.ts'
 export interface OwnAddresses {
   /** What it listens on: an address or a name. */
   host: string
-  /** What links to it begin with. */
-  publicUrl: string
+  /** What links to it begin with, if that was said. */
+  publicUrl: string | null
 }
 
 /** Refuses requests to management routes that pages of others may have made: 403 `cross_site`, 421 `unknown_host`. */
 export function useOwnPagesOnly(app: FastifyInstance, own: OwnAddresses): void {
   const isOwnHost = ownHosts(own)
-  const { origin } = new URL(own.publicUrl)
+  const origin = own.publicUrl === null ? null : new URL(own.publicUrl).origin
   app.addHook('onRequest', (request, _reply, done) => {
     done(isManagement(request) ? problemOf(request.headers) : undefined)
   })
@@ -41,7 +41,7 @@ export interface BrowserHeaders {
  * says (https://www.w3.org/TR/fetch-metadata/), but older ones and plain HTTP to other machines are without; `Origin` comes
  * with every request that can change something.
  */
-export function isFromElsewhere(headers: BrowserHeaders, publicOrigin: string): boolean {
+export function isFromElsewhere(headers: BrowserHeaders, publicOrigin: string | null): boolean {
   const site = headers['sec-fetch-site']
   // `none`: somebody typed the address or followed a bookmark.
   if (site !== undefined && site !== 'same-origin' && site !== 'none') return true
@@ -62,7 +62,7 @@ const HOST = /^(\[[^\]]+\]|[^:[\]]+)(?::\d*)?$/
  * or its owner has the local network in his hands anyway; an address cannot be made to mean another one.
  */
 export function ownHosts({ host, publicUrl }: OwnAddresses): (host: string) => boolean {
-  const known = new Set([host.toLowerCase(), new URL(publicUrl).hostname])
+  const known = new Set([host.toLowerCase(), ...(publicUrl === null ? [] : [new URL(publicUrl).hostname])])
   // One client sends the same one again and again.
   let last: string | null = null
   return (given) => {

@@ -46,6 +46,8 @@ export interface HttpContext {
   observer: Observer
   registry: Registry
   connections: Connections
+  /** What links to this gateway begin with, without a slash at the end. */
+  publicUrl: () => string
   /** True from the moment that the gateway was told to stop. */
   isStopping: () => boolean
 }

@@ -94,9 +94,9 @@ describe('a manual retry', () => {
 test('the payload route gives the accepted bytes, as data and never as a page', async () => {
   const { id } = await gateway.subscribe({ target_url: receiver.hook().url, enabled: false })
   const body = '"<script>alert(1)</script>" \n'
-  const message = await gateway.ask<Accepted>(`/ingest/${id}`, { body, headers: { 'content-type': 'text/html' } })
+  const message = await gateway.ask<Accepted>(`/ingest/${id}`, { body, headers: { 'content-type': 'text/html+json' } })
   const answer = await gateway.send(`/deliveries/${message.id}/payload`)
-  expect([answer.status, answer.text, answer.headers['content-type']]).toEqual([200, body, 'text/html'])
+  expect([answer.status, answer.text, answer.headers['content-type']]).toEqual([200, body, 'text/html+json'])
   expect(answer.headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'content-security-policy': 'sandbox' })
   for (const path of ['', '/payload']) {
     const unknown = await gateway.send(`/deliveries/msg_2p1dTq0vAc3m5n7R9sXyZbCdEfG${path}`)

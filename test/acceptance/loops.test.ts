@@ -123,11 +123,12 @@ describe('an event that comes back', () => {
     expect((await gateway.ask<{ enabled: boolean }>(`/subscriptions/${id}`)).enabled).toBe(true)
   })
 
-  test('to two subscriptions at once doubles each time, and ends as well', async () => {
+  test('from two subscriptions at once is a repeat the second time, and ends as well', async () => {
     const before = gateway.rows()
     for (let i = 0; i < 2; i++) await gateway.subscribe({ target_url: `${gateway.url}/ingest` })
     await gateway.ask('/ingest?event_type=a', { json: {} })
-    const messages = 1 + 2 + 4 + 8
+    // Both deliveries of a message have its id, which is the key by which a repeat is known.
+    const messages = 4
     await soon(() => gateway.rows().delivery - before.delivery).toBe(2 * messages)
     await soon(quiet).toBe(true)
     expect(gateway.rows().msg - before.msg).toBe(messages)

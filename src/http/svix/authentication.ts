@@ -67,7 +67,7 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
           clock.now() + (body.expiry == null ? PORTAL_TOKEN_MS : body.expiry * 1_000),
         )
         // There is no hosted portal; the page to try the API takes the token.
-        const out = { url: `${context.config.publicUrl}/docs`, token }
+        const out = { url: `${context.publicUrl()}/docs`, token }
         const stored = answer(200, out)
         if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
         return ok(out)
