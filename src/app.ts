@@ -18,6 +18,7 @@ import { LIMITS } from './domain/limits.ts'
 import type { Handoff } from './flow/accept.ts'
 import { carryOut, type InboundContext, type OutboundContext } from './flow/flow.ts'
 import { prepareSvixEndpoint } from './flow/svix-endpoint.ts'
+import { createInflater } from './flow/inflated.ts'
 import { createObserver, observeGauges, type Observer } from './flow/observe.ts'
 import { createConnectionObserver, observeConnections } from './flow/observe-connections.ts'
 import { createRedisObserver, observeCache, type RedisObserver } from './flow/observe-nodes.ts'
@@ -186,6 +187,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     cache,
     clock,
     messageRetentionMs: config.messageRetentionMs,
+    inflater: createInflater(config),
   }
   observeGauges(registry, {
     inFlight: () => dispatcher?.inFlight ?? 0,

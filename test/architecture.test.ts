@@ -91,6 +91,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'node:sqlite': ['store'],
   'node:util': ['destinations'],
   'node:worker_threads': ['store'],
+  'node:zlib': ['lib'],
 }
 
 /** Whoever needs the time or a random number is given it. These give it, or guard against what has no clock. */

@@ -27,6 +27,7 @@ export const ERRORS = {
   },
   method_not_allowed: { status: 405, detail: 'The route does not know this method.' },
   body_too_large: { status: 413, detail: 'The body is larger than MAX_BODY.' },
+  unsupported_encoding: { status: 415, detail: 'The Content-Encoding of the body is not understood.' },
   limit_reached: { status: 422, detail: 'There are as many already as there may be.' },
   bad_request: { status: 400, detail: 'The request could not be read.' },
   request_timeout: { status: 408, detail: 'The request did not arrive in time.' },

@@ -11,10 +11,12 @@ import { wants } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Inflater } from '../lib/inflate.ts'
 import { subscriptionSignature } from '../sources/subscription-signature.ts'
 import type { LeasedDelivery } from '../store/store.ts'
 import { accept, type AcceptContext, type Receipt } from './accept.ts'
 import { deliver, type DeliverContext } from './deliver.ts'
+import { inflated } from './inflated.ts'
 import { type RawRequest, receive } from './receive.ts'
 import { cancel, record, type Recorded, type RecordContext } from './record.ts'
 import { route } from './route.ts'
@@ -23,6 +25,7 @@ import { verify } from './verify.ts'
 export interface InboundContext extends AcceptContext {
   cache: EndpointCache
   clock: Clock
+  inflater: Inflater
 }
 
 type Query = { event_type?: string | undefined }
@@ -41,7 +44,7 @@ export async function ingestTo(
   const now = context.clock.now()
 
   verify(subscriptionSignature, endpoint, request, now)
-  const event = receive(request, query, { requireType: false })
+  const event = receive(await inflated(context.inflater, request), query, { requireType: false })
   const endpoints = wants(endpoint, { eventType: event.eventType, channels: null }) ? [endpoint] : []
   const idempotency =
     event.idempotencyKey === null ? null : { scope: `ingest/${endpointId}`, key: event.idempotencyKey }
@@ -51,7 +54,7 @@ export async function ingestTo(
 /** An event for every endpoint of the application that wants its type. Throws `validation` or a 503. */
 export async function ingestToAll(context: InboundContext, request: RawRequest, query: Query): Promise<Receipt> {
   const appId: AppId = DEFAULT_APP
-  const event = receive(request, query, { requireType: true })
+  const event = receive(await inflated(context.inflater, request), query, { requireType: true })
   const candidates = await context.cache.ofApplication(appId)
   const now = context.clock.now()
   const endpoints = route(candidates, { eventType: event.eventType, channels: null })

@@ -11,6 +11,7 @@ import {
 import { inboxHmac } from '../sources/inbox-hmac.ts'
 import { accept } from './accept.ts'
 import type { InboundContext } from './flow.ts'
+import { inflated } from './inflated.ts'
 import { parseJson, type RawRequest } from './receive.ts'
 import { route } from './route.ts'
 import { toIssues } from './validate.ts'
@@ -73,7 +74,8 @@ export async function takeIntoInbox(
   const now = context.clock.now()
   if (!inboxHmac.verify(request, [secret], now)) throw new GatewayError('invalid_signature')
 
-  const inbox = parse(parseJson(request.body), now, seen)
+  const { body } = await inflated(context.inflater, request)
+  const inbox = parse(parseJson(body), now, seen)
   const candidates = await context.cache.ofApplication(DEFAULT_APP)
   const event = { eventType: INBOX_EVENT_TYPE, channels: null }
   const receipt = await accept(
@@ -83,7 +85,7 @@ export async function takeIntoInbox(
       appId: DEFAULT_APP,
       contentType: 'application/json',
       eventId: null,
-      body: request.body,
+      body,
       hops: request.hops,
       idempotency: null,
       inbox,

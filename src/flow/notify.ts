@@ -7,6 +7,7 @@ import { fromBinaryMode, type Notification, readNotification } from '../domain/n
 import { arrayElements } from '../lib/json-slices.ts'
 import { acceptAll, type NewEvent, type Receipt } from './accept.ts'
 import type { InboundContext } from './flow.ts'
+import { inflated } from './inflated.ts'
 import { parseJson, type RawRequest } from './receive.ts'
 import { route } from './route.ts'
 
@@ -23,7 +24,7 @@ export async function notify(
   request: NotificationRequest,
   svix: Candidate | null,
 ): Promise<Notified[]> {
-  const notifications = read(request)
+  const notifications = read(await inflated(context.inflater, request))
   if (notifications.length === 0) return []
   const candidates = await context.cache.ofApplication(DEFAULT_APP)
   const now = context.clock.now()

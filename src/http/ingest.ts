@@ -40,7 +40,14 @@ const IngestHeaders = z.object({
 
 const AnyJson = wholeBody(z.unknown().describe('Any JSON; it is delivered byte for byte'))
 
-const answers = { 202: Queued, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal, 508: Refusal }
+const answers = {
+  202: Queued,
+  401: Refusal,
+  413: Refusal,
+  422: ValidationRefusal,
+  503: Refusal,
+  508: Refusal,
+}
 
 const answer = (receipt: Receipt): z.infer<typeof Queued> => ({
   id: receipt.messageId,

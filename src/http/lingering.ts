@@ -126,5 +126,6 @@ class Lingerer {
   }
 }
 
-const hasBody = ({ headers }: IncomingMessage): boolean =>
+/** Whether a body was announced. */
+export const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'

@@ -47,7 +47,14 @@ export function notificationRoutes(app: Server, { config, cache, inbound }: Http
           'repeated event (the same id, with CloudEvents the same source and id) is answered alike and not sent again.',
         security: [{ management: [] }],
         body: z.union([Event, list(Event, { max: LIMITS.notificationsMax })]),
-        response: { 202: Answer, 401: Refusal, 413: Refusal, 422: ValidationRefusal, 503: Refusal, 508: Refusal },
+        response: {
+          202: Answer,
+          401: Refusal,
+          413: Refusal,
+          422: ValidationRefusal,
+          503: Refusal,
+          508: Refusal,
+        },
       },
     },
     async (request, reply) => {

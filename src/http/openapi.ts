@@ -20,7 +20,7 @@ function withCommonRefusals(schema: FastifySchema, { method, config }: RouteOpti
     response: {
       ...(schema.response as object),
       ...(config?.management !== false && { 401: Refusal, 403: Refusal, 421: Refusal, 429: Refusal }),
-      ...(takesBody && { 413: Refusal }),
+      ...(takesBody && { 413: Refusal, 415: Refusal }),
       ...(schema.tags?.includes('operation') !== true && { 503: Refusal }),
     },
   }

@@ -6,7 +6,7 @@ import { GatewayError } from '../domain/errors.ts'
 import { useManagementKeys } from './auth.ts'
 import { URL_CHARS_MAX } from './bounded.ts'
 import { useOwnPagesOnly } from './browsers.ts'
-import { useReadableContentTypes } from './content-types.ts'
+import { useReadableBodies } from './content-types.ts'
 import type { HttpContext, Server } from './context.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import { useHops } from './hops.ts'
@@ -63,7 +63,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
   useErrors(app, context.observer)
   useRequestLog(app, context)
   useHops(app, context.config.maxHops)
-  useReadableContentTypes(app)
+  useReadableBodies(app)
   // A key is sent by whoever knows it, and by no browser on its own.
   if (context.secrets.apiKeys.length > 0) useManagementKeys(app, context.secrets.apiKeys, context.clock)
   else useOwnPagesOnly(app, context.config)
