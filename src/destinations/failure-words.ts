@@ -1,4 +1,5 @@
 /** What kept a request from being answered, in words that tell its owner what to do. */
+import { LIMITS } from '../domain/limits.ts'
 import { formatDuration } from '../lib/duration.ts'
 
 const WORDS: Readonly<Record<string, (host: string) => string>> = {
@@ -24,6 +25,7 @@ const WORDS: Readonly<Record<string, (host: string) => string>> = {
     `${host} answered with another number of bytes than its content-length says`,
   UND_ERR_RES_EXCEEDED_MAX_SIZE: (host) => `${host} sent too much for one answer`,
   ANSWER_TOO_LONG: (host) => `${host} sent too much without coming to the end of its headers`,
+  INTERIM_ANSWERS: (host) => `${host} sent more than ${LIMITS.interimAnswersMax} interim answers`,
   // undici asserts that a status has three digits and is not below 100.
   ERR_ASSERTION: notHttp,
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: () => 'the request cannot be written as HTTP',
@@ -50,7 +52,7 @@ export function failureWords(error: unknown, host: string): string {
   if (error instanceof AggregateError && error.errors.length > 0) return failureWords(error.errors[0], host)
   // The guard's refusals are in words already.
   if (code === 'BLOCKED_ADDRESS') return `blocked: ${error.message}`
-  // undici's "bad response" is a 100 Continue, its "bad upgrade" a 101: nobody asked for either.
+  // undici's "bad response" is an answer before there was a request, its "bad upgrade" a 101 that nobody asked for.
   if (code.startsWith('HPE_') || error.name === 'HTTPParserError' || /^bad (response|upgrade)$/.test(error.message))
     return notHttp(host)
   // Its words name the header, and were made of the request alone.

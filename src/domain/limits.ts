@@ -4,12 +4,14 @@ export const LIMITS = {
   responseBytesRead: 65_536,
   /** Bytes of a receiver's response that the delivery log keeps. */
   responseBytesKept: 4_096,
-  /** Bytes that a receiver may send for one attempt, heads, interim answers and the framing of the body included. */
-  answerBytesOnWire: 131_072,
+  /** Bytes that a receiver may send for one attempt: 256 KB of heads, as browsers and curl take, and the body. */
+  answerBytesOnWire: 327_680,
   /** Lines of it, counted once there are as many bytes. */
   answerLinesMax: 1_000,
   /** Interim answers (1xx) to one attempt. */
   interimAnswersMax: 20,
+  /** How old a connection may be when an attempt begins on it: how long an answer of DNS is believed under steady traffic. */
+  connectionAgeMs: 30_000,
   /** Names that one node looks up at once; a quarter is kept for names that have resolved before. */
   lookupsUnderWay: 512,
   /** For one name, all its queries and the search list included. */

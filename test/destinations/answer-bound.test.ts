@@ -63,7 +63,12 @@ describe('an endless', () => {
       '\r\n\r\n\r\n\r\n',
       /sent too much without coming to the end of its headers$/,
     ],
-    ['head', 'HTTP/1.1 200 OK\r\n', 'a: b\r\n', /sent too much without coming to the end of its headers$/],
+    [
+      'interim answer',
+      'HTTP/1.1 100 Continue\r\n',
+      'a: b\r\n',
+      /sent too much without coming to the end of its headers$/,
+    ],
   ])('%s is cut off and told in words', async (_, head, piece, words) => {
     const server = await endless(head, piece)
     const outcome = await deliver(startDriver(), server.origin)
@@ -72,6 +77,7 @@ describe('an endless', () => {
   })
 
   test.each([
+    ['head', 'HTTP/1.1 200 OK\r\n', 'a: b\r\n'],
     ['chunk extension', `${OK_CHUNKED}1;`, 'a'],
     ['run of trailers', `${OK_CHUNKED}0\r\n`, 'a: b\r\n'],
     ['run of chunks with little in them', OK_CHUNKED, `1;${'a'.repeat(4_000)}\r\nx\r\n`],

@@ -1,0 +1,39 @@
+/** The HTTP clients of a destination. docs/delivery.md gives the reason for each of these choices. */
+import { Agent, type buildConnector } from 'undici'
+import { LIMITS } from '../domain/limits.ts'
+import { type AnswerBounds, watchConnections } from './connection.ts'
+
+export interface Agents extends AsyncDisposable {
+  /** Keeps connections and uses them again. */
+  readonly kept: Agent
+  /** Makes a connection for each request: where a kept one was dead, the next one may be as well. */
+  readonly fresh: Agent
+}
+
+export interface AgentsOptions {
+  connect: buildConnector.connector
+  bounds: AnswerBounds
+  /** How old a connection may be when a request begins on it, ms. */
+  connectionAgeMs?: number
+}
+
+export function openAgents({ connect, bounds, connectionAgeMs = LIMITS.connectionAgeMs }: AgentsOptions): Agents {
+  const options: Agent.Options = {
+    connect: watchConnections(connect, bounds),
+    maxHeaderSize: LIMITS.answerBytesOnWire,
+    allowH2: false,
+    // The attempt's own time-out covers these; two timers less for each request.
+    headersTimeout: 0,
+    bodyTimeout: 0,
+    keepAliveMaxTimeout: LIMITS.connectionAgeMs,
+    clientTtl: connectionAgeMs,
+  }
+  const kept = new Agent({ ...options, pipelining: 1 })
+  const fresh = new Agent({ ...options, pipelining: 0 })
+  return {
+    kept,
+    fresh,
+    // Both begin at once, so that nothing is repeated on the one because the other ends it.
+    [Symbol.asyncDispose]: async () => void (await Promise.all([fresh.destroy(), kept.destroy()])),
+  }
+}

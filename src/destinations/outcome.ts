@@ -1,0 +1,81 @@
+/**
+ * What an attempt over HTTP comes to, judged from what was heard of it. All judging is here, and it is pure; docs/delivery.md
+ * has it as a table.
+ *
+ * A status that was here decides, whatever became of the rest: the receiver has spoken, and one that took the event must not
+ * get it again. Without a status nobody knows what the receiver did, so the event is sent again later. There is one case in
+ * which it is sent again at once, at no cost: see `isWorthRepeating`.
+ */
+import type { Outcome } from '../domain/delivery.ts'
+import { parseRetryAfter } from '../domain/retry-after.ts'
+import type { ConnectionEnd } from './connection.ts'
+import { failureWords } from './failure-words.ts'
+import { lacking, ownLack } from './own-lack.ts'
+
+/** What there is of an answer. */
+export interface Heard {
+  /** Of the final answer; 0 when its line was not here. */
+  status: number
+  /** Whether all headers were here, and could be read. */
+  hasHead: boolean
+  retryAfter: string | undefined
+  location: string | undefined
+  /** Whether the answer is a Hookferry's. */
+  isFromHookferry: boolean
+  /** The beginning of the body, as text. */
+  response: string | null
+}
+
+/** `error` is what ended the attempt before its end; null when the answer is whole. */
+export function judge(heard: Heard, error: unknown, { url, now }: { url: URL; now: number }): Outcome {
+  const { status: statusCode, response } = heard
+  if (statusCode === 0) return unanswered(error, url.host)
+  if (statusCode >= 200 && statusCode < 300) return { kind: 'accepted', statusCode, response }
+  if (statusCode === 410)
+    return { kind: 'gone', statusCode, response, error: 'answered 410 Gone: the endpoint is disabled' }
+  // Other servers mean other things by this status, and some of them pass.
+  if (statusCode === 508 && heard.isFromHookferry) return { kind: 'rejected', statusCode, response, error: LOOP }
+  // Standard Webhooks, "Delivery and retries": the two statuses by which a receiver asks for less.
+  const isOverload = statusCode === 429 || statusCode === 503
+  const words = refusalWords(heard, url)
+  return {
+    kind: 'refused',
+    statusCode,
+    response,
+    error: heard.hasHead || error === null ? words : `${words}; then: ${failureWords(error, url.host)}`,
+    isOverload,
+    retryAfterMs: isOverload ? parseRetryAfter(heard.retryAfter, now) : null,
+  }
+}
+
+/**
+ * Whether the same request is made once more at once, on a new connection. A receiver may close a kept connection at any
+ * time, and the request that crosses its doing so gets no answer: with most receivers it was not even read. A first request
+ * on a connection is another matter, and so is one that got the beginning of an answer.
+ */
+export function isWorthRepeating(end: ConnectionEnd, wasSent: boolean): boolean {
+  return wasSent ? end.requests > 1 && !end.hasBegun : end.requests > 0
+}
+
+function unanswered(error: unknown, host: string): Outcome {
+  const lack = ownLack(error)
+  return lack === null ? { kind: 'unreachable', error: failureWords(error, host) } : lacking(lack)
+}
+
+function refusalWords({ status, location }: Heard, url: URL): string {
+  if (status < 200) return `answered ${status}: nobody asked for another protocol`
+  if (status < 300 || status >= 400) return `answered ${status}`
+  const words = `answered ${status}: redirects are not followed`
+  return location === undefined ? words : `${words}, and this one points to ${targetWords(location, url)}`
+}
+
+const TARGET_CHARS_MAX = 300
+
+/** Most often a slash, `https` or `www` is missing in the endpoint's URL: seen as a whole that is plain. */
+function targetWords(location: string, url: URL): string {
+  const target = URL.parse(location, url.href)?.href ?? location
+  return target.length > TARGET_CHARS_MAX ? `${target.slice(0, TARGET_CHARS_MAX)}…` : target
+}
+
+const LOOP =
+  'answered 508: the receiver is a Hookferry, and for it the event is in a loop (MAX_HOPS) or came to a route that takes no events'
