@@ -7,6 +7,10 @@ export type Claims = JWTPayload
 export interface Tokens {
   /** `expiresAt` in ms; the token says its claims to everybody, so that nothing secret belongs into them. */
   sign(claims: Claims, expiresAt: number): Promise<string>
+  /** The claims with issuer, time of issue and of expiry: all that a token of now says. */
+  dated(claims: Claims, expiresAt: number): Claims
+  /** The token that says just this; of the same claims always the same. */
+  signDated(claims: Claims): Promise<string>
   /** The claims; null when the token is malformed, signed otherwise, not valid yet, or not any more. */
   verify(token: string): Claims | Promise<Claims | null>
 }
@@ -47,13 +51,18 @@ export function createTokens(secret: string, clock: { now(): number }): Tokens {
     }
   }
 
+  const dated = (claims: Claims, expiresAt: number): Claims => ({
+    ...claims,
+    iss: 'hookferry',
+    iat: seconds(),
+    exp: Math.floor(expiresAt / 1_000),
+  })
+  const signDated = (claims: Claims) => new SignJWT(claims).setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' }).sign(key)
+
   return {
-    sign: (claims, expiresAt) =>
-      new SignJWT({ ...claims, iss: 'hookferry' })
-        .setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' })
-        .setIssuedAt(seconds())
-        .setExpirationTime(Math.floor(expiresAt / 1_000))
-        .sign(key),
+    dated,
+    signDated,
+    sign: (claims, expiresAt) => signDated(dated(claims, expiresAt)),
     verify(token) {
       const known = verified.get(token)
       if (known === undefined) return verifyAnew(token)

@@ -11,7 +11,7 @@ export interface Answer {
   orgId: OrgId
   key: string
   status: number
-  /** The body as it was sent; empty when there was none. */
+  /** The body as it was sent, or what makes it again; empty when there was none. */
   body: string
   /** When the request came: an answer that expired by then is as good as none. */
   at: number

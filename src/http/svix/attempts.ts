@@ -7,15 +7,8 @@ import type { Server } from '../context.ts'
 import { urlText } from '../bounded.ts'
 import { Instant, instant, instantOrNull } from '../schemas.ts'
 import { EndpointCommon, toEndpointCommon } from './endpoint-schemas.ts'
-import {
-  findMessage,
-  logFilter,
-  logQuery,
-  messageCommon,
-  messageJson,
-  shownPayload,
-  startsAtTheEnd,
-} from './messages.ts'
+import { messageJson, shownPayload } from './message-json.ts'
+import { findMessage, logFilter, logQuery, messageCommon, startsAtTheEnd } from './messages.ts'
 import {
   type Call,
   defineOperation,

@@ -6,6 +6,7 @@ import { ApplicationIn, applicationOnTheFly } from './applications.ts'
 import { defineOperation, ok, type SvixContext, SvixRefusal, unlessReplayed } from './operation.ts'
 import { CAPABILITIES, PORTAL_TOKEN_MS, READ_ONLY } from './principal.ts'
 import { SvixError } from './problems.ts'
+import { portalJson, portalRecipe } from './repeats.ts'
 import { setOf, wordOf } from './schemas.ts'
 
 const EXPIRY_S = { min: 3_600, max: 7 * 86_400 }
@@ -57,7 +58,7 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
           body.readOnly === true
             ? READ_ONLY.filter((one) => body.capabilities?.includes(one) ?? true)
             : body.capabilities
-        const token = await tokens.sign(
+        const claims = tokens.dated(
           {
             org: principal.orgId,
             sub: application.id,
@@ -67,10 +68,10 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
           clock.now() + (body.expiry == null ? PORTAL_TOKEN_MS : body.expiry * 1_000),
         )
         // There is no hosted portal; the page to try the API takes the token.
-        const out = { url: `${context.publicUrl()}/docs`, token }
-        const stored = answer(200, out)
+        const url = `${context.publicUrl()}/docs`
+        const stored = answer(200, portalRecipe(url, claims))
         if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
-        return ok(out)
+        return ok(portalJson(url, await tokens.signDated(claims)))
       },
     })
 

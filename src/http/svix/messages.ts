@@ -8,8 +8,9 @@ import { memberOf } from '../../lib/json-slices.ts'
 import type { Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
 import { wholeBody } from '../bounded.ts'
-import { Instant, instant } from '../schemas.ts'
+import { Instant } from '../schemas.ts'
 import { ApplicationIn, applicationOnTheFly } from './applications.ts'
+import { messageJson, shownPayload } from './message-json.ts'
 import {
   type Call,
   defineOperation,
@@ -24,6 +25,7 @@ import {
 import { pageJson, pageOf, readPage } from './pages.ts'
 import { invalidField, SvixError } from './problems.ts'
 import { eventTypes, flag, idWindow, instantParameter, iterator, limit, word } from './query.ts'
+import { messageRecipe } from './repeats.ts'
 import { channel, eventTypeName, instantIn, setOf, uid, wordOf } from './schemas.ts'
 
 const DAY_MS = 86_400_000
@@ -73,29 +75,6 @@ export const messageCommon = {
   timestamp: Instant,
 }
 const MessageOut = z.object(messageCommon)
-
-const EXPIRED = '{"expired":true}'
-
-/** What of a payload is shown: nothing when it was not asked for, a word about it when it is gone. */
-export const shownPayload = (withContent: boolean, bytes: Uint8Array | null): string =>
-  withContent ? (bytes === null ? EXPIRED : Buffer.from(bytes).toString('utf8')) : '{}'
-
-/** The message as JSON text. The payload goes in as it is: writing it anew would change numbers and spacing. */
-export function messageJson(
-  message: Omit<MessageInfo, 'payloadRemoved'>,
-  payloadJson: string,
-  more: Record<string, unknown> = {},
-): string {
-  const head = JSON.stringify({ eventId: message.eventId, eventType: message.eventType })
-  const tail = JSON.stringify({
-    channels: message.channels,
-    id: message.id,
-    timestamp: instant(message.receivedAt),
-    ...(message.tags === null ? {} : { tags: message.tags }),
-    ...more,
-  })
-  return `${head.slice(0, -1)},"payload":${payloadJson},${tail.slice(1)}`
-}
 
 export const logQuery = {
   limit: limit(50),
@@ -160,7 +139,7 @@ async function createMessage(
   let out = ''
   event.more!.answer = (message) => {
     out = messageJson(message, shownPayload(query.with_content, member))
-    return call.answer(202, out)
+    return call.answer(202, messageRecipe(application.id, message.id, query.with_content))
   }
   const receipt = await accept(context.inbound, event, now)
   if (receipt.replayed) throw new Replayed()

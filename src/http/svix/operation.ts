@@ -20,6 +20,7 @@ import { bodyOf } from '../validation.ts'
 import { type Access, authenticate, type Principal } from './principal.ts'
 import { invalidField, SvixError, toSvixIssue } from './problems.ts'
 import { parseQuery } from './query.ts'
+import { bodyOfRepeat } from './repeats.ts'
 
 export interface SvixContext extends HttpContext {
   tokens: Tokens
@@ -35,7 +36,7 @@ export interface Call<Q, B> {
   bytes: Buffer
   /** How many deliveries of Hookferry lie behind the request. */
   hops: number
-  /** The answer to store for repeats; null when the request may not be repeated under a key. */
+  /** The answer to store for repeats, or what it is made of; null when the request may not be repeated under a key. */
   answer: (status: number, body: unknown) => Answer | null
 }
 
@@ -161,13 +162,13 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
     key === null || operation.writeKnowsRepeats === true
       ? null
       : await context.store.getAnswer(principal.orgId, key, now)
-  if (first !== null) return send(reply, first)
+  if (first !== null) return sendAgain(context, reply, first)
   try {
     return send(reply, await operation.handle(call()))
   } catch (error) {
     if (key === null || !isRefusal(error)) throw error
     const stored = await context.store.getAnswer(principal.orgId, key, now)
-    if (stored !== null) return send(reply, stored)
+    if (stored !== null) return sendAgain(context, reply, stored)
     throw error instanceof Replayed ? new SvixError('conflict') : error
   }
 }
@@ -177,6 +178,12 @@ const isRefusal = (error: unknown): boolean =>
   error instanceof Replayed || error instanceof SvixError || (error instanceof GatewayError && error.status < 500)
 
 const toText = (body: unknown): string => (body === null ? '' : typeof body === 'string' ? body : JSON.stringify(body))
+
+const sendAgain = async (
+  context: SvixContext,
+  reply: FastifyReply,
+  { status, body }: Pick<Answer, 'status' | 'body'>,
+) => send(reply, { status, body: await bodyOfRepeat(context, body) })
 
 function send(reply: FastifyReply, { status, body }: { status: number; body: unknown }): FastifyReply {
   reply.code(status)

@@ -181,7 +181,8 @@ function configure(connection: DatabaseSync, path: string): void {
 }
 
 function migrate(connection: DatabaseSync): void {
-  connection.exec('BEGIN IMMEDIATE')
+  // What a step removes must not stay behind in free space of the file.
+  connection.exec('PRAGMA secure_delete = ON; BEGIN IMMEDIATE')
   try {
     const version = Number(pragma(connection, 'user_version'))
     for (const migration of MIGRATIONS) if (migration.version > version) connection.exec(migration.sql)
@@ -192,6 +193,7 @@ function migrate(connection: DatabaseSync): void {
     if (connection.isTransaction) connection.exec('ROLLBACK')
     throw error
   }
+  connection.exec('PRAGMA secure_delete = OFF')
 }
 
 // https://www.sqlite.org/rescode.html; the low byte of an extended code is its primary code.

@@ -1,0 +1,26 @@
+/** Messages as the Svix API shows them. */
+import type { MessageInfo } from '../../domain/message.ts'
+import { instant } from '../schemas.ts'
+
+const EXPIRED = '{"expired":true}'
+
+/** What of a payload is shown: nothing when it was not asked for, a word about it when it is gone. */
+export const shownPayload = (withContent: boolean, bytes: Uint8Array | null): string =>
+  withContent ? (bytes === null ? EXPIRED : Buffer.from(bytes).toString('utf8')) : '{}'
+
+/** The message as JSON text. The payload goes in as it is: writing it anew would change numbers and spacing. */
+export function messageJson(
+  message: Omit<MessageInfo, 'payloadRemoved'>,
+  payloadJson: string,
+  more: Record<string, unknown> = {},
+): string {
+  const head = JSON.stringify({ eventId: message.eventId, eventType: message.eventType })
+  const tail = JSON.stringify({
+    channels: message.channels,
+    id: message.id,
+    timestamp: instant(message.receivedAt),
+    ...(message.tags === null ? {} : { tags: message.tags }),
+    ...more,
+  })
+  return `${head.slice(0, -1)},"payload":${payloadJson},${tail.slice(1)}`
+}
