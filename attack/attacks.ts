@@ -1,6 +1,8 @@
 import type { Attack } from './attack.ts'
 import { bodies } from './attacks/bodies.ts'
+import { deletedFile } from './attacks/deleted-file.ts'
 import { descriptors } from './attacks/descriptors.ts'
+import { fullDisk } from './attacks/full-disk.ts'
 import { fuzzAttack } from './attacks/fuzz.ts'
 import { loop } from './attacks/loop.ts'
 import { receivers } from './attacks/receivers.ts'
@@ -18,4 +20,6 @@ export const ATTACKS: Record<string, Attack> = {
   descriptors,
   bodies,
   'slow-clients': slowClients,
+  'deleted-file': deletedFile,
+  'full-disk': fullDisk,
 }
