@@ -96,6 +96,33 @@ function isNameServer(text: string): boolean {
   )
 }
 
+/** Settings of which every character counts, also at the ends. */
+const KEYS: readonly string[] = ['WEBHOOK_SECRET', 'JWT_SECRET']
+
+const isQuoted = (text: string): boolean => /^(["'`]).+\1$/s.test(text)
+
+const key = z
+  .string()
+  .default('')
+  .superRefine((text, ctx) => {
+    if (text !== text.trim()) ctx.addIssue('begins or ends with a blank: leave it out, or choose another one')
+    if (isQuoted(text)) ctx.addIssue('is in quotes, which would be a part of it: leave them out')
+  })
+
+/** Environment files and secrets of Kubernetes leave line breaks and blanks at the ends, which nobody means. */
+function trimmed(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const texts = Object.entries(environment).filter(([name]) => Object.hasOwn(Environment.shape, name))
+  return Object.fromEntries(
+    texts.map(([name, text]) => [name, KEYS.includes(name) ? text?.replaceAll(LINE_BREAKS, '') : text?.trim()]),
+  )
+}
+
+const LINE_BREAKS = /^[\r\n]+|[\r\n]+$/g
+
+/** The keys from which line breaks were taken away: whoever signs with them would have to do the same. */
+export const keysWithLineBreaks = (environment: NodeJS.ProcessEnv): string[] =>
+  KEYS.filter((name) => (environment[name] ?? '').search(LINE_BREAKS) >= 0)
+
 const Environment = z.object({
   DATABASE_URL: z
     .string()
@@ -117,16 +144,14 @@ const Environment = z.object({
         ctx.addIssue('has to be redis://user:password@host:6379, or rediss:// for TLS')
     }),
   ROLE: oneOf('all', ['all', 'api', 'worker'] as const),
-  WEBHOOK_SECRET: z.string().default(''),
+  WEBHOOK_SECRET: key,
   API_KEY: list.superRefine((keys, ctx) => {
     if (keys.some((key) => key.length < 8)) ctx.addIssue('has a key of fewer than 8 characters')
+    if (keys.some(isQuoted)) ctx.addIssue('has a key in quotes, which would be a part of it: leave them out')
   }),
-  JWT_SECRET: z
-    .string()
-    .default('')
-    .superRefine((text, ctx) => {
-      if (text !== '' && text.length < 16) ctx.addIssue('has fewer than 16 characters')
-    }),
+  JWT_SECRET: key.superRefine((text, ctx) => {
+    if (text !== '' && text.length < 16) ctx.addIssue('has fewer than 16 characters')
+  }),
   ENCRYPTION_KEY: z
     .string()
     .default('')
@@ -299,8 +324,9 @@ export class ConfigError extends Error {
 
 /** Reads the environment; throws one `ConfigError` that names every problem. */
 export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; secrets: Secrets } {
-  // SIGNATURE_HEADERS may be written as the headers themselves.
-  const given = { ...environment, SIGNATURE_HEADERS: environment['SIGNATURE_HEADERS']?.replace(/-\*$/, '') }
+  const given = trimmed(environment)
+  // It may be written as the headers themselves.
+  given['SIGNATURE_HEADERS'] = given['SIGNATURE_HEADERS']?.replace(/-\*$/, '')
   const parsed = Settings.safeParse(given)
   if (!parsed.success)
     throw new ConfigError(parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('\n'))

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { type Config, ConfigError, readConfig } from '../src/config.ts'
+import { type Config, ConfigError, keysWithLineBreaks, readConfig } from '../src/config.ts'
 
 const variableOf = (line: string) => line.split(':', 1)[0] ?? ''
 
@@ -134,6 +134,38 @@ test.each(valid)('%s=%s is read', (variable, text, member, value) => {
   expect(readConfig({ [variable]: text }).config[member]).toEqual(value)
 })
 
+describe('line breaks and blanks at the ends', () => {
+  test.each(valid.filter(([, text]) => text !== ''))('of %s=%s are left out', (variable, text, member, value) => {
+    for (const around of [`${text}\n`, `${text}\r\n`, ` ${text}\t`])
+      expect(readConfig({ [variable]: around }).config[member]).toEqual(value)
+  })
+
+  const SECRET = 'sixteen characters'
+
+  test('of keys: line breaks are left out, which whoever starts it can be told; blanks are refused', () => {
+    const read = (text: string) => readConfig({ WEBHOOK_SECRET: text, JWT_SECRET: text }).secrets
+    for (const text of [SECRET, `${SECRET}\n`, `${SECRET}\r\n`, `\n${SECRET}`])
+      expect(read(text)).toMatchObject({ webhookSecret: SECRET, jwtSecret: SECRET })
+    expect(keysWithLineBreaks({ WEBHOOK_SECRET: `${SECRET}\n`, JWT_SECRET: SECRET })).toEqual(['WEBHOOK_SECRET'])
+    expect(keysWithLineBreaks({ WEBHOOK_SECRET: 'two\nlines' })).toEqual([])
+    expect(read('\n')).toMatchObject({ webhookSecret: null, jwtSecret: null })
+    for (const text of [` ${SECRET}`, `${SECRET} `, `${SECRET} \n`, `"${SECRET}"`, `'${SECRET}'`])
+      expect(problems({ WEBHOOK_SECRET: text, JWT_SECRET: text }).map(variableOf)).toEqual([
+        'WEBHOOK_SECRET',
+        'JWT_SECRET',
+      ])
+  })
+
+  test('of other secrets are left out', () => {
+    const secrets = { SVIX_TOKEN: 'token\n', API_KEY: 'a-key-of-eight\n,another-key \r\n', SVIX_APP_ID: 'app\n' }
+    expect(readConfig(secrets).secrets).toMatchObject({
+      svixToken: 'token',
+      apiKeys: ['a-key-of-eight', 'another-key'],
+    })
+    expect(problems({ API_KEY: '"a-key-of-eight"' }).map(variableOf)).toEqual(['API_KEY'])
+  })
+})
+
 const invalid: Record<string, string[]> = {
   DATABASE_URL: [
     '',
@@ -153,7 +185,7 @@ const invalid: Record<string, string[]> = {
   ROLE: ['', 'both', 'api', 'worker'],
   API_KEY: ['short', 'long-enough-key,short'],
   ENCRYPTION_KEY: ['short', `${Buffer.alloc(32).toString('base64')},x`, Buffer.alloc(16).toString('hex')],
-  PORT: ['', 'http', '-1', '65536', '80.5', ' 80', '1e3'],
+  PORT: ['', 'http', '-1', '65536', '80.5', '8 0', '1e3'],
   LOG_LEVEL: ['', 'loud'],
   RETRY_SCHEDULE: ['soon', '10', '10s,', '10s;30s', '-1s', '11y', 'constructor', Array(101).fill('1s').join(',')],
   SHUTDOWN_DELAY: ['', '601s', '-1s', '5'],
@@ -237,7 +269,7 @@ describe('secrets', () => {
   test('are apart from the configuration', () => {
     const environment = {
       API_KEY: 'first-key, second-key',
-      WEBHOOK_SECRET: ' as it is ',
+      WEBHOOK_SECRET: 'as  it is',
       SVIX_TOKEN: 'testsk_x',
       SVIX_APP_ID: 'app',
       DATABASE_URL: 'postgres://user:hidden-1@host/db',
@@ -246,14 +278,14 @@ describe('secrets', () => {
     const { config, secrets } = readConfig(environment)
     expect(secrets).toEqual({
       apiKeys: ['first-key', 'second-key'],
-      webhookSecret: ' as it is ',
+      webhookSecret: 'as  it is',
       svixToken: 'testsk_x',
       databaseUrl: 'postgres://user:hidden-1@host/db',
       redisUrl: 'redis://user:hidden-2@host',
       jwtSecret: null,
       encryptionKeys: [],
     })
-    for (const secret of ['first-key', 'second-key', 'as it is', 'testsk_x', 'hidden'])
+    for (const secret of ['first-key', 'second-key', 'as  it is', 'testsk_x', 'hidden'])
       expect(JSON.stringify(config)).not.toContain(secret)
   })
 

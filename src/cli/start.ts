@@ -1,5 +1,5 @@
 import { type App, buildApp } from '../app.ts'
-import { type Config, ConfigError, readConfig, type Secrets } from '../config.ts'
+import { type Config, ConfigError, keysWithLineBreaks, readConfig, type Secrets } from '../config.ts'
 import { createLog } from '../lib/log.ts'
 import { Ending } from './ending.ts'
 
@@ -27,7 +27,7 @@ export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
     complain(startProblem(error, config.host, config.port))
     return
   }
-  for (const warning of warnings(config, secrets)) log.warn(warning)
+  for (const warning of [...keyWarnings(environment), ...warnings(config, secrets)]) log.warn(warning)
 
   ending.listen(config.shutdownDelayMs)
 }
@@ -41,6 +41,12 @@ function readOrExit(environment: NodeJS.ProcessEnv): ReturnType<typeof readConfi
     return null
   }
 }
+
+const keyWarnings = (environment: NodeJS.ProcessEnv): string[] =>
+  keysWithLineBreaks(environment).map(
+    (name) =>
+      `${name} ends with a line break, which is no part of the key: whoever signs with it has to leave it out too`,
+  )
 
 function* warnings(config: Config, secrets: Secrets): Generator<string> {
   if (config.redis !== null && config.database.engine === 'sqlite')

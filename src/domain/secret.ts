@@ -50,7 +50,20 @@ export function parseSecretCached(text: string): SigningKey {
 export function secretProblem(text: string): string | null {
   if (text.length > SECRET_CHARS_MAX) return `A secret has at most ${SECRET_CHARS_MAX} characters.`
   const parsed = read(text)
-  return 'problem' in parsed ? parsed.problem : null
+  return 'problem' in parsed ? parsed.problem : disguiseProblem(text)
+}
+
+/**
+ * Texts that were meant to be another secret: copied with a line break, with quotes around them, or with what another program
+ * shows before them (`v1,whsec_…`). Their bytes would be a key, and nothing would ever verify. Only new secrets are refused for
+ * it: `parseSecret` reads those that are stored already as it always did.
+ */
+function disguiseProblem(text: string): string | null {
+  if (text !== text.trim()) return 'A secret has no white space at its beginning or end.'
+  if (/^(["'`]).*\1$/s.test(text)) return 'The quotes around the secret would be a part of it: leave them out.'
+  const prefix = /wh(?:sec|sk|pk)_/i.exec(text)
+  if (prefix === null || text.startsWith(SECRET_PREFIX) || text.startsWith(PRIVATE_PREFIX)) return null
+  return `A secret of Standard Webhooks begins with ${SECRET_PREFIX} or ${PRIVATE_PREFIX}, in lower case and with nothing before that.`
 }
 
 /** A new HMAC secret: `whsec_` and the base64 of 24 random bytes. `randomBytes(n)` gives n unpredictable bytes. */

@@ -1,9 +1,21 @@
+import { createHmac } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, test } from 'vitest'
 import { Program, startGateway, temporaryDirectory } from './gateway.ts'
+
+test('a line break at the end of a key is no part of it, and the log says so', async () => {
+  using directory = temporaryDirectory()
+  await using program = new Program(directory.path, { WEBHOOK_SECRET: 'testsecret\n' })
+  const client = await program.client()
+  const body = '{"message_id":"m1","from":"+1","to":"+2","ts":"2025-01-15T10:00:00Z"}'
+  const signature = createHmac('sha256', 'testsecret').update(body).digest('hex')
+  expect((await client.send('/webhook', { body, headers: { 'x-signature': signature } })).status).toBe(200)
+  const warnings = program.log.filter((line) => line['level'] === 'WARN').map((line) => String(line['msg']))
+  expect(warnings).toContainEqual(expect.stringMatching(/^WEBHOOK_SECRET ends with a line break/))
+})
 
 describe('what keeps the gateway from starting is said on standard error, with exit code 1', () => {
   async function complaint(directory: string, environment: NodeJS.ProcessEnv = {}): Promise<string[]> {

@@ -87,7 +87,19 @@ test('with HTTPS_ONLY a plain http target is refused', async () => {
 })
 
 test.each([
-  ['secret', ['', 'x'.repeat(513), 'whsec_', 'whsk_AAAA', 'whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=', 5]],
+  [
+    'secret',
+    [
+      '',
+      'x'.repeat(513),
+      'whsec_',
+      'v1,whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+      'line\n',
+      'whsk_AAAA',
+      'whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4=',
+      5,
+    ],
+  ],
   ['event_types', ['order.created', Array.from({ length: 257 }, (_, i) => `t${i}`), [1]]],
   ['headers', [['a'], Object.fromEntries(Array.from({ length: 51 }, (_, i) => [`x-${i}`, 'v']))]],
   ['rate_limit', [0, -1, 1.5, '50', 65_536]],

@@ -33,19 +33,13 @@ test('a whsec_ secret is the bytes that it encodes, padded or not', () => {
   )
 })
 
-test.each([
-  'mysecret',
-  'geheim-schlüssel',
-  '🔑',
-  ' ',
-  'WHSEC_AAAA',
-  'whsec-AAAA',
-  'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
-  '!',
-])('the plain secret %j is its UTF-8 bytes', (text) => {
-  expect(isKey(hmacKey(text), Buffer.from(text, 'utf8'))).toBe(true)
-  expect(secretProblem(text)).toBeNull()
-})
+test.each(['mysecret', 'geheim-schlüssel', '🔑', 'two words', 'whsec-AAAA', 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', '!'])(
+  'the plain secret %j is its UTF-8 bytes',
+  (text) => {
+    expect(isKey(hmacKey(text), Buffer.from(text, 'utf8'))).toBe(true)
+    expect(secretProblem(text)).toBeNull()
+  },
+)
 
 test('a whsk_ secret is an ed25519 pair with its public key', () => {
   const key = parseSecret(PRIVATE)
@@ -125,4 +119,28 @@ test('a cached key is the same object until many others were added', () => {
   parseSecretCached('one more')
   parseSecretCached('and another')
   expect(parseSecretCached('cached')).not.toBe(first)
+})
+
+const BASE64 = 'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+
+test.each([
+  `v1,whsec_${BASE64}`,
+  `WHSEC_${BASE64}`,
+  `Whsk_${BASE64}`,
+  `secret: whpk_${BASE64}`,
+  `"whsec_${BASE64}"`,
+  ` whsec_${BASE64}`,
+  `whsec_${BASE64}\n`,
+  `'my-secret'`,
+  'my-secret\n',
+  'my-secret\r\n',
+  ' my-secret',
+  '\ufeffmy-secret',
+  ' ',
+])('the secret %j was meant to be another one, and is refused', (text) => {
+  expect(secretProblem(text)).toMatch(/white space|quotes|begins with whsec_|base64/)
+})
+
+test.each(['my-secret\n', `v1,whsec_${BASE64}`, `"my-secret"`])('%j works on where it is stored already', (text) => {
+  expect(isKey(hmacKey(text), Buffer.from(text))).toBe(true)
 })
