@@ -5,7 +5,7 @@ COPY package.json package-lock.json ./
 RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund && mkdir /data
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund && chmod +x dist/main.js && mkdir /data
 
 # What runs: Node.js, the package and the dependencies it needs.
 FROM node:24-slim
@@ -15,6 +15,8 @@ COPY --from=build --chown=node:node /data /data
 COPY --from=build /app/package.json ./
 COPY --from=build /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
+# `docker compose exec api hookferry help` lists what else it can do.
+RUN ln -s /app/dist/main.js /usr/local/bin/hookferry
 USER node
 VOLUME /data
 EXPOSE 8000

@@ -2,9 +2,10 @@
 /**
  * The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try, `hookferry token` prints a
  * token for the Svix API, `hookferry copy` moves a SQLite file into PostgreSQL, `hookferry rekey` encrypts what is stored
- * with the newest key.
+ * with the newest key, `hookferry backup` copies a SQLite file.
  */
 import { existsSync } from 'node:fs'
+import { backup } from './cli/backup.ts'
 import { initialise } from './cli/init.ts'
 import { copy } from './cli/copy.ts'
 import { rekey } from './cli/rekey.ts'
@@ -16,15 +17,23 @@ const USAGE = `usage: hookferry                   runs the gateway, configured b
        hookferry token [org_…]     prints a token of an organization, the default one unless named
        hookferry copy sqlite:…     copies a SQLite file into the PostgreSQL of DATABASE_URL
        hookferry rekey             encrypts what is secret in the database with the newest key
+       hookferry backup <file>     copies the SQLite file of DATABASE_URL, also while the gateway runs;
+                                   --force replaces a file that is there
+       hookferry help              prints this
 `
 
 const [command, ...extra] = process.argv.slice(2)
+const names = extra.filter((one) => !one.startsWith('-'))
+const isForced = extra.includes('--force')
 if (command === undefined) await start(process.env)
+else if (['help', '--help', '-h'].includes(command) || extra.includes('--help')) process.stdout.write(USAGE)
 else if (command === 'init' && extra.length === 0) initialise('.env', existsSync)
 else if (command === 'copy' && extra.length === 1) await copy(extra[0]!, process.env)
 else if (command === 'rekey' && extra.length === 0) await rekey(process.env)
 else if (command === 'token' && extra.length <= 1) await printToken(extra[0], process.env)
+else if (command === 'backup' && names.length === 1 && extra.length === (isForced ? 2 : 1))
+  await backup(names[0]!, { isForced, environment: process.env })
 else {
   process.stderr.write(USAGE)
-  process.exitCode = command === 'help' || command === '--help' ? 0 : 2
+  process.exitCode = 2
 }

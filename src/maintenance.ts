@@ -1,6 +1,7 @@
 /** What commands do with a database, beside a gateway or without one. It knows the concrete stores, as `app.ts` does. */
 import type { Config, Secrets } from './config.ts'
 import type { CopyOptions } from './store/copy/copy.ts'
+import type { Backup, BackupOptions } from './store/sqlite/backup.ts'
 import type { Rekeyed } from './store/rekey.ts'
 
 /** Copies a SQLite file into a PostgreSQL database that is empty or holds the beginning of this copy. */
@@ -25,4 +26,15 @@ export async function rekeyData(
   }
   const { rekeyPostgres } = await import('./store/postgres/rekey.ts')
   return rekeyPostgres(databaseUrl, encryptionKeys, onProgress)
+}
+
+/** Copies the SQLite file at `path`; `advice` says what the copy is worth nothing without. */
+export async function backupData(
+  path: string,
+  { encryptionKeys: keys }: Secrets,
+  options: Pick<BackupOptions, 'target' | 'isForced' | 'signal'>,
+): Promise<Backup & { advice: string }> {
+  const { backupSqlite, sayKey } = await import('./store/sqlite/backup.ts')
+  const backup = await backupSqlite({ ...options, path, keys })
+  return { ...backup, advice: sayKey(backup.key, path, options.target) }
 }

@@ -109,7 +109,7 @@ function damage(path: string): void {
 
 describe('the command line', () => {
   async function run(directory: string, command: string, environment: NodeJS.ProcessEnv = {}) {
-    await using program = new Program(directory, environment, [command])
+    await using program = new Program(directory, environment, command.split(' '))
     const exitCode = await program.exited()
     return { exitCode, stdout: program.stdout, stderr: program.stderr }
   }
@@ -166,6 +166,13 @@ describe('the command line', () => {
       exitCode: 2,
       stderr: expect.stringContaining('usage'),
     })
-    expect(await run(directory.path, '--help')).toMatchObject({ exitCode: 0, stderr: expect.stringContaining('usage') })
+    for (const command of ['--help', 'help', 'backup --help']) {
+      const { exitCode, stdout } = await run(directory.path, command)
+      expect(exitCode).toBe(0)
+      const listed = stdout.map((line) => /hookferry( [a-z]+)? /.exec(line)?.[1]?.trim())
+      expect(listed).toEqual(expect.arrayContaining(['init', 'token', 'copy', 'rekey', 'backup', 'help']))
+    }
+    for (const command of ['backup', 'backup a b', 'backup --forced a'])
+      expect(await run(directory.path, command)).toMatchObject({ exitCode: 2 })
   })
 })

@@ -82,7 +82,8 @@ export function transaction<T>(db: Database, work: () => T): T {
   }
 }
 
-const pragma = (connection: DatabaseSync, name: string) =>
+/** The value of a pragma that has one. */
+export const pragma = (connection: DatabaseSync, name: string) =>
   Object.values(connection.prepare(`PRAGMA ${name}`).get() ?? {})[0]
 
 /**
@@ -151,7 +152,8 @@ function takeLock(path: string): DatabaseSync {
   }
 }
 
-function checkFile(connection: DatabaseSync, path: string): void {
+/** Throws `UnusableDatabase` unless this is a database of a Hookferry that is not newer than this one. */
+export function checkFile(connection: DatabaseSync, path: string): void {
   const applicationId = pragma(connection, 'application_id')
   const version = Number(pragma(connection, 'user_version'))
   const isEmpty = Number(pragma(connection, 'schema_version')) === 0
@@ -211,6 +213,9 @@ const isCode = (error: unknown, code: number) =>
 /** The whole file is in trouble, so that trying the commands one by one would fail as well. */
 export const isFileTrouble = (error: unknown) =>
   [SQLITE_BUSY, SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_READONLY].some((code) => isCode(error, code))
+
+/** There is no space left where it should be written. */
+export const isFull = (error: unknown): boolean => isCode(error, SQLITE_FULL)
 
 /** Turns a failure to open into one line that says what to do. */
 export function explain(error: unknown, path: string): Error {

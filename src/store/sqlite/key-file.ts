@@ -48,7 +48,8 @@ export function makeKeyFile(path: string): EncryptionKey[] {
   return readKeyFile(path)
 }
 
-function flushDirectory(path: string): void {
+/** So that the names in it are on disk. */
+export function flushDirectory(path: string): void {
   // Windows cannot open a directory, and needs no flush for its names.
   if (process.platform === 'win32') return
   const descriptor = openSync(path, 'r')

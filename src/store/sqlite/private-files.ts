@@ -8,7 +8,8 @@ import { basename, dirname, normalize } from 'node:path'
 const OTHERS = 0o077
 const PRIVATE_FILE = 0o600
 const PRIVATE_DIRECTORY = 0o700
-const SUFFIXES = ['', '-wal', '-shm', '-journal', '.lock', '.key']
+/** Of the database and of what lies beside it. */
+export const SUFFIXES = ['', '-wal', '-shm', '-journal', '.lock', '.key']
 
 /** Makes the directories on the way to the file that are missing. */
 export function makeDirectory(path: string): void {
