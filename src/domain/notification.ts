@@ -6,6 +6,7 @@ import { isUtf8 } from 'node:buffer'
 import { cloudEventIdentity, decodeAttribute } from './cloud-event-header.ts'
 import type { Issue } from './errors.ts'
 import { eventTypeFrom, eventTypeProblem } from './event-filter.ts'
+import { isFormType, isJsonType, JSON_MEDIA_TYPE } from './media-type.ts'
 
 export const EVENT_ID_CHARS_MAX = 1_024
 
@@ -16,8 +17,12 @@ export interface Notification {
   /** Unique in the application for ever: the id, and with CloudEvents the source too. */
   identity: string
   eventType: string
+  /** What the body is called on its way out: a CloudEvent is recognised by it (http-protocol-binding.md 3). */
+  contentType: string
   body: Uint8Array
 }
+
+const CLOUD_EVENT_MEDIA_TYPE = 'application/cloudevents+json'
 
 /** Where an event stands in the request, for the issues, and whether the request says that it is a CloudEvent. */
 export interface EventPlace {
@@ -61,7 +66,8 @@ export function readNotification(
   const typeProblem = eventType === null ? null : eventTypeProblem(eventType)
   if (typeProblem !== null) issues.push({ loc: at('type'), msg: typeProblem, type: 'value_error' })
   if (issues.length > before || eventId === null || eventType === null) return null
-  return { eventId, identity: identityOf(eventId, source), eventType, body }
+  const contentType = isCloudEvent ? CLOUD_EVENT_MEDIA_TYPE : JSON_MEDIA_TYPE
+  return { eventId, identity: identityOf(eventId, source), eventType, contentType, body }
 }
 
 function textProblem(value: unknown): Pick<Issue, 'msg' | 'type'> | null {
@@ -87,22 +93,49 @@ export function fromBinaryMode(
 ): { attributes: Record<string, string>; body: Uint8Array } {
   const attributes: Record<string, string> = {}
   for (const [name, value] of Object.entries(headers)) {
+    if (!ATTRIBUTE.test(name)) {
+      issues.push({ loc: ['header', `ce-${name}`], msg: NO_ATTRIBUTE, type: 'value_error' })
+      continue
+    }
     const decoded = decodeAttribute(value)
     attributes[name] = decoded ?? value
     if (decoded === null)
       issues.push({ loc: ['header', `ce-${name}`], msg: 'is not UTF-8 after percent-decoding', type: 'value_error' })
   }
-  if (contentType !== undefined) attributes['datacontenttype'] = contentType
+  if (contentType !== undefined)
+    attributes['datacontenttype'] = isJsonForm(contentType, data) ? JSON_MEDIA_TYPE : contentType
   return { attributes, body: inStructuredMode(attributes, data, issues) }
 }
+
+// spec.md, "Naming conventions"; `data` is the name of what the attributes are about.
+const ATTRIBUTE = /^(?!data$)[a-z0-9]+$/
+const NO_ATTRIBUTE = 'is no attribute: names are made of a-z and 0-9, and the data is the body of the request'
+
+/** What curl sends unless it is told otherwise: no form begins like an object or a list. */
+const isJsonForm = (contentType: string, data: Uint8Array): boolean =>
+  isFormType(contentType) &&
+  /^\s*[{[]/.test(Buffer.from(data.subarray(0, 64)).toString('latin1')) &&
+  jsonProblem(data) === null
+
+const TEXT_TYPE = /^(?:text\/|application\/(?:xml|x-www-form-urlencoded)[ \t]*(?:;|$)|[^;]*\+xml[ \t]*(?:;|$))/i
+const OTHER_CHARSET = /;[ \t]*charset=(?!"?(?:utf-?8|us-ascii)"?[ \t]*(?:;|$))/i
+
+/** Whether data is text as JSON can hold it. */
+const isText = (contentType: string, data: Uint8Array): boolean =>
+  TEXT_TYPE.test(contentType) && !OTHER_CHARSET.test(contentType) && isUtf8(data)
 
 /** json-format.md 3.1.1: which data is JSON, and what becomes of other data. Without data there is no member for it. */
 function inStructuredMode(attributes: Record<string, string>, data: Uint8Array, issues: Issue[]): Uint8Array {
   const open = JSON.stringify(attributes).slice(0, -1)
   if (data.byteLength === 0) return Buffer.from(`${open}}`)
   const contentType = attributes['datacontenttype']
-  const isJson = contentType === undefined || /^[^;]*[/+]json\s*(;|$)/i.test(contentType)
-  if (!isJson) return Buffer.from(`${open},"data_base64":"${Buffer.from(data).toString('base64')}"}`)
+  if (contentType !== undefined && !isJsonType(contentType)) {
+    const bytes = Buffer.from(data)
+    const member = isText(contentType, data)
+      ? `"data":${JSON.stringify(bytes.toString('utf8'))}`
+      : `"data_base64":"${bytes.toString('base64')}"`
+    return Buffer.from(`${open},${member}}`)
+  }
   const problem = jsonProblem(data)
   if (problem !== null) issues.push({ loc: ['body'], msg: `The data is not JSON: ${problem}`, type: 'json_invalid' })
   return Buffer.concat([Buffer.from(`${open},"data":`), data, Buffer.from('}')])

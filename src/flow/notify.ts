@@ -34,7 +34,7 @@ export async function notify(
       appId: DEFAULT_APP,
       eventType: notification.eventType,
       channels: null,
-      contentType: 'application/json',
+      contentType: notification.contentType,
       eventId: notification.identity,
       body: notification.body,
       hops: request.hops,

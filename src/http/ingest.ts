@@ -6,6 +6,7 @@ import { LIMITS } from '../domain/limits.ts'
 import { ingestTo, ingestToAll } from '../flow/flow.ts'
 import { text, urlText, wholeBody } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
+import { answerHandshakes } from './handshake.ts'
 import { Refusal, toId, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
@@ -56,6 +57,8 @@ const answer = (receipt: Receipt): z.infer<typeof Queued> => ({
 })
 
 export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
+  for (const url of ['/ingest', '/ingest/:subscription_id']) answerHandshakes(app, url)
+
   app.post(
     '/ingest/:subscription_id',
     {

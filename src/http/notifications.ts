@@ -8,6 +8,7 @@ import { EVENT_ID_CHARS_MAX } from '../domain/notification.ts'
 import { notify } from '../flow/notify.ts'
 import { list, text, wholeBody } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
+import { answerHandshakes } from './handshake.ts'
 import { Refusal, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
@@ -27,7 +28,8 @@ const Event = wholeBody(
 const CE_PREFIX = 'ce-'
 
 function cloudEventHeaders(request: FastifyRequest): Record<string, string> {
-  const found: Record<string, string> = {}
+  // A header may be called ce-__proto__.
+  const found = Object.create(null) as Record<string, string>
   for (const [name, value] of Object.entries(request.headers))
     if (name.startsWith(CE_PREFIX) && value !== undefined)
       found[name.slice(CE_PREFIX.length)] = Array.isArray(value) ? value.join(', ') : value
@@ -35,6 +37,7 @@ function cloudEventHeaders(request: FastifyRequest): Record<string, string> {
 }
 
 export function notificationRoutes(app: Server, { config, cache, inbound }: HttpContext): void {
+  answerHandshakes(app, '/notifications')
   app.post(
     '/notifications',
     {

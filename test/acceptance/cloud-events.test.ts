@@ -2,12 +2,16 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { startFakeSvix } from './fake-svix.ts'
 import { soon, startGateway } from './gateway.ts'
 import { cloudEvent, issuesOf, notify, placesOf, plainEvent, towards } from './notification-gateway.ts'
+import { startReceiver } from './receiver.ts'
 
+const receiver = await startReceiver()
+const latin1 = (text: string) => Buffer.from(text).toString('latin1')
 const svix = await startFakeSvix()
 const gateway = await startGateway(towards(svix))
 afterAll(async () => {
   await gateway[Symbol.asyncDispose]()
   await svix[Symbol.asyncDispose]()
+  await receiver[Symbol.asyncDispose]()
 })
 
 const inSvix = (id: string) => svix.messages.filter((message) => message.payload['id'] === id)
@@ -60,7 +64,7 @@ describe('CloudEvents', () => {
     }
     await soon(() => inSvix(id)).toMatchObject([{ eventType: event.type, payload: event }])
     const payload = await gateway.send(`/deliveries/${answer.messages[0]?.id}/payload`)
-    expect(payload.headers['content-type']).toBe('application/json')
+    expect(payload.headers['content-type']).toBe('application/cloudevents+json')
     expect(payload.text).toContain('"data":{ "n": 1.0, "big": 12345678901234567890 }')
     expect(inSvix(id)[0]?.text).toContain('"data":{"n":1.0,"big":12345678901234567890}')
   })
@@ -113,5 +117,68 @@ describe('CloudEvents', () => {
     ],
   ])('%s are refused', async (_name, body, headers, places) => {
     expect(placesOf(await issuesOf(gateway, body, headers))).toEqual(places)
+  })
+
+  test('leave as CloudEvents, in whichever mode they came, and plain events as JSON', async () => {
+    const hook = receiver.hook()
+    await gateway.subscribe({ target_url: hook.url, event_types: ['to.a.subscription'] })
+    const type = 'to.a.subscription'
+    const structuredEvent = cloudEvent({ type })
+    await notify(gateway, structuredEvent, structured)
+    await notify(gateway, [cloudEvent({ type })], batch)
+    await notify(gateway, cloudEvent({ type }))
+    const header = { 'ce-specversion': '1.0', 'ce-type': type, 'ce-source': '/', 'ce-id': cloudEvent().id }
+    // As bytes: Node would write the headers in the encoding of a text.
+    await notify(gateway, Buffer.from('grüße'), {
+      ...header,
+      'content-type': 'text/plain',
+      'ce-subject': latin1('żółw'),
+    })
+    await soon(() => hook.received.length).toBe(4)
+    for (const { headers, body } of hook.received) {
+      expect(headers['content-type']).toBe('application/cloudevents+json')
+      expect(JSON.parse(body.toString())).toMatchObject({ specversion: '1.0', type })
+    }
+    const events = hook.received.map(({ body }) => body.toString())
+    expect(events).toContain(JSON.stringify(structuredEvent))
+    expect(events.find((text) => text.includes('żółw'))).toContain('"data":"grüße"}')
+
+    await notify(gateway, plainEvent({ type }))
+    await soon(() => hook.received.length).toBe(5)
+    expect(hook.received[4]?.headers['content-type']).toBe('application/json')
+  })
+})
+
+describe('the handshake of a sender of CloudEvents', () => {
+  const ask = (path: string, headers: Record<string, string>) => gateway.send(path, { method: 'OPTIONS', headers })
+
+  test.each(['/notifications', '/ingest', '/ingest/ep_2p1dTq0vAc3m5n7R9sXyZbCdEfG'])(
+    'is answered at %s',
+    async (path) => {
+      const origin = { 'webhook-request-origin': 'eventgrid.azure.net', 'webhook-request-rate': '120' }
+      const answer = await ask(path, origin)
+      expect(answer.status).toBe(200)
+      expect(answer.headers).toMatchObject({
+        'webhook-allowed-origin': 'eventgrid.azure.net',
+        'webhook-allowed-rate': '*',
+        allow: 'POST, OPTIONS',
+      })
+    },
+  )
+
+  test.each<[string, string, Record<string, string>]>([
+    ['without an origin', '/notifications', {}],
+    ['of an origin that is no name', '/notifications', { 'webhook-request-origin': 'a b' }],
+    ['where no events are taken', '/subscriptions', { 'webhook-request-origin': 'eventgrid.azure.net' }],
+  ])('%s is none', async (_name, path, headers) => {
+    const answer = await ask(path, headers)
+    expect([answer.status, answer.headers['webhook-allowed-origin']]).toEqual([405, undefined])
+  })
+
+  test('needs no key', async () => {
+    await using guarded = await startGateway({ API_KEY: 'a-key-of-eight' })
+    const headers = { 'webhook-request-origin': 'eventgrid.azure.net' }
+    expect((await guarded.send('/notifications', { method: 'OPTIONS', headers })).status).toBe(200)
+    expect((await guarded.send('/notifications', { json: cloudEvent() })).status).toBe(401)
   })
 })

@@ -17,12 +17,22 @@ describe('an event', () => {
   test('has its id, its type, and the bytes that it came as', () => {
     const { notification, issues } = read(plain({ project: 'acme' }))
     expect(issues).toEqual([])
-    expect(notification).toEqual({ eventId: 'evt_1', identity: 'evt_1', eventType: 'user.created', body: BODY })
+    expect(notification).toEqual({
+      eventId: 'evt_1',
+      identity: 'evt_1',
+      eventType: 'user.created',
+      contentType: 'application/json',
+      body: BODY,
+    })
     expect(notification?.body).toBe(BODY)
   })
 
   test('that is a CloudEvent is identified by its source and its id', () => {
-    expect(read(cloudEvent()).notification).toMatchObject({ eventId: 'evt_1', identity: '["/users","evt_1"]' })
+    expect(read(cloudEvent()).notification).toMatchObject({
+      eventId: 'evt_1',
+      identity: '["/users","evt_1"]',
+      contentType: 'application/cloudevents+json',
+    })
   })
 
   test('with a source but no specversion is a plain one', () => {
@@ -200,9 +210,20 @@ describe('binary mode', () => {
     ['application/json; charset=utf-8', 'null', ',"datacontenttype":"application/json; charset=utf-8","data":null}'],
     ['Application/Problem+JSON', '"x"', ',"datacontenttype":"Application/Problem+JSON","data":"x"}'],
     ['text/json ;a=b', ' 0 ', ',"datacontenttype":"text/json ;a=b","data": 0 }'],
-    ['text/plain', 'hi', ',"datacontenttype":"text/plain","data_base64":"aGk="}'],
+    ['text/plain', 'hi "ü"', ',"datacontenttype":"text/plain","data":"hi \\"ü\\""}'],
+    ['text/csv; charset="UTF-8"', 'a,b', ',"datacontenttype":"text/csv; charset=\\"UTF-8\\"","data":"a,b"}'],
+    ['text/plain; charset=latin1', 'hi', ',"datacontenttype":"text/plain; charset=latin1","data_base64":"aGk="}'],
+    ['application/xml', '<a b="c"/>', ',"datacontenttype":"application/xml","data":"<a b=\\"c\\"/>"}'],
+    ['image/svg+xml', '<svg/>', ',"datacontenttype":"image/svg+xml","data":"<svg/>"}'],
+    [
+      'application/x-www-form-urlencoded',
+      'a=b',
+      ',"datacontenttype":"application/x-www-form-urlencoded","data":"a=b"}',
+    ],
+    ['application/x-www-form-urlencoded', ' {"n": 1.0}', ',"datacontenttype":"application/json","data": {"n": 1.0}}'],
+    ['application/octet-stream', 'hi', ',"datacontenttype":"application/octet-stream","data_base64":"aGk="}'],
     ['application/jsonl', '{}', ',"datacontenttype":"application/jsonl","data_base64":"e30="}'],
-    ['text/plain;x=/json', '{}', ',"datacontenttype":"text/plain;x=/json","data_base64":"e30="}'],
+    ['text/plain;x=/json', '{}', ',"datacontenttype":"text/plain;x=/json","data":"{}"}'],
     ['application/json', '', ',"datacontenttype":"application/json"}'],
     ['text/plain', '', ',"datacontenttype":"text/plain"}'],
     [undefined, '', '}'],
@@ -220,10 +241,28 @@ describe('binary mode', () => {
     },
   )
 
-  test('data that is no text is kept as base64', () => {
+  test.each(['application/octet-stream', 'text/plain'])('data that is no text is kept as base64: %s', (type) => {
     const data = Buffer.of(0, 255, 128, 10)
-    const { body } = fromBinary(REQUIRED, 'application/octet-stream', data)
+    const { body } = fromBinary(REQUIRED, type, data)
     expect((JSON.parse(body) as { data_base64: string }).data_base64).toBe(data.toString('base64'))
+  })
+
+  test('a header in UTF-8 is read as that, encoded or not', () => {
+    const latin1 = (text: string) => Buffer.from(text).toString('latin1')
+    for (const [header, value] of [
+      [latin1('żółw'), 'żółw'],
+      [latin1('"ż \\" 100%25"'), 'ż " 100%'],
+      [latin1('😀%20€'), '😀 €'],
+    ] as const)
+      expect(fromBinary({ ...REQUIRED, subject: header }, undefined).attributes['subject']).toBe(value)
+    const { issues } = fromBinary({ ...REQUIRED, subject: 'caf\u00e9' }, undefined)
+    expect(issues).toMatchObject([{ loc: ['header', 'ce-subject'] }])
+  })
+
+  test.each(['data', 'data_base64', 'my-extension', 'a.b', ''])('ce-%s is no attribute, and is refused', (name) => {
+    const { attributes, issues } = fromBinary({ ...REQUIRED, [name]: 'evil' }, undefined, '{}')
+    expect(attributes).toEqual(REQUIRED)
+    expect(issues).toMatchObject([{ loc: ['header', `ce-${name}`], msg: expect.stringContaining('no attribute') }])
   })
 
   test.each([
