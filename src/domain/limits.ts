@@ -67,6 +67,9 @@ export const LIMITS = {
   taskPollMs: 5_000,
   /** Messages that one step of a background task looks at. */
   taskStepMessages: 200,
+  /** Background tasks that are not finished: of one kind for one endpoint, of which one runs, and of one application. */
+  tasksOpenOfKind: 4,
+  tasksOpenOfApplication: 100,
   /** Rows that one step of retention removes; small, so that ingest never waits for it. */
   pruneStepRows: 200,
   /** Deliveries that one step cancels which wait for a deleted or disabled endpoint; small for the same reason. */

@@ -11,8 +11,22 @@ export interface TaskStep {
   added: number
 }
 
+/** Tasks that are not finished: of one kind for one endpoint, and of one application. */
+export interface OpenTasks {
+  ofKind: number
+  ofApplication: number
+}
+
 export interface Tasks {
-  createTask(task: TaskInfo, extras?: Extras): Promise<'created' | 'replayed'>
+  /**
+   * Of several tasks of one kind for one endpoint, one runs at a time, in the order of their creation; the others wait.
+   * `endpoint_busy`, `application_busy`: as many are open already as `max` says. `unknown`: there is no such live application.
+   */
+  createTask(
+    task: TaskInfo,
+    extras?: Extras,
+    max?: OpenTasks,
+  ): Promise<'created' | 'endpoint_busy' | 'application_busy' | 'unknown' | 'replayed'>
   getTask(orgId: OrgId, id: TaskId): Promise<TaskInfo | null>
   /** Ordered by id. */
   listTasks(
@@ -20,7 +34,7 @@ export interface Tasks {
     page: Keyset,
   ): Promise<TaskInfo[]>
   /**
-   * Does the next step of the running task that waited longest, looking at up to `max` messages: what it did and how far it came are written
+   * Does the next step of the task whose turn it is: organizations take turns, and then their tasks. It looks at up to `max` messages: what it did and how far it came are written
    * together, so that a task which is interrupted goes on where it was, and does nothing twice.
    */
   stepTask(now: number, max: number): Promise<TaskStep>

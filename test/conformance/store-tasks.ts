@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import type { EndpointId, MessageId } from '../../src/domain/ids.ts'
+import type { TaskInfo } from '../../src/domain/task.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   A,
@@ -10,11 +11,13 @@ import {
   createEndpoint,
   endpoint,
   givingUp,
+  haveApplication,
   HOUR,
   MINUTE,
   newId,
   type OpenStore,
   ORG,
+  OTHER_APP,
   OTHER_ORG,
   T0,
 } from './builders.ts'
@@ -181,6 +184,73 @@ export function taskConformance(open: OpenStore): void {
       expect(sum(await run(store, 2))).toBe(0)
       expect(await store.getTask(ORG, created.id)).toMatchObject({ status: 'finished', added: 2 })
     })
+  })
+
+  test('of several of one kind for one endpoint one runs at a time, in their order', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const endpointId = await createEndpoint(store)
+    for (let i = 0; i < 5; i++) await acceptFailed(store, endpointId, T0 + i * 7)
+    const same = Array.from({ length: 3 }, (_, i) => task({ endpointId, createdAt: T0 + i * MINUTE }))
+    for (const one of same) await store.createTask(one)
+    await store.createTask(task({ endpointId, kind: 'endpoint.replay' }))
+    const order: string[] = []
+    for (let step = await store.stepTask(NOW, 2); step.task !== null; step = await store.stepTask(NOW, 2))
+      if (step.task.kind === 'endpoint.recover') order.push(step.task.id)
+    const times = new Map(same.map(({ id }) => [id, order.filter((one) => one === id).length]))
+    expect(order).toEqual(same.flatMap(({ id }) => Array<string>(times.get(id)!).fill(id)))
+    expect([...times.values()].every((count) => count > 0)).toBe(true)
+    expect(await store.listTasks({ orgId: ORG, status: 'running', kind: null }, firstPage)).toEqual([])
+  })
+
+  test('as many are open as there may be, however many are created at once', async () => {
+    await using opened = await open()
+    const { store } = opened
+    await haveApplication(store, OTHER_APP)
+    const max = { ofKind: 3, ofApplication: 5 }
+    const endpointId = await createEndpoint(store)
+    const create = (given: Partial<TaskInfo>) => store.createTask(task(given), undefined, max)
+    const results = await Promise.all(Array.from({ length: 8 }, () => create({ endpointId })))
+    expect(results.toSorted()).toEqual([...Array(3).fill('created'), ...Array(5).fill('endpoint_busy')])
+    expect(await create({ endpointId, kind: 'endpoint.replay' })).toBe('created')
+    expect(await create({})).toBe('created')
+    expect(await create({})).toBe('application_busy')
+    expect(await create({ appId: OTHER_APP })).toBe('created')
+    await run(store)
+    expect(await create({ endpointId })).toBe('created')
+    expect(await create({ appId: 'app_unknown' })).toBe('unknown')
+  })
+
+  test('organizations take turns, whatever number of tasks each has', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const endpointId = await createEndpoint(store)
+    for (let i = 0; i < 6; i++) await acceptFailed(store, endpointId, T0 + i * 7)
+    for (let i = 0; i < 50; i++) await store.createTask(task({ createdAt: T0 + i }))
+    for (let i = 0; i < 5; i++) await store.stepTask(NOW, 2)
+    const other = task({ orgId: OTHER_ORG, endpointId, updatedAt: T0 + HOUR })
+    await store.createTask(other)
+    const orgs: (string | undefined)[] = []
+    for (let i = 0; i < 6; i++) orgs.push((await store.stepTask(NOW, 2)).task?.orgId)
+    expect(orgs.filter((org) => org === OTHER_ORG)).toHaveLength(3)
+    expect(await store.getTask(OTHER_ORG, other.id)).toMatchObject({ status: 'finished', added: 6 })
+  })
+
+  test('none is forgotten while others are finished and created', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const endpointId = await createEndpoint(store)
+    const work: Promise<unknown>[] = []
+    for (let i = 0; i < 40; i++) {
+      work.push(store.createTask(task({ endpointId, createdAt: T0 + i })), store.stepTask(NOW, 5))
+      if (i % 4 === 0) await Promise.all(work.splice(0))
+    }
+    await Promise.all(work)
+    await run(store)
+    expect(await store.listTasks({ orgId: ORG, status: 'running', kind: null }, firstPage)).toEqual([])
+    expect(
+      await store.listTasks({ orgId: ORG, status: 'finished', kind: null }, { ...firstPage, limit: 50 }),
+    ).toHaveLength(40)
   })
 
   test('it ends when the application is deleted', async () => {

@@ -3,9 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { MIGRATIONS as POSTGRES } from '../../src/store/postgres/migrations.ts'
 import { MIGRATIONS as SQLITE } from '../../src/store/sqlite/migrations.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
+import type { Store } from '../../src/store/store.ts'
 import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts'
 import { temporaryDirectory } from '../acceptance/gateway.ts'
-import { A, APP, claim, newId, T0 } from '../conformance/builders.ts'
+import { A, APP, claim, newId, ORG, T0 } from '../conformance/builders.ts'
 import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
 
 const missing = missingPostgres()
@@ -17,7 +18,21 @@ const ROWS = `
   INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at)
     VALUES ('${APP}', '${msgId}', '${endpointId}', 0, 'pending', ${T0});
   INSERT INTO lane (app_id, endpoint_id, retry, wake_at, oldest_due_at, size)
-    VALUES ('${APP}', '${endpointId}', 0, ${T0}, ${T0}, 1);`
+    VALUES ('${APP}', '${endpointId}', 0, ${T0}, ${T0}, 1);
+  ${[newId('qtask'), newId('qtask'), newId('qtask')]
+    .map(
+      (
+        id,
+      ) => `INSERT INTO task (org_id, id, kind, app_id, endpoint_id, since, until, status, position, added, created_at, updated_at)
+        VALUES ('${ORG}', '${id}', 'endpoint.replay', '${APP}', '${endpointId}', 0, 1, 'running', '', 0, ${T0}, ${T0});`,
+    )
+    .join('\n')}`
+/** What was begun goes on, of each kind one after the other. */
+async function finishTasks(store: Store): Promise<number> {
+  for (let i = 0; i < 10; i++) if ((await store.stepTask(T0, 10)).task === null) break
+  const page = { limit: 10, after: null, order: 'ascending' } as const
+  return (await store.listTasks({ orgId: ORG, status: 'finished', kind: null }, page)).length
+}
 const MESSAGE = `'${APP}', '${msgId}', 'user.created', 'application/json', ${T0}, ${T0 + 3_600_000}`
 
 const EXPECTED = [{ msgId, endpointId, hops: 0 }]
@@ -33,6 +48,7 @@ test('messages of a SQLite file of the first version have come through no other 
   }
   await using store = await openSqliteStore({ path })
   expect((await claim(store, A)).deliveries).toMatchObject(EXPECTED)
+  expect(await finishTasks(store)).toBe(3)
 })
 
 describe.skipIf(missing !== null)('PostgreSQL', () => {
@@ -54,5 +70,6 @@ describe.skipIf(missing !== null)('PostgreSQL', () => {
     )
     await using store = await openPostgresStore({ url, allowUnsafeFsync: true })
     expect((await claim(store, A)).deliveries).toMatchObject(EXPECTED)
+    expect(await finishTasks(store)).toBe(3)
   })
 })

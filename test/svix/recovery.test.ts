@@ -280,3 +280,24 @@ describe('the counts of an endpoint', () => {
     }
   })
 })
+
+test('of one kind an endpoint has few tasks that are not finished, and those are done one after the other', async () => {
+  const { svix, org, app, endpoint } = await scene()
+  const caller = new Caller(gateway, orgToken(org))
+  const since = new Date(Date.now() - DAY).toISOString()
+  const ask = (kind: string) =>
+    caller.send(`/app/${app}/endpoint/${endpoint}/${kind}`, { method: 'POST', json: { since } })
+  const answers = await Promise.all(Array.from({ length: 60 }, () => ask('replay-missing')))
+  const refused = answers.filter(({ status }) => status !== 202)
+  expect(refused.length).toBeGreaterThan(0)
+  for (const one of refused)
+    expect([one.status, one.json()]).toEqual([
+      409,
+      { code: 'conflict', detail: expect.stringContaining('endpoint.replay') },
+    ])
+  // Another kind is not in their way.
+  expect((await ask('recover')).status).toBe(202)
+  const open = async () => (await svix.backgroundTask.list({ status: BackgroundTaskStatus.Running })).data.length
+  await soon(open).toBe(0)
+  expect((await ask('replay-missing')).status).toBe(202)
+})

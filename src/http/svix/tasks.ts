@@ -1,6 +1,7 @@
 /** Work in the background, and what became of it. */
 import { z } from 'zod'
 import { BUCKET_MS, type TaskId } from '../../domain/ids.ts'
+import { LIMITS } from '../../domain/limits.ts'
 import type { TaskInfo, TaskKind } from '../../domain/task.ts'
 import type { Server } from '../context.ts'
 import { urlText } from '../bounded.ts'
@@ -45,6 +46,21 @@ const toTaskOut = (task: TaskInfo): z.infer<typeof TaskOut> => ({
   },
 })
 
+const OPEN = { ofKind: LIMITS.tasksOpenOfKind, ofApplication: LIMITS.tasksOpenOfApplication }
+
+function refusalOf(result: 'endpoint_busy' | 'application_busy' | 'unknown', kind: TaskKind): SvixError {
+  if (result === 'unknown') return new SvixError('not_found')
+  if (result === 'endpoint_busy')
+    return new SvixError(
+      'conflict',
+      `${OPEN.ofKind} tasks ${kind} of this endpoint are not finished: one runs, and the others wait for it. Ask again once they are.`,
+    )
+  return new SvixError(
+    'limit_reached',
+    `${OPEN.ofApplication} background tasks of this application are not finished. Ask again once they are.`,
+  )
+}
+
 /** An operation that starts a task for an endpoint and a stretch of time. */
 export function endpointOperationsTask(
   app: Server,
@@ -85,7 +101,8 @@ export function endpointOperationsTask(
         updatedAt: now,
       }
       const out = toTaskCommon(task)
-      unlessReplayed(await store.createTask(task, { answer: call.answer(202, out), announce: [] }))
+      const result = unlessReplayed(await store.createTask(task, { answer: call.answer(202, out), announce: [] }, OPEN))
+      if (result !== 'created') throw refusalOf(result, kind)
       context.taskStarted()
       return { status: 202, body: out }
     },

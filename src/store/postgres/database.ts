@@ -2,7 +2,7 @@
  * Connections and what runs on them: one statement by itself, or several in a transaction.
  *
  * Everything here assumes READ COMMITTED, where each statement sees what was committed before it began. Locks are taken
- * in one order by everybody: first answers, then tasks and messages, deliveries, endpoints, and lanes, each in the order
+ * in one order by everybody: first answers, then applications, tasks and messages, deliveries, endpoints, and lanes, each in the order
  * of their keys; what a transaction tells of itself is accepted at its end. A claim goes the other way, from lanes to
  * deliveries, and therefore never waits for a lock (SKIP LOCKED).
  */

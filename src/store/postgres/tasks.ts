@@ -2,8 +2,9 @@ import { type Candidate, wants } from '../../domain/endpoint.ts'
 import { startId } from '../../domain/ids.ts'
 import type { TaskInfo } from '../../domain/task.ts'
 import type { Extras } from '../once.ts'
-import type { TaskStep } from '../tasks.ts'
+import type { OpenTasks, TaskStep } from '../tasks.ts'
 import type { Keyset } from '../tenants.ts'
+import { holdApplication } from './applications.ts'
 import { type Pool, type Session, statement } from './database.ts'
 import { getEndpoint } from './endpoints.ts'
 import { stretchOf } from './keyset.ts'
@@ -39,26 +40,72 @@ const fromRow = (row: TaskRow): TaskInfo => ({
   updatedAt: row.updated_at,
 })
 
-export const createTask = (writer: Writer, task: TaskInfo, extras?: Extras): Promise<'created' | 'replayed'> =>
-  once(writer, extras, 'created', async (session) => {
-    await session.run(
-      `INSERT INTO task (org_id, id, kind, app_id, endpoint_id, since, until, status, position, added, created_at, updated_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-      task.orgId,
-      task.id,
-      task.kind,
-      task.appId,
-      task.endpointId,
-      task.since,
-      task.until,
-      task.status,
-      startId('msg', task.since),
-      task.added,
-      task.createdAt,
-      task.updatedAt,
-    )
-    return 'created'
+export const createTask = (
+  writer: Writer,
+  task: TaskInfo,
+  extras?: Extras,
+  max?: OpenTasks,
+): Promise<'created' | 'endpoint_busy' | 'application_busy' | 'unknown' | 'replayed'> =>
+  once<'created' | 'endpoint_busy' | 'application_busy' | 'unknown'>(writer, extras, 'created', async (session) => {
+    // So that no two are counted and added at the same time.
+    if (!(await holdApplication(session, task.appId))) return 'unknown'
+    const of = [task.appId, task.endpointId, task.kind] as const
+    const open = await session.get<OpenTasks>(OPEN, ...of)
+    if (max !== undefined && open!.ofKind >= max.ofKind) return 'endpoint_busy'
+    if (max !== undefined && open!.ofApplication >= max.ofApplication) return 'application_busy'
+    for (let tries = 0; tries < TRIES; tries++) {
+      // Whoever finishes the one that runs is waited for, and who would finish it has to wait, to see this one.
+      const runs = await session.run(HOLD_RUNNING, ...of)
+      if ((await insertTask(session, task, task.status === 'running' && runs === 0)) > 0) return 'created'
+      // The one that was just finished was followed by another one.
+    }
+    throw new Error('the tasks of an endpoint change too fast')
   })
+
+const TRIES = 10
+
+const OPEN = statement(
+  'task-open',
+  `SELECT count(*) AS "ofApplication", count(*) FILTER (WHERE endpoint_id = $2 AND kind = $3) AS "ofKind"
+   FROM task WHERE status = 'running' AND app_id = $1`,
+)
+
+const OF_KIND = 'app_id = $1 AND endpoint_id = $2 AND kind = $3'
+
+const HOLD_RUNNING = statement('task-hold', `SELECT 1 FROM task WHERE ${OF_KIND} AND turn IS NOT NULL FOR SHARE`)
+
+/**
+ * Behind all tasks of the organization, and not before anybody's who is waiting: so organizations take turns, whatever
+ * number of tasks each has.
+ */
+const nextTurn = (orgId: string) => `greatest(
+  coalesce((SELECT max(turn) + 1 FROM task WHERE org_id = ${orgId} AND turn IS NOT NULL), 0),
+  coalesce((SELECT min(turn) FROM task WHERE turn IS NOT NULL), 0))`
+
+const INSERT = statement(
+  'task-insert',
+  `INSERT INTO task (org_id, id, kind, app_id, endpoint_id, since, until, status, position, added, created_at, updated_at, turn)
+   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, CASE WHEN $13::boolean THEN ${nextTurn('$1')} END)
+   ON CONFLICT (app_id, endpoint_id, kind) WHERE turn IS NOT NULL DO NOTHING`,
+)
+
+const insertTask = (session: Session, task: TaskInfo, runs: boolean): Promise<number> =>
+  session.run(
+    INSERT,
+    task.orgId,
+    task.id,
+    task.kind,
+    task.appId,
+    task.endpointId,
+    task.since,
+    task.until,
+    task.status,
+    startId('msg', task.since),
+    task.added,
+    task.createdAt,
+    task.updatedAt,
+    runs,
+  )
 
 const GET = statement('task-get', 'SELECT * FROM task WHERE org_id = $1 AND id = $2')
 
@@ -88,17 +135,25 @@ export async function listTasks(
   return rows.map(fromRow)
 }
 
-/** The one that waited longest, of those that no other node is working on: two of them never do the same step. */
+/** The one whose turn it is, of those that no other node is working on: two of them never do the same step. */
 const TAKE = statement(
   'task-take',
-  "SELECT * FROM task WHERE status = 'running' ORDER BY updated_at, id LIMIT 1 FOR UPDATE SKIP LOCKED",
+  'SELECT * FROM task WHERE turn IS NOT NULL ORDER BY turn, updated_at, id LIMIT 1 FOR UPDATE SKIP LOCKED',
 )
 
 const MOVE_ON = statement(
   'task-move-on',
   `UPDATE task SET position = coalesce($3, position), status = CASE WHEN $3::text IS NULL THEN 'finished' ELSE status END,
-     added = added + $4, updated_at = $5
+     added = added + $4, updated_at = $5, turn = CASE WHEN $3::text IS NOT NULL THEN ${nextTurn('$1')} END
    WHERE org_id = $1 AND id = $2 RETURNING *`,
+)
+
+/** The oldest that waited for one to be finished. */
+const START_NEXT = statement(
+  'task-start-next',
+  `UPDATE task t SET turn = ${nextTurn('w.org_id')}
+   FROM (SELECT org_id, id FROM task WHERE status = 'running' AND ${OF_KIND} ORDER BY id LIMIT 1) w
+   WHERE t.org_id = w.org_id AND t.id = w.id`,
 )
 
 export const stepTask = (pool: Pool, now: number, max: number): Promise<TaskStep> =>
@@ -107,6 +162,7 @@ export const stepTask = (pool: Pool, now: number, max: number): Promise<TaskStep
     if (task === undefined) return { task: null, added: 0 }
     const { added, next } = await walk(session, task, now, max)
     const row = await session.get<TaskRow>(MOVE_ON, task.org_id, task.id, next, added, now)
+    if (next === null) await session.run(START_NEXT, task.app_id, task.endpoint_id, task.kind)
     return { task: fromRow(row!), added }
   })
 

@@ -104,7 +104,7 @@ function queueVerbs({ writes, points, lists, searches, partitions, gates }: Part
     resend: (key, now, extras) => gates.write(() => resend(writer, key, now, extras)),
     cancelWaiting: (appId, endpointId, step) => gates.write(() => cancelWaiting(writes, appId, endpointId, step)),
     backlog: (now) => gates.list(() => backlog(searches, now)),
-    createTask: (task, extras) => gates.write(() => createTask(writer, task, extras)),
+    createTask: (task, extras, max) => gates.write(() => createTask(writer, task, extras, max)),
     stepTask: (now, max) => gates.write(() => stepTask(writes, now, max)),
     getTask: (orgId, id) => gates.point(() => getTask(points, orgId, id)),
     listTasks: (query, page) => gates.list(() => listTasks(lists, query, page)),

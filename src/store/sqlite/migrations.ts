@@ -276,6 +276,22 @@ CREATE TABLE encryption_key (
     version: 6,
     sql: `DELETE FROM answer WHERE body LIKE '{"url":"%","token":"%"}'`,
   },
+  {
+    version: 7,
+    sql: `
+-- turn is the order in which tasks make their next step; null once one is finished, and while another one of its kind
+-- runs for its endpoint.
+ALTER TABLE task ADD COLUMN turn INTEGER;
+UPDATE task SET turn = 0 WHERE status = 'running' AND id = (
+  SELECT min(t.id) FROM task t WHERE t.status = 'running' AND t.app_id = task.app_id
+    AND t.endpoint_id = task.endpoint_id AND t.kind = task.kind);
+DROP INDEX task_running;
+CREATE INDEX task_turn ON task (turn, updated_at, id) WHERE turn IS NOT NULL;
+CREATE INDEX task_turn_of ON task (org_id, turn) WHERE turn IS NOT NULL;
+CREATE UNIQUE INDEX task_runs ON task (app_id, endpoint_id, kind) WHERE turn IS NOT NULL;
+CREATE INDEX task_open ON task (app_id, endpoint_id, kind, id) WHERE status = 'running';
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

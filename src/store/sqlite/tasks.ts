@@ -2,8 +2,9 @@ import { type Candidate, wants } from '../../domain/endpoint.ts'
 import { type MessageId, startId } from '../../domain/ids.ts'
 import type { TaskInfo } from '../../domain/task.ts'
 import type { Extras } from '../once.ts'
-import type { TaskStep } from '../tasks.ts'
+import type { OpenTasks, TaskStep } from '../tasks.ts'
 import type { Keyset } from '../tenants.ts'
+import { isLiveApplication } from './applications.ts'
 import type { Database } from './database.ts'
 import { getEndpoint } from './endpoints.ts'
 import { merge, stretchOf } from './keyset.ts'
@@ -39,11 +40,21 @@ const fromRow = (row: TaskRow): TaskInfo => ({
   updatedAt: row.updated_at,
 })
 
-export function createTask(db: Database, task: TaskInfo, extras?: Extras): 'created' | 'replayed' {
+export function createTask(
+  db: Database,
+  task: TaskInfo,
+  extras?: Extras,
+  max?: OpenTasks,
+): 'created' | 'endpoint_busy' | 'application_busy' | 'unknown' | 'replayed' {
   return once(db, extras, 'created', () => {
+    if (!isLiveApplication(db, task.appId)) return 'unknown'
+    const open = openTasks(db, task)
+    if (max !== undefined && open.ofKind >= max.ofKind) return 'endpoint_busy'
+    if (max !== undefined && open.ofApplication >= max.ofApplication) return 'application_busy'
+    const turn = task.status === 'running' && open.ofKind === 0 ? nextTurn(db, task.orgId) : null
     db.run(
-      `INSERT INTO task (org_id, id, kind, app_id, endpoint_id, since, until, status, position, added, created_at, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO task (org_id, id, kind, app_id, endpoint_id, since, until, status, position, added, created_at, updated_at, turn)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       task.orgId,
       task.id,
       task.kind,
@@ -56,10 +67,31 @@ export function createTask(db: Database, task: TaskInfo, extras?: Extras): 'crea
       task.added,
       task.createdAt,
       task.updatedAt,
+      turn,
     )
     return 'created'
   })
 }
+
+const openTasks = (db: Database, { appId, endpointId, kind }: TaskInfo): OpenTasks =>
+  db.get<OpenTasks>(
+    `SELECT count(*) AS ofApplication, count(CASE WHEN endpoint_id = ?2 AND kind = ?3 THEN 1 END) AS ofKind
+     FROM task WHERE status = 'running' AND app_id = ?1`,
+    appId,
+    endpointId,
+    kind,
+  )!
+
+/**
+ * Behind all tasks of the organization, and not before anybody's who is waiting: so organizations take turns, whatever
+ * number of tasks each has.
+ */
+const nextTurn = (db: Database, orgId: string): number =>
+  db.get<{ turn: number }>(
+    `SELECT max(coalesce((SELECT max(turn) + 1 FROM task WHERE org_id = ? AND turn IS NOT NULL), 0),
+       coalesce((SELECT min(turn) FROM task WHERE turn IS NOT NULL), 0)) AS turn`,
+    orgId,
+  )!.turn
 
 export function getTask(db: Database, orgId: string, id: string): TaskInfo | null {
   const row = db.get<TaskRow>('SELECT * FROM task WHERE org_id = ? AND id = ?', orgId, id)
@@ -89,21 +121,37 @@ export function listTasks(
 
 export function stepTask(db: Database, now: number, max: number): TaskStep {
   const task = db.get<TaskRow>(
-    "SELECT * FROM task INDEXED BY task_running WHERE status = 'running' ORDER BY updated_at, id LIMIT 1",
+    'SELECT * FROM task INDEXED BY task_turn WHERE turn IS NOT NULL ORDER BY turn, updated_at, id LIMIT 1',
   )
   if (task === undefined) return { task: null, added: 0 }
   const { added, next } = walk(db, task, now, max)
   const row = db.get<TaskRow>(
     `UPDATE task SET position = coalesce(?1, position), status = CASE WHEN ?1 IS NULL THEN 'finished' ELSE status END,
-       added = added + ?2, updated_at = ?3
-     WHERE org_id = ?4 AND id = ?5 RETURNING *`,
+       added = added + ?2, updated_at = ?3, turn = ?4
+     WHERE org_id = ?5 AND id = ?6 RETURNING *`,
     next,
     added,
     now,
+    next === null ? null : nextTurn(db, task.org_id),
     task.org_id,
     task.id,
   )!
+  if (next === null) startNextOfKind(db, task)
   return { task: fromRow(row), added }
+}
+
+/** The oldest that waited for this one to be finished. */
+function startNextOfKind(db: Database, { app_id, endpoint_id, kind }: TaskRow): void {
+  const waiting = db.get<{ org_id: string; id: string }>(
+    `SELECT org_id, id FROM task WHERE status = 'running' AND app_id = ? AND endpoint_id = ? AND kind = ?
+     ORDER BY id LIMIT 1`,
+    app_id,
+    endpoint_id,
+    kind,
+  )
+  if (waiting === undefined) return
+  const turn = nextTurn(db, waiting.org_id)
+  db.run('UPDATE task SET turn = ? WHERE org_id = ? AND id = ?', turn, waiting.org_id, waiting.id)
 }
 
 /** Looks at the next messages; `next` is where to go on, null at the end. */
