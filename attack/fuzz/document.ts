@@ -43,13 +43,23 @@ interface Described {
 
 export interface OpenApi {
   paths: Record<string, Record<string, Described>>
+  components: { schemas: Record<string, Schema> }
 }
 
 export const nameOf = ({ method, path }: Pick<Operation, 'method' | 'path'>): string => `${method} ${path}`
 
+/** With what is referred to in place of the references; none of it refers to itself. */
+function withoutReferences({ paths, components }: OpenApi): Pick<OpenApi, 'paths'> {
+  const resolve = (_key: string, value: unknown): unknown => {
+    const name = /^#\/components\/schemas\/(\w+)$/.exec(String((value as { $ref?: unknown } | null)?.$ref))?.[1]
+    return name === undefined ? value : JSON.parse(JSON.stringify(components.schemas[name]), resolve)
+  }
+  return JSON.parse(JSON.stringify({ paths }), resolve) as Pick<OpenApi, 'paths'>
+}
+
 /** Every operation of the documents, once. */
 export function operationsOf(documents: readonly OpenApi[]): Operation[] {
-  const operations = documents.flatMap(({ paths }) =>
+  const operations = documents.map(withoutReferences).flatMap(({ paths }) =>
     Object.entries(paths).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, { parameters = [], requestBody }]) => ({
         method: method.toUpperCase(),

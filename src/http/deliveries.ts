@@ -7,8 +7,17 @@ import { LIMITS } from '../domain/limits.ts'
 import type { MessageInfo } from '../domain/message.ts'
 import { urlText } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
+import { named, onWire } from './described.ts'
 import { type Delivery, DeliveryStatus, toAttempt } from './delivery-schemas.ts'
-import { instant, instantOrNull, Refusal, toId, ValidationRefusal } from './schemas.ts'
+import { count, instant, instantOrNull, Refusal, toId, ValidationRefusal } from './schemas.ts'
+
+const Retried = named('Retried', z.object({ id: z.string(), status: z.literal('queued'), deliveries: count }))
+
+/** Of whatever type its sender said. */
+const Bytes = {
+  description: 'As they came, with the type that came with them',
+  content: { '*/*': { schema: onWire(z.instanceof(Buffer), { type: 'string', format: 'binary' }) } },
+}
 
 export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: HttpContext): void {
   const common = { tags: ['deliveries'], security: [{ management: [] }], params: z.object({ id: urlText() }) }
@@ -40,6 +49,7 @@ export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: Ht
       config,
       schema: {
         ...common,
+        operationId: 'getDelivery',
         summary: 'What became of a message: its status, deliveries and recent attempts',
         response: { 200: DeliveryStatus, 404: Refusal },
       },
@@ -65,8 +75,9 @@ export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: Ht
       config,
       schema: {
         ...common,
+        operationId: 'getDeliveryPayload',
         summary: 'The accepted bytes',
-        response: { 200: z.instanceof(Buffer), 404: Refusal, 410: Refusal },
+        response: { 200: Bytes, 404: Refusal, 410: Refusal },
       },
     },
     async (request, reply) => {
@@ -85,11 +96,12 @@ export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: Ht
       config,
       schema: {
         ...common,
+        operationId: 'retryDelivery',
         summary: 'Make a manual attempt now, for all of its subscriptions or for one',
         description: 'An extra attempt: it leaves the retry schedule alone, and works on a delivery that has ended.',
         querystring: z.object({ subscription_id: urlText().optional() }),
         response: {
-          202: z.object({ id: z.string(), status: z.literal('queued'), deliveries: z.number().int() }),
+          202: Retried,
           404: Refusal,
           410: Refusal,
           422: ValidationRefusal,

@@ -1,21 +1,27 @@
 import { z } from 'zod'
 import type { Attempt as DomainAttempt } from '../domain/attempt.ts'
-import { Instant, instant } from './schemas.ts'
+import { named } from './described.ts'
+import { count, Instant, instant } from './schemas.ts'
 
-export const Attempt = z.object({
-  id: z.string(),
-  webhook_id: z.string().describe('The message'),
-  subscription_id: z.string(),
-  target_url: z.string(),
-  timestamp: Instant,
-  attempt: z.number().int().describe('1, 2, …'),
-  trigger: z.enum(['scheduled', 'manual']),
-  outcome: z.enum(['success', 'failed_attempt', 'failure']).describe('failed_attempt: there will be another'),
-  status_code: z.number().int().nullable(),
-  error: z.string().nullable(),
-  duration_ms: z.number(),
-  response_body: z.string().nullable().describe('Its first 4 KB'),
-})
+export const Outcome = named('AttemptOutcome', z.enum(['success', 'failed_attempt', 'failure']))
+
+export const Attempt = named(
+  'Attempt',
+  z.object({
+    id: z.string(),
+    webhook_id: z.string().describe('The message'),
+    subscription_id: z.string(),
+    target_url: z.string(),
+    timestamp: Instant,
+    attempt: z.number().int().min(1).describe('1, 2, …'),
+    trigger: z.enum(['scheduled', 'manual']),
+    outcome: Outcome.describe('failed_attempt: there will be another'),
+    status_code: z.number().int().nullable(),
+    error: z.string().nullable(),
+    duration_ms: count,
+    response_body: z.string().nullable().describe('Its first 4 KB'),
+  }),
+)
 
 export const toAttempt = (attempt: DomainAttempt): z.infer<typeof Attempt> => ({
   id: attempt.id,
@@ -32,22 +38,28 @@ export const toAttempt = (attempt: DomainAttempt): z.infer<typeof Attempt> => ({
   response_body: attempt.response,
 })
 
-export const Status = z.enum(['filtered', 'queued', 'delivering', 'delivered', 'failed', 'cancelled'])
+export const Status = named('Status', z.enum(['filtered', 'queued', 'delivering', 'delivered', 'failed', 'cancelled']))
 
-export const Delivery = z.object({
-  subscription_id: z.string(),
-  target_url: z.string().nullable().describe('Null once the subscription is deleted'),
-  status: Status,
-  attempts: z.number().int(),
-  next_attempt_at: Instant.nullable(),
-  last_attempt_at: Instant.nullable(),
-})
+export const Delivery = named(
+  'Delivery',
+  z.object({
+    subscription_id: z.string(),
+    target_url: z.string().nullable().describe('Null once the subscription is deleted'),
+    status: Status,
+    attempts: count,
+    next_attempt_at: Instant.nullable(),
+    last_attempt_at: Instant.nullable(),
+  }),
+)
 
-export const DeliveryStatus = z.object({
-  id: z.string(),
-  event_type: z.string(),
-  received_at: Instant,
-  status: Status.describe('The worst of its deliveries that is still open, else the worst final one'),
-  deliveries: z.array(Delivery),
-  attempts: z.array(Attempt).describe('Newest first'),
-})
+export const DeliveryStatus = named(
+  'MessageStatus',
+  z.object({
+    id: z.string(),
+    event_type: z.string(),
+    received_at: Instant,
+    status: Status.describe('The worst of its deliveries that is still open, else the worst final one'),
+    deliveries: z.array(Delivery),
+    attempts: z.array(Attempt).describe('Newest first'),
+  }),
+)

@@ -5,21 +5,28 @@ import { InboxBody, takeIntoInbox } from '../flow/inbox.ts'
 import type { InboxLine } from '../flow/observe.ts'
 import { text, urlText } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
-import { limitParameter, offsetParameter, Refusal, ValidationRefusal } from './schemas.ts'
+import { named } from './described.ts'
+import { count, limitParameter, offsetParameter, Refusal, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
-const InboxMessage = z.object({
-  message_id: z.string(),
-  from: z.string(),
-  to: z.string(),
-  ts: z.string(),
-  text: z.string().nullable(),
-})
+const InboxMessage = named(
+  'InboxMessage',
+  z.object({
+    message_id: z.string(),
+    from: z.string(),
+    to: z.string(),
+    ts: z.string(),
+    text: z.string().nullable(),
+  }),
+)
 
 /** A raw `+` in a query string arrives as a space, and a number begins with nothing else. */
 const senderParameter = urlText()
   .transform((text) => text.replace(/^ /, '+'))
   .pipe(urlText().regex(/^\+[0-9]+$/, 'has to be a plus sign (in a URL also as %2B) and digits'))
+
+const InboxMessageInput = named('InboxMessageInput', InboxBody)
+const Ok = named('Ok', z.object({ status: z.literal('ok') }))
 
 const Query = z.object({
   limit: limitParameter(50, 100),
@@ -35,15 +42,23 @@ const Query = z.object({
   q: text({ max: 4_096 }).optional().describe('A part of the text, in whatever case'),
 })
 
-const Stats = z.object({
-  total_messages: z.number().int(),
-  senders_count: z.number().int(),
-  messages_per_sender: z
-    .array(z.object({ from: z.string(), count: z.number().int() }))
-    .describe('The ten with the most'),
-  first_message_ts: z.string().nullable(),
-  last_message_ts: z.string().nullable(),
-})
+const Stats = named(
+  'InboxStats',
+  z.object({
+    total_messages: count,
+    senders_count: count,
+    messages_per_sender: z
+      .array(named('SenderCount', z.object({ from: z.string(), count })))
+      .describe('The ten with the most'),
+    first_message_ts: z.string().nullable(),
+    last_message_ts: z.string().nullable(),
+  }),
+)
+
+const InboxMessageList = named(
+  'InboxMessageList',
+  z.object({ data: z.array(InboxMessage), total: count, limit: count, offset: count }),
+)
 
 /** The outcome of a refused request, as the log and the metrics name it. */
 function resultOf(error: unknown): InboxLine['result'] {
@@ -62,13 +77,14 @@ export function inboxRoutes(app: Server, { store, secrets, inbound }: HttpContex
       config: { management: false, events: true, rawBody: true, inbox: true },
       schema: {
         ...common,
+        operationId: 'receiveMessage',
         summary: 'Take in a signed message, exactly once',
         description:
           '`X-Signature` is the hex HMAC-SHA256 of the body with WEBHOOK_SECRET. A `message_id` that is known already is ' +
           'answered the same way and stored once.',
-        body: InboxBody,
+        body: InboxMessageInput,
         response: {
-          200: z.object({ status: z.literal('ok') }),
+          200: Ok,
           401: Refusal,
           413: Refusal,
           422: ValidationRefusal,
@@ -100,10 +116,11 @@ export function inboxRoutes(app: Server, { store, secrets, inbound }: HttpContex
       config: { management: true },
       schema: {
         ...management,
+        operationId: 'listMessages',
         summary: 'Messages of the inbox, in the order of their times',
         querystring: Query,
         response: {
-          200: z.object({ data: z.array(InboxMessage), total: z.number(), limit: z.number(), offset: z.number() }),
+          200: InboxMessageList,
           401: Refusal,
           422: ValidationRefusal,
         },
@@ -128,7 +145,12 @@ export function inboxRoutes(app: Server, { store, secrets, inbound }: HttpContex
     '/stats',
     {
       config: { management: true },
-      schema: { ...management, summary: 'Counts of the inbox', response: { 200: Stats, 401: Refusal } },
+      schema: {
+        ...management,
+        operationId: 'getStats',
+        summary: 'Counts of the inbox',
+        response: { 200: Stats, 401: Refusal },
+      },
     },
     async () => {
       const stats = await store.inboxStats()

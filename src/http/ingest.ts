@@ -7,14 +7,18 @@ import { ingestTo, ingestToAll } from '../flow/flow.ts'
 import { text, urlText, wholeBody } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { answerHandshakes } from './handshake.ts'
-import { Refusal, toId, ValidationRefusal } from './schemas.ts'
+import { named } from './described.ts'
+import { count, Refusal, toId, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
-const Queued = z.object({
-  id: z.string().meta({ example: 'msg_2p1dTq0vAc3m5n7R9sXyZbCdEfG' }),
-  status: z.enum(['queued', 'filtered']),
-  deliveries: z.number().int(),
-})
+const Queued = named(
+  'Receipt',
+  z.object({
+    id: z.string().meta({ example: 'msg_2p1dTq0vAc3m5n7R9sXyZbCdEfG' }),
+    status: z.enum(['queued', 'filtered']),
+    deliveries: count,
+  }),
+)
 
 const SIGNATURE_CHARS = 'sha256='.length + 64
 
@@ -65,6 +69,7 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
       config: { management: false, events: true, rawBody: true },
       schema: {
         tags: ['ingest'],
+        operationId: 'ingestToSubscription',
         summary: 'Accept an event for one subscription',
         description:
           "The event type comes from X-Event-Type, event_type, a provider's header such as X-GitHub-Event, or ce-type, else it is " +
@@ -91,6 +96,7 @@ export function ingestRoutes(app: Server, { inbound }: HttpContext): void {
       config: { management: true, events: true, rawBody: true },
       schema: {
         tags: ['ingest'],
+        operationId: 'ingest',
         summary: 'Accept an event for every subscription that wants its type',
         description: 'Something has to name the event type. Otherwise as for one subscription.',
         security: [{ management: [] }],

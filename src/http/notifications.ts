@@ -9,20 +9,29 @@ import { notify } from '../flow/notify.ts'
 import { list, text, wholeBody } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { answerHandshakes } from './handshake.ts'
-import { Refusal, ValidationRefusal } from './schemas.ts'
+import { named } from './described.ts'
+import { count, Refusal, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
-const Answer = z.object({
-  accepted: z.number().int(),
-  duplicates: z.number().int(),
-  messages: z.array(z.object({ id: z.string(), event_id: z.string(), duplicate: z.boolean() })),
-  svix: z.literal('not configured').optional().describe('Without SVIX_TOKEN events go to subscriptions only'),
-})
+const Answer = named(
+  'NotificationReceipt',
+  z.object({
+    accepted: count,
+    duplicates: count,
+    messages: z.array(
+      named('NotificationMessage', z.object({ id: z.string(), event_id: z.string(), duplicate: z.boolean() })),
+    ),
+    svix: z.literal('not configured').optional().describe('Without SVIX_TOKEN events go to subscriptions only'),
+  }),
+)
 
 const Event = wholeBody(
-  z
-    .looseObject({ id: text({ max: EVENT_ID_CHARS_MAX }), type: text({ max: EVENT_TYPE_CHARS_MAX }) })
-    .meta({ example: { id: 'evt_1', type: 'user.created', project: 'acme', data: { user: 'u1' } } }),
+  named(
+    'Event',
+    z
+      .looseObject({ id: text({ max: EVENT_ID_CHARS_MAX }), type: text({ max: EVENT_TYPE_CHARS_MAX }) })
+      .meta({ example: { id: 'evt_1', type: 'user.created', project: 'acme', data: { user: 'u1' } } }),
+  ),
 )
 
 const CE_PREFIX = 'ce-'
@@ -44,6 +53,7 @@ export function notificationRoutes(app: Server, { config, cache, inbound }: Http
       config: { management: true, events: true, rawBody: true },
       schema: {
         tags: ['notifications'],
+        operationId: 'sendNotifications',
         summary: 'Hand events on to Svix, each of them once',
         description:
           'One event or an array of up to 1000, all accepted or none; or CloudEvents 1.0, structured, binary or as a batch. A ' +

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs'
-import swagger from '@fastify/swagger'
+import swagger, { type SwaggerTransform } from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
 import { constant, once, sendConstant } from './constants.ts'
 import { docsRoutes } from './docs.ts'
+import { parametersOnWire, withComponents } from './openapi-document.ts'
 import { Refusal } from './schemas.ts'
+import { SVIX_PREFIX, SvixRefusal } from './svix/problems.ts'
 
 const packageJson = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -13,18 +15,36 @@ const packageJson = JSON.parse(readFileSync(new URL('../../package.json', import
 export const VERSION = packageJson.version
 
 /** What routes of a kind may answer besides what each of them says itself. */
-function withCommonRefusals(schema: FastifySchema, { method, config }: RouteOptions): FastifySchema {
+function withCommonRefusals(schema: FastifySchema, { method, config, url }: RouteOptions): FastifySchema {
   const takesBody = [method].flat().some((one) => ['POST', 'PUT', 'PATCH'].includes(one))
-  return {
-    ...schema,
-    response: {
-      ...(schema.response as object),
-      ...(config?.management !== false && { 401: Refusal, 403: Refusal, 421: Refusal, 429: Refusal }),
-      ...(takesBody && { 413: Refusal, 415: Refusal }),
-      ...(schema.tags?.includes('operation') !== true && { 503: Refusal }),
-    },
-  }
+  const isProbe = schema.tags?.includes('operation') === true
+  const own = schema.response as object
+  const Refused = url.startsWith(SVIX_PREFIX) ? SvixRefusal : Refusal
+  const statuses = [
+    // These come before anybody looks at what is asked for, or whatever it is.
+    400,
+    408,
+    431,
+    500,
+    ...(config?.management !== false ? [401, 403, 421, 429] : []),
+    ...(takesBody ? [413, 415] : []),
+    ...(isProbe ? [] : [503]),
+    ...(config?.events === true ? [508] : []),
+  ]
+  return { ...schema, response: { ...Object.fromEntries(statuses.map((status) => [status, Refused])), ...own } }
 }
+
+/** The schemas of a route as the document has them. */
+const transform: SwaggerTransform = ({ schema, route, ...rest }) => {
+  const made = jsonSchemaTransform({ ...rest, route, schema: withCommonRefusals(schema, route) })
+  const parts = Object.entries(made.schema).map(([part, one]: [string, unknown]) => [
+    part,
+    PARAMETERS.has(part) ? parametersOnWire(one as object) : one,
+  ])
+  return { ...made, schema: Object.fromEntries(parts) as FastifySchema }
+}
+
+const PARAMETERS = new Set(['params', 'querystring', 'headers'])
 
 /** `GET /openapi.json`, generated from the routes' own schemas, and `GET /docs`, a page to try them, out of the package. */
 export async function useOpenApi(app: FastifyInstance): Promise<void> {
@@ -35,7 +55,7 @@ export async function useOpenApi(app: FastifyInstance): Promise<void> {
         title: 'Hookferry',
         version: VERSION,
         description: 'A webhook gateway: events in exactly once, out at least once.',
-        license: { name: 'MIT' },
+        license: { name: 'MIT', identifier: 'MIT' },
       },
       tags: [
         { name: 'subscriptions', description: 'Where events go' },
@@ -61,8 +81,9 @@ export async function useOpenApi(app: FastifyInstance): Promise<void> {
         },
       },
     },
-    transform: ({ schema, route, ...rest }) =>
-      jsonSchemaTransform({ ...rest, route, schema: withCommonRefusals(schema, route) }),
+    transform,
+    transformObject: (made) =>
+      'openapiObject' in made ? (withComponents(made.openapiObject) as typeof made.openapiObject) : {},
   })
   const document = once(async () => constant('application/json; charset=utf-8', JSON.stringify(app.swagger())))
   const yaml = once(async () => constant('application/x-yaml', app.swagger({ yaml: true })))

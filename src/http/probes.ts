@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
 import { atMost } from './constants.ts'
 import type { HttpContext, Server } from './context.ts'
+import { named } from './described.ts'
 import { Refusal } from './schemas.ts'
 
 /** Anybody may ask for the metrics, and each rendering asks the store. Beyond this they are those of a moment ago. */
@@ -22,8 +23,9 @@ export function probeRoutes(app: Server, context: HttpContext): void {
       config: { management: false },
       schema: {
         tags: ['operation'],
+        operationId: 'getLiveness',
         summary: 'The process runs',
-        response: { 200: z.object({ status: z.literal('ok') }) },
+        response: { 200: named('Ok', z.object({ status: z.literal('ok') })) },
       },
     },
     async () => ({ status: 'ok' as const }),
@@ -35,9 +37,10 @@ export function probeRoutes(app: Server, context: HttpContext): void {
       config: { management: false },
       schema: {
         tags: ['operation'],
+        operationId: 'getReadiness',
         summary:
           'The gateway can keep its promises: the store can commit, its schema is current, WEBHOOK_SECRET is set',
-        response: { 200: z.object({ status: z.literal('ready') }), 503: Refusal },
+        response: { 200: named('Ready', z.object({ status: z.literal('ready') })), 503: Refusal },
       },
     },
     async () => {
@@ -57,9 +60,9 @@ export function probeRoutes(app: Server, context: HttpContext): void {
       config: { management: false },
       schema: {
         tags: ['operation'],
+        operationId: 'getMetrics',
         summary: 'Metrics in Prometheus text format',
-        produces: ['text/plain'],
-        response: { 200: z.string() },
+        response: { 200: { description: 'Lines of text', content: { 'text/plain': { schema: z.string() } } } },
       },
     },
     async (_request, reply) => {

@@ -5,38 +5,48 @@ import { customHeaderProblem } from '../domain/custom-headers.ts'
 import { isId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { map, text, urlText } from './bounded.ts'
+import { named, onWire } from './described.ts'
 
 /** The body of every refusal but a validation error. */
-export const Refusal = z.object({ detail: z.string(), code: z.string().optional() })
+export const Refusal = named('Refusal', z.object({ detail: z.string(), code: z.string().optional() }))
 
-export const ValidationRefusal = z.object({
-  detail: z.array(z.object({ loc: z.array(z.union([z.string(), z.number()])), msg: z.string(), type: z.string() })),
-  code: z.literal('validation'),
+const ValidationIssue = z.object({
+  loc: z.array(z.union([z.string(), z.number().int()])).describe('Where: the part of the request, and the way in it'),
+  msg: z.string(),
+  type: z.string(),
 })
 
+export const ValidationRefusal = named(
+  'ValidationRefusal',
+  z.object({ detail: z.array(named('ValidationIssue', ValidationIssue)), code: z.literal('validation') }),
+)
+
+/** What there is of something. */
+export const count = z.number().int().min(0)
+
+/** A parameter is a text on the wire, and the document says what the text means. */
 const wholeNumber = (fallback: number, min: number, max: number) =>
-  z
-    .union([urlText(), z.number()])
-    .default(fallback)
-    .transform((given, ctx) => {
-      const value = typeof given === 'number' ? given : /^\d{1,15}$/.test(given) ? Number(given) : NaN
-      if (value >= min && value <= max) return value
-      ctx.addIssue(
-        `has to be a whole number ${max === Number.MAX_SAFE_INTEGER ? `of at least ${min}` : `from ${min} to ${max}`}`,
-      )
-      return z.NEVER
-    })
-    .meta({
-      type: 'integer',
-      minimum: min,
-      default: fallback,
-      ...(max === Number.MAX_SAFE_INTEGER ? {} : { maximum: max }),
-    })
+  onWire(
+    urlText()
+      .default(String(fallback))
+      .transform((given, ctx) => {
+        const value = /^\d{1,15}$/.test(given) ? Number(given) : NaN
+        if (value >= min && value <= max) return value
+        ctx.addIssue(`has to be a whole number from ${min} to ${max}`)
+        return z.NEVER
+      }),
+    { type: 'integer', minimum: min, maximum: max, default: fallback },
+  )
+
+const OFFSET_MAX = 999_999_999_999_999
 
 export const limitParameter = (fallback: number, max: number) => wholeNumber(fallback, 1, max)
-export const offsetParameter = wholeNumber(0, 0, Number.MAX_SAFE_INTEGER)
+export const offsetParameter = wholeNumber(0, 0, OFFSET_MAX)
 
-export const booleanParameter = z.enum(['true', 'false']).transform((text) => text === 'true')
+export const booleanParameter = onWire(
+  z.enum(['true', 'false']).transform((text) => text === 'true'),
+  { type: 'boolean' },
+)
 
 /** A path or query parameter that is an id. One that cannot be an id names nothing, so it is a 404 and not a 422. */
 export const toId = <K extends string>(prefix: K, text: string) => (isId(prefix, text) ? text : null)

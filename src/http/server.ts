@@ -17,7 +17,8 @@ import { notificationRoutes } from './notifications.ts'
 import { useOpenApi } from './openapi.ts'
 import { probeRoutes } from './probes.ts'
 import { subscriptionRoutes } from './subscriptions.ts'
-import { SVIX_PREFIX, svixApi } from './svix/svix-api.ts'
+import { SVIX_PREFIX } from './svix/problems.ts'
+import { svixApi } from './svix/svix-api.ts'
 import { useValidation } from './validation.ts'
 
 /** Whoever has not sent them after so long is cut off: headers, and the whole request. Node looks every second. */

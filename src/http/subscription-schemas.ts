@@ -10,6 +10,7 @@ import { SECRET_CHARS_MAX, secretProblem } from '../domain/secret.ts'
 import type { AddressGuard } from '../destinations/guard.ts'
 import { formatDuration, parseDuration } from '../lib/duration.ts'
 import { list, text } from './bounded.ts'
+import { named } from './described.ts'
 import {
   customHeaders,
   customHeadersPatch,
@@ -73,40 +74,43 @@ function members(guard: AddressGuard) {
   }
 }
 
-export const subscriptionIn = (guard: AddressGuard) => z.object({ ...members(guard), headers: customHeaders.nullish() })
+export const subscriptionIn = (guard: AddressGuard) =>
+  named('SubscriptionInput', z.object({ ...members(guard), headers: customHeaders.nullish() }))
 
 /** RFC 7396: what is absent stays, `null` unsets; `headers` are merged one by one. */
 export const subscriptionPatch = (guard: AddressGuard) => {
   const all = members(guard)
-  return z.object({
-    ...all,
-    target_url: all.target_url.optional(),
-    headers: customHeadersPatch.nullish(),
-  })
+  return named(
+    'SubscriptionPatch',
+    z.object({ ...all, target_url: all.target_url.optional(), headers: customHeadersPatch.nullish() }),
+  )
 }
 
 export type SubscriptionIn = z.infer<ReturnType<typeof subscriptionIn>>
 export type SubscriptionPatch = z.infer<ReturnType<typeof subscriptionPatch>>
 
-export const Subscription = z.object({
-  id: z.string(),
-  target_url: z.string(),
-  event_types: z.array(z.string()),
-  description: z.string(),
-  enabled: z.boolean(),
-  disabled_reason: z.enum(['owner', 'gone', 'failing']).nullable(),
-  headers: z
-    .record(z.string(), z.string())
-    .describe(`Values that authenticate are told as ${HIDDEN_VALUE}; sent back like that, they stay`),
-  rate_limit: z.number().nullable(),
-  timeout: z.string().nullable(),
-  retry_schedule: z.array(z.string()).nullable(),
-  has_secret: z.boolean(),
-  failing_since: Instant.nullable(),
-  paused_until: Instant.nullable(),
-  created_at: Instant,
-  updated_at: Instant,
-})
+export const Subscription = named(
+  'Subscription',
+  z.object({
+    id: z.string(),
+    target_url: z.string(),
+    event_types: z.array(z.string()),
+    description: z.string(),
+    enabled: z.boolean(),
+    disabled_reason: z.enum(['owner', 'gone', 'failing']).nullable(),
+    headers: z
+      .record(z.string(), z.string())
+      .describe(`Values that authenticate are told as ${HIDDEN_VALUE}; sent back like that, they stay`),
+    rate_limit: z.number().int().nullable(),
+    timeout: z.string().nullable(),
+    retry_schedule: z.array(z.string()).nullable(),
+    has_secret: z.boolean(),
+    failing_since: Instant.nullable(),
+    paused_until: Instant.nullable(),
+    created_at: Instant,
+    updated_at: Instant,
+  }),
+)
 
 export const toSubscription = (endpoint: Endpoint): z.infer<typeof Subscription> => ({
   id: endpoint.id,

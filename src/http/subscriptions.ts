@@ -5,9 +5,18 @@ import { GatewayError } from '../domain/errors.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../flow/edit-endpoint.ts'
 import type { HttpContext, Server } from './context.ts'
 import { urlText } from './bounded.ts'
-import { Attempt, toAttempt } from './delivery-schemas.ts'
+import { named } from './described.ts'
+import { Attempt, Outcome, toAttempt } from './delivery-schemas.ts'
 import { readBounded } from './page-bytes.ts'
-import { booleanParameter, limitParameter, offsetParameter, Refusal, toId, ValidationRefusal } from './schemas.ts'
+import {
+  booleanParameter,
+  count,
+  limitParameter,
+  offsetParameter,
+  Refusal,
+  toId,
+  ValidationRefusal,
+} from './schemas.ts'
 import {
   settingsFrom,
   settingsPatched,
@@ -18,6 +27,13 @@ import {
 } from './subscription-schemas.ts'
 
 const LIST_MAX = 250
+
+const SubscriptionList = named(
+  'SubscriptionList',
+  z.object({ data: z.array(Subscription), total: count, limit: count, offset: count }),
+)
+const AttemptList = named('AttemptList', z.object({ data: z.array(Attempt) }))
+const Secret = named('SubscriptionSecret', z.object({ secret: z.string().nullable() }))
 
 export function subscriptionRoutes(
   app: Server,
@@ -59,6 +75,7 @@ export function subscriptionRoutes(
       config,
       schema: {
         ...common,
+        operationId: 'createSubscription',
         summary: 'Create a subscription',
         body: SubscriptionIn,
         response: { 201: Subscription, 422: z.union([ValidationRefusal, Refusal]) },
@@ -96,6 +113,7 @@ export function subscriptionRoutes(
       config,
       schema: {
         ...common,
+        operationId: 'listSubscriptions',
         summary: 'List subscriptions, oldest first',
         querystring: z.object({
           limit: limitParameter(50, LIST_MAX),
@@ -103,7 +121,7 @@ export function subscriptionRoutes(
           enabled: booleanParameter.optional(),
         }),
         response: {
-          200: z.object({ data: z.array(Subscription), total: z.number(), limit: z.number(), offset: z.number() }),
+          200: SubscriptionList,
           422: ValidationRefusal,
         },
       },
@@ -131,7 +149,13 @@ export function subscriptionRoutes(
     '/subscriptions/:id',
     {
       config,
-      schema: { ...common, summary: 'Read a subscription', params, response: { 200: Subscription, 404: Refusal } },
+      schema: {
+        ...common,
+        operationId: 'getSubscription',
+        summary: 'Read a subscription',
+        params,
+        response: { 200: Subscription, 404: Refusal },
+      },
     },
     async (request) => toSubscription(await find(request.params.id)),
   )
@@ -142,9 +166,10 @@ export function subscriptionRoutes(
       config,
       schema: {
         ...common,
+        operationId: 'getSubscriptionSecret',
         summary: 'Read its secret',
         params,
-        response: { 200: z.object({ secret: z.string().nullable() }), 404: Refusal },
+        response: { 200: Secret, 404: Refusal },
       },
     },
     async (request) => ({ secret: (await find(request.params.id)).secrets[0]?.secret ?? null }),
@@ -156,6 +181,7 @@ export function subscriptionRoutes(
       config,
       schema: {
         ...common,
+        operationId: 'replaceSubscription',
         summary: 'Replace a subscription',
         description: 'A secret that is not mentioned is kept; `"secret": null` removes it.',
         params,
@@ -172,6 +198,7 @@ export function subscriptionRoutes(
       config,
       schema: {
         ...common,
+        operationId: 'updateSubscription',
         summary: 'Change some members of a subscription',
         description: 'What is absent stays, `null` unsets.',
         params,
@@ -188,6 +215,7 @@ export function subscriptionRoutes(
       config,
       schema: {
         ...common,
+        operationId: 'deleteSubscription',
         summary: 'Delete a subscription; what waits for it is cancelled',
         params,
         response: { 204: z.null(), 404: Refusal },
@@ -207,13 +235,14 @@ export function subscriptionRoutes(
       config,
       schema: {
         ...common,
+        operationId: 'listSubscriptionAttempts',
         summary: 'Recent delivery attempts, newest first',
         params,
         querystring: z.object({
           limit: limitParameter(20, LIST_MAX),
-          outcome: z.enum(['success', 'failed_attempt', 'failure']).optional(),
+          outcome: Outcome.optional(),
         }),
-        response: { 200: z.object({ data: z.array(Attempt) }), 404: Refusal, 422: ValidationRefusal },
+        response: { 200: AttemptList, 404: Refusal, 422: ValidationRefusal },
       },
     },
     async (request) => {

@@ -5,6 +5,7 @@ import { uidProblem } from '../../domain/uid.ts'
 import { edit } from '../../flow/edit.ts'
 import type { Principal } from './principal.ts'
 import type { Server } from '../context.ts'
+import { named } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
 import {
   defineOperation,
@@ -20,32 +21,41 @@ import { invalidField, SvixError } from './problems.ts'
 import { flag, iterator, limit, order } from './query.ts'
 import { firstGiven, metadata, displayName, throttleRate, uid } from './schemas.ts'
 
-export const ApplicationIn = z.object({
-  name: displayName,
-  uid: uid('app').nullish(),
-  throttleRate: throttleRate.nullish(),
-  rateLimit: throttleRate.nullish().meta({ deprecated: true }),
-  metadata: metadata.nullish(),
-})
+export const ApplicationIn = named(
+  'ApplicationIn',
+  z.object({
+    name: displayName,
+    uid: uid('app').nullish(),
+    throttleRate: throttleRate.nullish(),
+    rateLimit: throttleRate.nullish().meta({ deprecated: true }),
+    metadata: metadata.nullish(),
+  }),
+)
 
-const ApplicationPatch = z.object({
-  name: displayName.optional(),
-  uid: uid('app').nullish(),
-  throttleRate: throttleRate.nullish(),
-  rateLimit: throttleRate.nullish().meta({ deprecated: true }),
-  metadata: metadata.optional(),
-})
+const ApplicationPatch = named(
+  'ApplicationPatch',
+  z.object({
+    name: displayName.optional(),
+    uid: uid('app').nullish(),
+    throttleRate: throttleRate.nullish(),
+    rateLimit: throttleRate.nullish().meta({ deprecated: true }),
+    metadata: metadata.optional(),
+  }),
+)
 
-const ApplicationOut = z.object({
-  id: z.string(),
-  uid: z.string().optional(),
-  name: z.string(),
-  rateLimit: z.number().optional().meta({ deprecated: true }),
-  throttleRate: z.number().nullable(),
-  metadata: z.record(z.string(), z.string()),
-  createdAt: Instant,
-  updatedAt: Instant,
-})
+const ApplicationOut = named(
+  'ApplicationOut',
+  z.object({
+    id: z.string(),
+    uid: z.string().optional(),
+    name: z.string(),
+    rateLimit: z.number().int().optional().meta({ deprecated: true }),
+    throttleRate: z.number().int().nullable(),
+    metadata: z.record(z.string(), z.string()),
+    createdAt: Instant,
+    updatedAt: Instant,
+  }),
+)
 
 const toApplicationOut = (application: Application): z.infer<typeof ApplicationOut> => ({
   ...(application.uid === null ? {} : { uid: application.uid }),

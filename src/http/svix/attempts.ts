@@ -5,6 +5,7 @@ import type { AttemptId, EndpointId, MessageId } from '../../domain/ids.ts'
 import type { AttemptedEndpoint, AttemptedMessage, DeliveryStatus, Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
 import { urlText } from '../bounded.ts'
+import { named, onWire } from '../described.ts'
 import { Instant, instant, instantOrNull } from '../schemas.ts'
 import { EndpointCommon, toEndpointCommon } from './endpoint-schemas.ts'
 import { messageJson, shownPayload } from './message-json.ts'
@@ -27,10 +28,16 @@ import { flag, iterator, limit, statusCodeClass, statusParameter } from './query
 /** The API's numbers and words. `canceled` is newer than many clients: they are told of a failure unless they ask for it. */
 const STATUS: Readonly<Record<DeliveryStatus, number>> = { success: 0, pending: 1, fail: 2, sending: 3, canceled: 4 }
 
-const MessageStatus = z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3), z.literal(4)])
+const MessageStatus = named(
+  'MessageStatusCode',
+  onWire(z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3), z.literal(4)]), {
+    type: 'integer',
+    enum: [0, 1, 2, 3, 4],
+  }),
+)
 const statusMembers = {
   status: MessageStatus,
-  statusText: z.enum(['success', 'pending', 'fail', 'sending', 'canceled']),
+  statusText: named('MessageStatusText', z.enum(['success', 'pending', 'fail', 'sending', 'canceled'])),
 }
 
 function statusOf(status: DeliveryStatus, isExpanded: boolean) {
@@ -38,18 +45,24 @@ function statusOf(status: DeliveryStatus, isExpanded: boolean) {
   return { status: STATUS[shown], statusText: shown }
 }
 
-const AttemptOut = z.object({
-  id: z.string(),
-  msgId: z.string(),
-  endpointId: z.string(),
-  url: z.string(),
-  response: z.string(),
-  responseStatusCode: z.number().int(),
-  responseDurationMs: z.number().int(),
-  ...statusMembers,
-  triggerType: z.union([z.literal(0), z.literal(1)]),
-  timestamp: Instant,
-})
+const AttemptOut = named(
+  'MessageAttemptOut',
+  z.object({
+    id: z.string(),
+    msgId: z.string(),
+    endpointId: z.string(),
+    url: z.string(),
+    response: z.string(),
+    responseStatusCode: z.number().int(),
+    responseDurationMs: z.number().int(),
+    ...statusMembers,
+    triggerType: named(
+      'MessageAttemptTriggerType',
+      onWire(z.union([z.literal(0), z.literal(1)]), { type: 'integer', enum: [0, 1] }),
+    ),
+    timestamp: Instant,
+  }),
+)
 
 const toAttemptOut = (attempt: Attempt, withContent: boolean) => ({
   url: attempt.url,
@@ -81,8 +94,14 @@ const AttemptedMessageQuery = z.object({
   status: statusParameter,
   expanded_statuses: expanded,
 })
-const EndpointMessageOut = z.object({ ...messageCommon, ...statusMembers, nextAttempt: Instant.optional() })
-const MessageEndpointOut = EndpointCommon.extend({ ...statusMembers, nextAttempt: Instant.nullable() })
+const EndpointMessageOut = named(
+  'EndpointMessageOut',
+  z.object({ ...messageCommon, ...statusMembers, nextAttempt: Instant.optional() }),
+)
+const MessageEndpointOut = named(
+  'MessageEndpointOut',
+  EndpointCommon.extend({ ...statusMembers, nextAttempt: Instant.nullable() }),
+)
 
 export function attemptOperations(app: Server, context: SvixContext): void {
   const { store, clock } = context
@@ -248,7 +267,7 @@ export function attemptOperations(app: Server, context: SvixContext): void {
     id: 'v1.message-attempt.resend',
     summary: 'Make one more attempt now; the scheduled ones go on',
     access: 'CreateAttempts',
-    answers: { 202: z.object({}) },
+    answers: { 202: named('EmptyResponse', z.object({})) },
     async handle(call) {
       const { id: appId } = await findApplication(context, call)
       const { id: msgId } = await findMessage(context, appId, call.params['msg_id'])

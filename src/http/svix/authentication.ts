@@ -2,10 +2,11 @@
 import { z } from 'zod'
 import type { Server } from '../context.ts'
 import { list, text } from '../bounded.ts'
+import { named } from '../described.ts'
 import { ApplicationIn, applicationOnTheFly } from './applications.ts'
-import { defineOperation, ok, type SvixContext, SvixRefusal, unlessReplayed } from './operation.ts'
+import { defineOperation, ok, type SvixContext, unlessReplayed } from './operation.ts'
 import { CAPABILITIES, PORTAL_TOKEN_MS, READ_ONLY } from './principal.ts'
-import { SvixError } from './problems.ts'
+import { SvixError, SvixRefusal } from './problems.ts'
 import { portalJson, portalRecipe } from './repeats.ts'
 import { setOf, wordOf } from './schemas.ts'
 
@@ -16,24 +17,27 @@ const FEATURE_FLAGS_MAX = 100
 const FLAGS_CHARS_MAX = 4_096
 const SESSION_ID_CHARS_MAX = 256
 
-const PortalAccessIn = z.object({
-  featureFlags: list(wordOf('a feature flag'), { max: FEATURE_FLAGS_MAX })
-    .refine(
-      (flags) => JSON.stringify(flags).length <= FLAGS_CHARS_MAX,
-      `are larger than the ${FLAGS_CHARS_MAX} bytes that fit into a token`,
-    )
-    .nullish(),
-  application: ApplicationIn.nullish(),
-  readOnly: z.boolean().nullish(),
-  capabilities: setOf(z.enum(CAPABILITIES), { max: CAPABILITIES.length }).nullish(),
-  expiry: z
-    .number()
-    .int()
-    .min(EXPIRY_S.min, `has to be at least ${EXPIRY_S.min} seconds`)
-    .max(EXPIRY_S.max, `has to be at most ${EXPIRY_S.max} seconds`)
-    .nullish(),
-  sessionId: text({ max: SESSION_ID_CHARS_MAX }).nullish(),
-})
+const PortalAccessIn = named(
+  'AppPortalAccessIn',
+  z.object({
+    featureFlags: list(wordOf('a feature flag'), { max: FEATURE_FLAGS_MAX })
+      .refine(
+        (flags) => JSON.stringify(flags).length <= FLAGS_CHARS_MAX,
+        `are larger than the ${FLAGS_CHARS_MAX} bytes that fit into a token`,
+      )
+      .nullish(),
+    application: ApplicationIn.nullish(),
+    readOnly: z.boolean().nullish(),
+    capabilities: setOf(z.enum(CAPABILITIES), { max: CAPABILITIES.length }).nullish(),
+    expiry: z
+      .number()
+      .int()
+      .min(EXPIRY_S.min, `has to be at least ${EXPIRY_S.min} seconds`)
+      .max(EXPIRY_S.max, `has to be at most ${EXPIRY_S.max} seconds`)
+      .nullish(),
+    sessionId: text({ max: SESSION_ID_CHARS_MAX }).nullish(),
+  }),
+)
 
 export function authenticationOperations(app: Server, context: SvixContext): void {
   const { tokens, clock, store } = context
@@ -51,7 +55,7 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
       summary: 'Make a token for the portal of an application',
       access: 'organization',
       body: PortalAccessIn,
-      answers: { 200: z.object({ url: z.string(), token: z.string() }) },
+      answers: { 200: named('AppPortalAccessOut', z.object({ url: z.string(), token: z.string() })) },
       async handle({ principal, params, body, answer }) {
         const application = await applicationOnTheFly(context, { principal, params }, body.application)
         const capabilities =
@@ -80,6 +84,7 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
     {
       schema: {
         tags: ['svix: authentication'],
+        operationId: 'v1.authentication.logout',
         summary: 'Not implemented: tokens end by themselves',
         response: { 501: SvixRefusal },
       },

@@ -5,7 +5,10 @@ import { wants } from '../../domain/endpoint.ts'
 import { BUCKET_MS } from '../../domain/ids.ts'
 import { accept } from '../../flow/accept.ts'
 import type { Server } from '../context.ts'
+import { named } from '../described.ts'
+import { count } from '../schemas.ts'
 import { messageJson, shownPayload } from './message-json.ts'
+import { MessageOut } from './messages.ts'
 import { defineOperation, findApplication, findEndpoint, ok, Replayed, type SvixContext } from './operation.ts'
 import { SvixError } from './problems.ts'
 import { instantParameter } from './query.ts'
@@ -15,6 +18,17 @@ const DAY_MS = 86_400_000
 /** Clocks differ, and requests take a moment. */
 const LEEWAY_MS = 5 * 60_000
 const STATS_WINDOW_MS = 28 * DAY_MS
+
+const EndpointStats = named(
+  'EndpointStats',
+  z.object({ success: count, pending: count, sending: count, fail: count, canceled: count }),
+)
+/** As many as the schemas of an event type could ever hold. */
+const EXAMPLE_INDEX_MAX = 65_535
+const EventExampleIn = named(
+  'EventExampleIn',
+  z.object({ eventType: eventTypeName, exampleIndex: z.number().int().min(0).max(EXAMPLE_INDEX_MAX).nullish() }),
+)
 
 const PING = 'svix.ping'
 
@@ -30,13 +44,7 @@ export function endpointActionOperations(app: Server, context: SvixContext): voi
     access: 'ViewBase',
     query: z.object({ since: instantParameter, until: instantParameter }),
     answers: {
-      200: z.object({
-        success: z.number(),
-        pending: z.number(),
-        sending: z.number(),
-        fail: z.number(),
-        canceled: z.number(),
-      }),
+      200: EndpointStats,
     },
     async handle(call) {
       const { id: appId } = await findApplication(context, call)
@@ -59,8 +67,8 @@ export function endpointActionOperations(app: Server, context: SvixContext): voi
     id: 'v1.endpoint.send-example',
     summary: 'Send the example of an event type to this endpoint alone',
     access: 'organization',
-    body: z.object({ eventType: eventTypeName, exampleIndex: z.number().int().min(0).nullish() }),
-    answers: { 200: z.object({ id: z.string(), eventType: z.string(), payload: z.unknown(), timestamp: z.string() }) },
+    body: EventExampleIn,
+    answers: { 200: MessageOut },
     writeKnowsRepeats: true,
     async handle(call) {
       const application = await findApplication(context, call)

@@ -6,6 +6,7 @@ import { LIMITS } from '../../domain/limits.ts'
 import { editEndpoint } from '../../flow/edit-endpoint.ts'
 import type { Server } from '../context.ts'
 import { list, text } from '../bounded.ts'
+import { named } from '../described.ts'
 import { customHeaders, customHeadersPatch } from '../schemas.ts'
 import type { EndpointPlace } from './endpoints.ts'
 import { newSecret, rotate, secretIn, shownSecret } from './endpoint-schemas.ts'
@@ -15,24 +16,33 @@ import { invalidField, SvixError } from './problems.ts'
 const HEADER_NAME_CHARS_MAX = 256
 const GRACE_S = { fallback: 86_400, max: 604_800 }
 
-const HeadersIn = z.object({ headers: customHeaders })
+const HeadersIn = named('EndpointHeadersIn', z.object({ headers: customHeaders }))
 
-const HeadersPatchIn = z.object({
-  headers: customHeadersPatch.default({}),
-  deleteHeaders: list(text({ max: HEADER_NAME_CHARS_MAX }), { max: LIMITS.customHeadersMax }).nullish(),
-})
+const HeadersPatchIn = named(
+  'EndpointHeadersPatchIn',
+  z.object({
+    headers: customHeadersPatch.default({}),
+    deleteHeaders: list(text({ max: HEADER_NAME_CHARS_MAX }), { max: LIMITS.customHeadersMax }).nullish(),
+  }),
+)
 
-const HeadersOut = z.object({ headers: z.record(z.string(), z.string()), sensitive: z.array(z.string()) })
+const HeadersOut = named(
+  'EndpointHeadersOut',
+  z.object({ headers: z.record(z.string(), z.string()), sensitive: z.array(z.string()) }),
+)
 
-const RotateIn = z.object({
-  key: secretIn.nullish(),
-  gracePeriodSeconds: z
-    .number()
-    .int()
-    .min(0, 'has to be at least 0')
-    .max(GRACE_S.max, `has to be at most ${GRACE_S.max}`)
-    .nullish(),
-})
+const RotateIn = named(
+  'EndpointSecretRotateIn',
+  z.object({
+    key: secretIn.nullish(),
+    gracePeriodSeconds: z
+      .number()
+      .int()
+      .min(0, 'has to be at least 0')
+      .max(GRACE_S.max, `has to be at most ${GRACE_S.max}`)
+      .nullish(),
+  }),
+)
 
 /** Values of headers that authenticate are not shown again, only that they are there. */
 function toHeadersOut({ headers }: Endpoint): z.infer<typeof HeadersOut> {
@@ -132,7 +142,7 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
     id: `${operations}.get-secret`,
     summary: 'Read what its receiver verifies with',
     access: access('ViewEndpointSecret'),
-    answers: { 200: z.object({ key: z.string() }) },
+    answers: { 200: named('EndpointSecretOut', z.object({ key: z.string() })) },
     async handle(call) {
       const { endpoint } = await locate(call)
       const [current] = endpoint.secrets

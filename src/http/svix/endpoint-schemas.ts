@@ -5,6 +5,7 @@ import type { AddressGuard } from '../../destinations/guard.ts'
 import type { Candidate, Endpoint, EndpointSecret } from '../../domain/endpoint.ts'
 import { generateSecret, parseSecret, SECRET_CHARS_MAX, secretProblem } from '../../domain/secret.ts'
 import { text } from '../bounded.ts'
+import { named } from '../described.ts'
 import { customHeaders, DESCRIPTION_CHARS_MAX, Instant, instant, targetUrl } from '../schemas.ts'
 import { channel, eventTypeName, firstGiven, metadata, plainText, setOf, throttleRate, uid } from './schemas.ts'
 
@@ -56,8 +57,7 @@ function members(guard: AddressGuard) {
   }
 }
 
-/** PUT: the whole endpoint but its secret. */
-export const endpointUpdate = (guard: AddressGuard) =>
+const wholeEndpoint = (guard: AddressGuard) =>
   z
     .object({
       ...members(guard),
@@ -68,24 +68,27 @@ export const endpointUpdate = (guard: AddressGuard) =>
     })
     .superRefine(notBothNames)
 
+/** PUT: the whole endpoint but its secret. */
+export const endpointUpdate = (guard: AddressGuard) => named('EndpointUpdate', wholeEndpoint(guard))
+
 export const endpointIn = (guard: AddressGuard) =>
-  endpointUpdate(guard).safeExtend({
-    secret: secretIn.nullish(),
-    headers: customHeaders.nullish(),
-  })
+  named('EndpointIn', wholeEndpoint(guard).safeExtend({ secret: secretIn.nullish(), headers: customHeaders.nullish() }))
 
 export const endpointPatch = (guard: AddressGuard) => {
   const all = members(guard)
-  return z
-    .object({
-      ...all,
-      url: all.url.optional(),
-      description: description.optional(),
-      version: z.number().int().min(1).max(65_535).optional(),
-      disabled: z.boolean().optional(),
-      metadata: metadata.optional(),
-    })
-    .superRefine(notBothNames)
+  return named(
+    'EndpointPatch',
+    z
+      .object({
+        ...all,
+        url: all.url.optional(),
+        description: description.optional(),
+        version: z.number().int().min(1).max(65_535).optional(),
+        disabled: z.boolean().optional(),
+        metadata: metadata.optional(),
+      })
+      .superRefine(notBothNames),
+  )
 }
 
 function notBothNames(given: { eventTypes?: unknown; filterTypes?: unknown }, ctx: z.RefinementCtx): void {
@@ -102,20 +105,20 @@ const common = {
   uid: z.string().nullable(),
   url: z.string(),
   description: z.string(),
-  version: z.number().meta({ deprecated: true }),
+  version: z.number().int().meta({ deprecated: true }),
   disabled: z.boolean(),
   eventTypes: z.array(z.string()).nullable(),
   filterTypes: z.array(z.string()).nullable().meta({ deprecated: true }),
   channels: z.array(z.string()).nullable(),
-  throttleRate: z.number().nullable(),
-  rateLimit: z.number().nullable().meta({ deprecated: true }),
+  throttleRate: z.number().int().nullable(),
+  rateLimit: z.number().int().nullable().meta({ deprecated: true }),
   createdAt: Instant,
   updatedAt: Instant,
 }
 
 /** Without `metadata`, which lists of what became of a message leave out. */
 export const EndpointCommon = z.object(common)
-export const EndpointOut = EndpointCommon.extend({ metadata: z.record(z.string(), z.string()) })
+export const EndpointOut = named('EndpointOut', EndpointCommon.extend({ metadata: z.record(z.string(), z.string()) }))
 
 export const toEndpointCommon = (endpoint: Candidate): z.infer<typeof EndpointCommon> => ({
   description: endpoint.description,

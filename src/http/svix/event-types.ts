@@ -5,6 +5,7 @@ import { jsonSchemaProblem } from '../../domain/json-schema.ts'
 import { edit } from '../../flow/edit.ts'
 import { list, map, wholeBody } from '../bounded.ts'
 import type { Server } from '../context.ts'
+import { named } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
 import { defineOperation, Empty, noContent, ok, type SvixContext, unlessReplayed } from './operation.ts'
 import { pageJson, pageOf, readPage } from './pages.ts'
@@ -47,27 +48,33 @@ const settings = {
   groupName: wordOf('a group name').nullish(),
 }
 
-const EventTypeUpdate = z.object(settings)
-const EventTypeIn = EventTypeUpdate.extend({ name: eventTypeName })
-const EventTypePatch = z.object({
-  ...settings,
-  description: description.optional(),
-  archived: z.boolean().optional(),
-  deprecated: z.boolean().optional(),
-})
+const EventTypeUpdate = named('EventTypeUpdate', z.object(settings))
+const EventTypeIn = named('EventTypeIn', EventTypeUpdate.extend({ name: eventTypeName }))
+const EventTypePatch = named(
+  'EventTypePatch',
+  z.object({
+    ...settings,
+    description: description.optional(),
+    archived: z.boolean().optional(),
+    deprecated: z.boolean().optional(),
+  }),
+)
 
-const EventTypeOut = z.object({
-  name: z.string(),
-  description: z.string(),
-  archived: z.boolean(),
-  deprecated: z.boolean(),
-  schemas: z.record(z.string(), z.unknown()).nullable(),
-  featureFlag: z.string().nullable(),
-  featureFlags: z.array(z.string()),
-  groupName: z.string().nullable(),
-  createdAt: Instant,
-  updatedAt: Instant,
-})
+const EventTypeOut = named(
+  'EventTypeOut',
+  z.object({
+    name: z.string(),
+    description: z.string(),
+    archived: z.boolean(),
+    deprecated: z.boolean(),
+    schemas: z.record(z.string(), z.unknown()).nullable(),
+    featureFlag: z.string().nullable(),
+    featureFlags: z.array(z.string()),
+    groupName: z.string().nullable(),
+    createdAt: Instant,
+    updatedAt: Instant,
+  }),
+)
 
 /** The event type as JSON text: its schemas go in as they are kept. */
 function eventTypeJson(eventType: EventType): string {

@@ -1,8 +1,9 @@
 import { z } from 'zod'
 import type { Server } from '../context.ts'
+import { named } from '../described.ts'
 import type { SvixContext } from './operation.ts'
 
-const Health = z.object({ status: z.enum(['ok', 'error']), store: z.string() })
+const Health = named('Health', z.object({ status: z.enum(['ok', 'error']), store: z.string() }))
 
 /** Without a token. A 5xx makes clients try another node, so it is for trouble only. */
 export function healthOperations(app: Server, { storeProblem, isStopping }: SvixContext): void {
@@ -27,7 +28,12 @@ export function healthOperations(app: Server, { storeProblem, isStopping }: Svix
     '/health/ping',
     {
       config: { ownValidation: true },
-      schema: { tags: ['svix: health'], summary: 'Whether the process runs', response: { 204: z.null() } },
+      schema: {
+        tags: ['svix: health'],
+        operationId: 'v1.health.ping',
+        summary: 'Whether the process runs',
+        response: { 204: z.null() },
+      },
     },
     async (_request, reply) => reply.code(204).send(null),
   )

@@ -18,7 +18,7 @@ import { hopsOf } from '../hops.ts'
 import { urlText } from '../bounded.ts'
 import { bodyOf } from '../validation.ts'
 import { type Access, authenticate, type Principal } from './principal.ts'
-import { invalidField, SvixError, toSvixIssue } from './problems.ts'
+import { invalidField, SvixError, SvixRefusal, SvixValidationRefusal, toSvixIssue } from './problems.ts'
 import { parseQuery } from './query.ts'
 import { bodyOfRepeat } from './repeats.ts'
 
@@ -78,10 +78,6 @@ export interface Operation<Q extends z.ZodType, B extends z.ZodType> {
   handle: (call: Call<z.output<Q>, z.output<B>>) => Promise<Done>
 }
 
-export const SvixRefusal = z.object({ code: z.string(), detail: z.string() })
-export const SvixValidationRefusal = z.object({
-  detail: z.array(z.object({ loc: z.array(z.string()), msg: z.string(), type: z.string() })),
-})
 export const Empty = z.null()
 
 /** What the hooks leave for the handler. */

@@ -1,6 +1,7 @@
 /** Pages of the API: iterators are ids, a leading `-` asks for the page before one. */
 import { z } from 'zod'
 import type { Keyset } from '../../store/tenants.ts'
+import { named, nameOf } from '../described.ts'
 import { readBounded } from '../page-bytes.ts'
 
 type Order = Keyset['order']
@@ -17,13 +18,16 @@ export interface Page<T> {
   done: boolean
 }
 
-export const pageOf = <T extends z.ZodType>(item: T) =>
-  z.object({
+export const pageOf = <T extends z.ZodType>(item: T) => {
+  const page = z.object({
     data: z.array(item),
     iterator: z.string().nullable(),
     prevIterator: z.string().optional(),
     done: z.boolean(),
   })
+  const name = nameOf(item)
+  return name === undefined ? page : named(`ListResponse${name}`, page)
+}
 
 /** A page whose rows are JSON texts already. */
 export function pageJson({ data, ...rest }: Page<string>): string {

@@ -1,9 +1,22 @@
 /** Refusals in the words of the Svix API (`docs/svix-api.md`): its SDKs parse these bodies. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { GatewayError, type Issue } from '../../domain/errors.ts'
 import type { Observer } from '../../flow/observe.ts'
+import { named } from '../described.ts'
 import { toGatewayError } from '../errors.ts'
+
+export const SVIX_PREFIX = '/api/v1'
+
+export const SvixRefusal = named('HttpErrorOut', z.object({ code: z.string(), detail: z.string() }))
+export const SvixValidationRefusal = named(
+  'HTTPValidationError',
+  z.object({
+    detail: z.array(
+      named('ValidationError', z.object({ loc: z.array(z.string()), msg: z.string(), type: z.string() })),
+    ),
+  }),
+)
 
 /** The codes are the API's, odd spelling included. */
 export const SVIX_ERRORS = {

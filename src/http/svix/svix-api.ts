@@ -6,6 +6,7 @@ import cors from '@fastify/cors'
 import { createTokens } from '../../lib/jwt.ts'
 import { constant, once, sendConstant } from '../constants.ts'
 import type { HttpContext, Server } from '../context.ts'
+import { partOf } from '../openapi-document.ts'
 import { applicationOperations } from './applications.ts'
 import { attemptOperations } from './attempts.ts'
 import { authenticationOperations } from './authentication.ts'
@@ -17,10 +18,8 @@ import { healthOperations } from './health.ts'
 import { messageOperations } from './messages.ts'
 import type { SvixContext } from './operation.ts'
 import { operationalWebhookOperations } from './operational-webhooks.ts'
-import { useSvixErrors } from './problems.ts'
+import { SVIX_PREFIX, useSvixErrors } from './problems.ts'
 import { taskOperations } from './tasks.ts'
-
-export const SVIX_PREFIX = '/api/v1'
 
 export async function svixApi(app: Server, http: HttpContext): Promise<void> {
   const context: SvixContext = {
@@ -54,10 +53,9 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
   operationalWebhookOperations(app, context)
   healthOperations(app, context)
   const document = once(async () => {
-    const { paths = {}, ...rest } = app.swagger()
-    const ofThis = Object.fromEntries(Object.entries(paths).filter(([path]) => path.startsWith(SVIX_PREFIX)))
+    const ofThis = partOf(app.swagger(), SVIX_PREFIX)
     // Clients compare the type as a whole, so that it has no charset.
-    return constant('application/json', JSON.stringify({ ...rest, paths: ofThis }))
+    return constant('application/json', JSON.stringify(ofThis))
   })
   app.get('/openapi.json', { schema: { hide: true } }, async (request, reply) =>
     sendConstant(request, reply, await document()),

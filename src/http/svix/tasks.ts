@@ -5,6 +5,7 @@ import { LIMITS } from '../../domain/limits.ts'
 import type { TaskInfo, TaskKind } from '../../domain/task.ts'
 import type { Server } from '../context.ts'
 import { urlText } from '../bounded.ts'
+import { named } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
 import { defineOperation, findApplication, findEndpoint, ok, type SvixContext, unlessReplayed } from './operation.ts'
 import { pageOf, readPage } from './pages.ts'
@@ -20,13 +21,16 @@ const LEEWAY_MS = 5 * 60_000
 const kinds = ['endpoint.recover', 'endpoint.replay'] as const
 const statuses = ['running', 'finished'] as const
 
-const TaskCommon = z.object({
-  id: z.string(),
-  status: z.enum([...statuses, 'failed']),
-  task: z.enum(kinds),
-  updatedAt: Instant,
-})
-const TaskOut = TaskCommon.extend({ data: z.record(z.string(), z.unknown()) })
+const TaskCommon = named(
+  'BackgroundTaskCommon',
+  z.object({
+    id: z.string(),
+    status: z.enum([...statuses, 'failed']),
+    task: z.enum(kinds),
+    updatedAt: Instant,
+  }),
+)
+const TaskOut = named('BackgroundTaskOut', TaskCommon.extend({ data: z.record(z.string(), z.unknown()) }))
 
 const toTaskCommon = (task: TaskInfo): z.infer<typeof TaskCommon> => ({
   id: task.id,
@@ -45,6 +49,8 @@ const toTaskOut = (task: TaskInfo): z.infer<typeof TaskOut> => ({
     messages: task.added,
   },
 })
+
+const TaskIn = named('RecoverIn', z.object({ since: instantIn, until: instantIn.nullish() }))
 
 const OPEN = { ofKind: LIMITS.tasksOpenOfKind, ofApplication: LIMITS.tasksOpenOfApplication }
 
@@ -74,7 +80,7 @@ export function endpointOperationsTask(
     id,
     summary,
     access: 'CreateAttempts',
-    body: z.object({ since: instantIn, until: instantIn.nullish() }),
+    body: TaskIn,
     answers: { 202: TaskCommon },
     async handle(call) {
       const application = await findApplication(context, call)

@@ -1,0 +1,35 @@
+/**
+ * What the OpenAPI document says of a schema where the schema alone does not say it: its name, and how a value is written on
+ * the wire. Both are marks in the schema's metadata, which `openapi-document.ts` acts on.
+ */
+import { z } from 'zod'
+
+/** JSON Schema, as far as the documents use it. */
+export interface JsonSchema {
+  type?: string | string[]
+  format?: string
+  pattern?: string
+  enum?: readonly unknown[]
+  minLength?: number
+  maxLength?: number
+  minimum?: number
+  maximum?: number
+  default?: unknown
+  items?: JsonSchema
+  minItems?: number
+  maxItems?: number
+}
+
+export const NAME = 'x-component'
+export const ON_WIRE = 'x-on-wire'
+
+/** A part of the document's `components.schemas`, so that generated clients have one class for it. */
+export const named = <S extends z.ZodType>(name: string, schema: S): S => schema.meta({ [NAME]: name })
+
+export function nameOf(schema: z.ZodType): string | undefined {
+  const name = z.globalRegistry.get(schema)?.[NAME]
+  return typeof name === 'string' ? name : undefined
+}
+
+/** Described by `wire` alone, whatever the schema is made of. Descriptions, examples and the like that are given later are kept. */
+export const onWire = <S extends z.ZodType>(schema: S, wire: JsonSchema): S => schema.meta({ [ON_WIRE]: wire })
