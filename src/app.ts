@@ -30,6 +30,7 @@ import { VERSION } from './http/openapi.ts'
 import { storeProblem } from './http/readiness.ts'
 import { buildServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
+import { Hidden } from './lib/hidden.ts'
 import { createLog, type Logger } from './lib/log.ts'
 import type { SharedParts } from './redis/redis.ts'
 import { ApplicationPaces } from './services/application-pace.ts'
@@ -95,7 +96,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     isAlone || secrets.redisUrl === null
       ? null
       : stack.use(
-          await shareThrough(secrets.redisUrl, {
+          await shareThrough(secrets.redisUrl.reveal(), {
             encryption: new Encryption(secrets.encryptionKeys, randomBytes),
             store,
             owner,
@@ -136,7 +137,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   const svix =
     config.svix === null || secrets.svixToken === null
       ? null
-      : stack.use(createSvixDriver({ ...config.svix, token: secrets.svixToken, clock }))
+      : stack.use(createSvixDriver({ ...config.svix, token: secrets.svixToken.reveal(), clock }))
   if (config.svix !== null) {
     await prepareSvixEndpoint(store, config.svix, clock)
     cache.forget(DEFAULT_APP, SVIX_ENDPOINT)
@@ -203,7 +204,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   const context: HttpContext = {
     config,
     secrets,
-    jwtSecret: secrets.jwtSecret ?? (await store.secret(...JWT_SECRET)),
+    jwtSecret: secrets.jwtSecret ?? new Hidden(await store.secret(...JWT_SECRET)),
     store,
     storeProblem: storeProblem(store, clock),
     cache,
@@ -308,7 +309,7 @@ const JWT_SECRET = ['jwt', () => randomBytes(32).toString('hex')] as const
 
 /** The key that tokens are signed with, also while a gateway runs on the same store. */
 export async function readSigningSecret(config: Config, secrets: Secrets): Promise<string> {
-  if (secrets.jwtSecret !== null) return secrets.jwtSecret
+  if (secrets.jwtSecret !== null) return secrets.jwtSecret.reveal()
   const known =
     config.database.engine === 'sqlite' ? readSecret(config.database.path, JWT_SECRET[0], secrets.encryptionKeys) : null
   if (known !== null) return known
@@ -343,7 +344,7 @@ async function openStore({ database }: Config, secrets: Secrets, events: StoreEv
   if (database.engine === 'postgres') {
     const { openPostgresStore } = await import('./store/postgres/postgres-store.ts')
     return openPostgresStore({
-      url: secrets.databaseUrl,
+      url: secrets.databaseUrl.reveal(),
       encryptionKeys,
       onNotice,
       onBatch: (size) => observer.committed(size),

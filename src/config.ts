@@ -6,6 +6,7 @@ import { NAMED_SCHEDULES } from './domain/retry-schedule.ts'
 import { svixAppProblem } from './domain/svix-id.ts'
 import { cidrProblem } from './destinations/guard.ts'
 import { parseDuration } from './lib/duration.ts'
+import { Hidden } from './lib/hidden.ts'
 import { type DatabaseUrl, parseDatabaseUrl, publicUrl, redisName } from './lib/service-url.ts'
 import { parseSize } from './lib/size.ts'
 
@@ -302,20 +303,22 @@ export interface SvixConfig {
   retryScheduleMs: readonly number[]
 }
 
-/** Apart from the rest, so that nothing logs them along with it. */
+/** Apart from the rest, so that nothing logs them along with it; and none of them shows itself. */
 export interface Secrets {
   /** Bearer keys of the management routes; empty leaves them open. */
-  apiKeys: readonly string[]
+  apiKeys: readonly Hidden[]
   /** Null when `WEBHOOK_SECRET` is not set: the inbox is not ready then. */
-  webhookSecret: string | null
-  svixToken: string | null
+  webhookSecret: Hidden | null
+  svixToken: Hidden | null
   /** Signs the tokens of the Svix API; null: the store has one. */
-  jwtSecret: string | null
+  jwtSecret: Hidden | null
   /** Encrypt what is secret in the database, newest first. Empty: with SQLite there is a key file, else it stays in the clear. */
   encryptionKeys: readonly EncryptionKey[]
-  databaseUrl: string
-  redisUrl: string | null
+  databaseUrl: Hidden
+  redisUrl: Hidden | null
 }
+
+const hiddenOrNull = (text: string): Hidden | null => (text === '' ? null : new Hidden(text))
 
 /** What is wrong with the environment, a line for each variable. */
 export class ConfigError extends Error {
@@ -370,13 +373,13 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
             },
     },
     secrets: {
-      apiKeys: env.API_KEY,
-      webhookSecret: env.WEBHOOK_SECRET || null,
-      svixToken: env.SVIX_TOKEN || null,
-      jwtSecret: env.JWT_SECRET || null,
+      apiKeys: env.API_KEY.map((key) => new Hidden(key)),
+      webhookSecret: hiddenOrNull(env.WEBHOOK_SECRET),
+      svixToken: hiddenOrNull(env.SVIX_TOKEN),
+      jwtSecret: hiddenOrNull(env.JWT_SECRET),
       encryptionKeys: env.ENCRYPTION_KEY,
-      databaseUrl: env.DATABASE_URL.text,
-      redisUrl: env.REDIS_URL || null,
+      databaseUrl: new Hidden(env.DATABASE_URL.text),
+      redisUrl: hiddenOrNull(env.REDIS_URL),
     },
   }
 }

@@ -11,7 +11,7 @@ export async function copyData(
   told: Pick<CopyOptions, 'onProgress' | 'onNotice'>,
 ): Promise<Record<string, number>> {
   const { copyToPostgres } = await import('./store/copy/copy.ts')
-  return copyToPostgres({ path, url: databaseUrl, encryptionKeys, ...told })
+  return copyToPostgres({ path, url: databaseUrl.reveal(), encryptionKeys, ...told })
 }
 
 /** Brings what is secret in the database under the newest key. */
@@ -25,7 +25,7 @@ export async function rekeyData(
     return rekeySqlite(database.path, encryptionKeys, onProgress)
   }
   const { rekeyPostgres } = await import('./store/postgres/rekey.ts')
-  return rekeyPostgres(databaseUrl, encryptionKeys, onProgress)
+  return rekeyPostgres(databaseUrl.reveal(), encryptionKeys, onProgress)
 }
 
 /** Copies the SQLite file at `path`; `advice` says what the copy is worth nothing without. */

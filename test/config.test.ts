@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { type Config, ConfigError, keysWithLineBreaks, readConfig } from '../src/config.ts'
+import { type Config, ConfigError, keysWithLineBreaks, readConfig, type Secrets } from '../src/config.ts'
+import { Hidden } from '../src/lib/hidden.ts'
 
 const variableOf = (line: string) => line.split(':', 1)[0] ?? ''
 
@@ -16,6 +17,13 @@ function problems(environment: NodeJS.ProcessEnv): string[] {
 }
 
 const hours = (count: number) => count * 3_600_000
+
+/** The secrets as they are. */
+const revealed = (secrets: Secrets) => {
+  const reveal = (value: unknown): unknown =>
+    value instanceof Hidden ? value.reveal() : Array.isArray(value) ? value.map(reveal) : value
+  return Object.fromEntries(Object.entries(secrets).map(([name, value]) => [name, reveal(value)]))
+}
 
 test('an empty environment has the documented defaults', () => {
   expect(readConfig({})).toEqual({
@@ -55,7 +63,7 @@ test('an empty environment has the documented defaults', () => {
       svixToken: null,
       jwtSecret: null,
       encryptionKeys: [],
-      databaseUrl: 'sqlite:./data/hookferry.db',
+      databaseUrl: new Hidden('sqlite:./data/hookferry.db'),
       redisUrl: null,
     },
   })
@@ -143,7 +151,7 @@ describe('line breaks and blanks at the ends', () => {
   const SECRET = 'sixteen characters'
 
   test('of keys: line breaks are left out, which whoever starts it can be told; blanks are refused', () => {
-    const read = (text: string) => readConfig({ WEBHOOK_SECRET: text, JWT_SECRET: text }).secrets
+    const read = (text: string) => revealed(readConfig({ WEBHOOK_SECRET: text, JWT_SECRET: text }).secrets)
     for (const text of [SECRET, `${SECRET}\n`, `${SECRET}\r\n`, `\n${SECRET}`])
       expect(read(text)).toMatchObject({ webhookSecret: SECRET, jwtSecret: SECRET })
     expect(keysWithLineBreaks({ WEBHOOK_SECRET: `${SECRET}\n`, JWT_SECRET: SECRET })).toEqual(['WEBHOOK_SECRET'])
@@ -158,7 +166,7 @@ describe('line breaks and blanks at the ends', () => {
 
   test('of other secrets are left out', () => {
     const secrets = { SVIX_TOKEN: 'token\n', API_KEY: 'a-key-of-eight\n,another-key \r\n', SVIX_APP_ID: 'app\n' }
-    expect(readConfig(secrets).secrets).toMatchObject({
+    expect(revealed(readConfig(secrets).secrets)).toMatchObject({
       svixToken: 'token',
       apiKeys: ['a-key-of-eight', 'another-key'],
     })
@@ -276,7 +284,7 @@ describe('secrets', () => {
       REDIS_URL: 'redis://user:hidden-2@host',
     }
     const { config, secrets } = readConfig(environment)
-    expect(secrets).toEqual({
+    expect(revealed(secrets)).toEqual({
       apiKeys: ['first-key', 'second-key'],
       webhookSecret: 'as  it is',
       svixToken: 'testsk_x',
@@ -285,8 +293,10 @@ describe('secrets', () => {
       jwtSecret: null,
       encryptionKeys: [],
     })
+    // Nor do they show themselves, whoever prints them.
+    const shown = [JSON.stringify({ config, secrets }), inspect({ config, secrets }, { depth: 9 })].join()
     for (const secret of ['first-key', 'second-key', 'as  it is', 'testsk_x', 'hidden'])
-      expect(JSON.stringify(config)).not.toContain(secret)
+      expect(shown).not.toContain(secret)
   })
 
   test('that are empty are unset', () => {

@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { GatewayError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Hidden } from '../lib/hidden.ts'
 import { WrongKeys } from './wrong-keys.ts'
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
@@ -14,8 +15,8 @@ export const isManagement = ({ is404, routeOptions }: FastifyRequest): boolean =
  * Refuses management routes without one of `apiKeys`: 401, and 429 for who guesses. Digests are compared, all of them, so that
  * time tells nothing.
  */
-export function useManagementKeys(app: FastifyInstance, apiKeys: readonly string[], clock: Clock): void {
-  const digests = apiKeys.map(digest)
+export function useManagementKeys(app: FastifyInstance, apiKeys: readonly Hidden[], clock: Clock): void {
+  const digests = apiKeys.map((key) => digest(key.reveal()))
   const wrongKeys = new WrongKeys()
   app.addHook('onRequest', async (request, reply) => {
     if (!isManagement(request)) return

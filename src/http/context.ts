@@ -10,6 +10,7 @@ import type { Ids, MessageId } from '../domain/ids.ts'
 import type { EditContext } from '../flow/edit-endpoint.ts'
 import type { InboundContext } from '../flow/flow.ts'
 import type { InboxLine, Observer } from '../flow/observe.ts'
+import type { Hidden } from '../lib/hidden.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
 import type { Connections } from './connections.ts'
@@ -28,7 +29,7 @@ export interface HttpContext {
   config: Config
   secrets: Secrets
   /** Signs the tokens of the Svix API. */
-  jwtSecret: string
+  jwtSecret: Hidden
   store: Store
   /** What keeps the store from committing, for probes; null when nothing does. */
   storeProblem: () => Promise<string | null>

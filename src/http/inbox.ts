@@ -97,9 +97,14 @@ export function inboxRoutes(app: Server, { store, secrets, inbound }: HttpContex
       const line: InboxLine = { dup: false, result: 'error' }
       request.inboxLine = line
       try {
-        const { duplicate } = await takeIntoInbox(inbound, rawOf(request), secrets.webhookSecret, (messageId) => {
-          line.message_id = messageId
-        })
+        const { duplicate } = await takeIntoInbox(
+          inbound,
+          rawOf(request),
+          secrets.webhookSecret?.reveal() ?? null,
+          (messageId) => {
+            line.message_id = messageId
+          },
+        )
         line.dup = duplicate
         line.result = duplicate ? 'duplicate' : 'created'
         return { status: 'ok' as const }

@@ -24,7 +24,7 @@ import { taskOperations } from './tasks.ts'
 export async function svixApi(app: Server, http: HttpContext): Promise<void> {
   const context: SvixContext = {
     ...http,
-    tokens: createTokens(http.jwtSecret, http.clock),
+    tokens: createTokens(http.jwtSecret.reveal(), http.clock),
   }
   // Every request brings a token, which no browser sends on its own.
   app.addHook('onRoute', (route) => {
