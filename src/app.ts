@@ -80,6 +80,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   // Work that another node made due; there is nobody to tell of it yet.
   let wake = (_dueAt: number): void => {}
   let forget = (_appId: AppId, _id: EndpointId): void => {}
+  let startTask = (): void => {}
   let learn = (_expunged: MessageId): void => {}
   const store = stack.use(
     await openStore(config, secrets, {
@@ -88,6 +89,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
       onDue: (dueAt) => wake(dueAt),
       onChange: (appId, id) => forget(appId, id),
       onExpunged: (id) => learn(id),
+      onTask: () => startTask(),
       onNotice: (notice) => log.warn(notice),
     }),
   )
@@ -200,6 +202,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
 
   const connections = openConnections(config, log, registry)
   const tasks = createTaskRunner({ tasks: store, clock, onAdded: (now) => inbound.handoff.noteDue(now) })
+  startTask = () => tasks.wake()
   let isStopping = false
   const context: HttpContext = {
     config,
@@ -320,6 +323,7 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
     onDue: () => {},
     onChange: () => {},
     onExpunged: () => {},
+    onTask: () => {},
     onNotice: () => {},
   })
   return await store.secret(...JWT_SECRET)
@@ -334,12 +338,14 @@ interface StoreEvents {
   onChange: (appId: AppId, id: EndpointId) => void
   /** Another node took away a payload of which this one may hold deliveries. */
   onExpunged: (id: MessageId) => void
+  /** Another node was given a task. */
+  onTask: () => void
   /** What the operator has to know of the start. */
   onNotice: (notice: string) => void
 }
 
 async function openStore({ database }: Config, secrets: Secrets, events: StoreEvents): Promise<Store> {
-  const { observer, onFatal, onDue, onChange, onExpunged, onNotice } = events
+  const { observer, onFatal, onDue, onChange, onExpunged, onTask, onNotice } = events
   const { encryptionKeys } = secrets
   if (database.engine === 'postgres') {
     const { openPostgresStore } = await import('./store/postgres/postgres-store.ts')
@@ -351,6 +357,7 @@ async function openStore({ database }: Config, secrets: Secrets, events: StoreEv
       onDue,
       onChange,
       onExpunged,
+      onTask,
       onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
     })
   }

@@ -356,8 +356,10 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     await using proxy = await startProxy(server!, url)
     const heard: number[] = []
     const troubles: string[] = []
+    let tasks = 0
     await using listening = await openStore(proxy.url, {
       onDue: (at) => heard.push(at),
+      onTask: () => void tasks++,
       onTrouble: (doing) => troubles.push(doing),
     })
     await using other = await openStore(url)
@@ -368,6 +370,7 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     proxy.cut()
     await expect.poll(() => troubles).toContain('listen for what other nodes make due')
     await expect.poll(() => heard, { timeout: 5_000 }).toEqual([T0, 0])
+    expect(tasks).toBe(1)
     await acceptMany(other, endpointId, 1, T0 + MINUTE)
     await expect.poll(() => heard).toEqual([T0, 0, T0 + MINUTE])
     expect(await listening.problem()).toBeNull()

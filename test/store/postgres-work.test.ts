@@ -265,4 +265,20 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
     expect(await nodes.one.backlog(T0)).toEqual({ pending: 0, oldestDueAt: null })
     expect(await nodes.one.sweep(T0, 10)).toEqual({ expired: 0, repaired: 0 })
   })
+
+  test('a task is made known to the other nodes once it is stored, and to them alone', async () => {
+    const url = await server!.createDatabase()
+    const heard = { one: 0, other: 0 }
+    await using one = await openStore(url, { onDue: () => {}, onTask: () => void heard.one++ })
+    await using other = await openStore(url, { onDue: () => {}, onTask: () => void heard.other++ })
+    const answer = { orgId: ORG, key: 'once', digest: 'd', status: 202, body: '{}', at: T0, expiresAt: T0 + HOUR }
+    const endpointId = await createEndpoint(one)
+    await one.createTask(task({ endpointId }), { answer, announce: [] })
+    await expect.poll(() => heard.other).toBe(1)
+    // What was not done is not told.
+    expect(await one.createTask(task({ endpointId }), { answer, announce: [] })).toBe('replayed')
+    await other.createTask(task({ endpointId: await createEndpoint(one) }))
+    await expect.poll(() => heard.one).toBe(1)
+    expect(heard.other).toBe(1)
+  })
 })

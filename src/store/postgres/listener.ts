@@ -1,21 +1,23 @@
 /**
- * Hears when another node puts something due into the store, or changes an endpoint. Notifications are hints: while the connection is down some
+ * Hears when another node puts something due or a task into the store, or changes an endpoint. Notifications are hints: while the connection is down some
  * are lost, and what they would have told is found by polling. It is made again for ever, at growing intervals.
  */
 import { Client } from 'pg'
 import type { AppId, EndpointId, MessageId } from '../../domain/ids.ts'
 import { systemClock, type Timer } from '../../lib/clock.ts'
 import { connectionConfig, type PoolOptions } from './database.ts'
-import { CHANGED_CHANNEL, DUE_CHANNEL, EXPUNGED_CHANNEL } from './notify.ts'
+import { CHANGED_CHANNEL, DUE_CHANNEL, EXPUNGED_CHANNEL, TASK_CHANNEL } from './notify.ts'
 
 export interface ListenerOptions extends Pick<PoolOptions, 'url' | 'settings' | 'connectTimeoutMs' | 'onTrouble'> {
   onDue: (at: number) => void
   onChange: (appId: AppId, endpointId: EndpointId) => void
   onExpunged: (msgId: MessageId) => void
+  onTask: () => void
   /** Whether a process of the server works for this node: what that one tells is known here. */
   isOwn: (processId: number) => boolean
 }
 
+const CHANNELS = [DUE_CHANNEL, TASK_CHANNEL, CHANGED_CHANNEL, EXPUNGED_CHANNEL]
 const RETRY_FIRST_MS = 100
 const RETRY_MAX_MS = 10_000
 /** A connection that died without a word is noticed by asking it something. */
@@ -46,18 +48,22 @@ export class Listener {
     client.on('notification', ({ channel, payload, processId }) => {
       if (this.#options.isOwn(processId) || payload === undefined) return
       if (channel === DUE_CHANNEL) this.#options.onDue(Number(payload))
+      else if (channel === TASK_CHANNEL) this.#options.onTask()
       else if (channel === EXPUNGED_CHANNEL) this.#options.onExpunged(payload as MessageId)
       else this.#options.onChange(...(payload.split(' ') as [AppId, EndpointId]))
     })
     try {
       await client.connect()
-      await client.query(`LISTEN ${DUE_CHANNEL}; LISTEN ${CHANGED_CHANNEL}; LISTEN ${EXPUNGED_CHANNEL}`)
+      await client.query(CHANNELS.map((channel) => `LISTEN ${channel}`).join('; '))
     } catch (error) {
       this.#lost(client, error)
       return
     }
     // What was told before or in between is lost: better look once.
-    if (this.#retryMs !== RETRY_FIRST_MS) this.#options.onDue(0)
+    if (this.#retryMs !== RETRY_FIRST_MS) {
+      this.#options.onDue(0)
+      this.#options.onTask()
+    }
     this.#retryMs = RETRY_FIRST_MS
     this.#scheduleHeartbeat(client)
   }

@@ -1,4 +1,4 @@
-/** Telling the other nodes that something is due, or was changed. Both are hints: without them it is found a little later. */
+/** Telling the other nodes that something is due, to be done, or was changed. All are hints: without them it is found a little later. */
 import type { Session } from './database.ts'
 
 export const DUE_CHANNEL = 'hookferry_due'
@@ -14,6 +14,11 @@ export const CHANGED_CHANNEL = 'hookferry_changed'
 /** An endpoint's owner changed it: with the commit, the other nodes hear that they had better forget it. */
 export const noteChanged = (session: Session, { appId, id }: { appId: string; id: string }): Promise<number> =>
   session.run('SELECT pg_notify($1, $2)', CHANGED_CHANNEL, `${appId} ${id}`)
+
+export const TASK_CHANNEL = 'hookferry_task'
+
+/** There is a new task, for whichever node comes first. */
+export const noteTask = (session: Session): Promise<number> => session.run('SELECT pg_notify($1, $2)', TASK_CHANNEL, '')
 
 export const EXPUNGED_CHANNEL = 'hookferry_expunged'
 

@@ -26,6 +26,8 @@ export interface PostgresOptions {
   onChange?: (appId: AppId, endpointId: EndpointId) => void
   /** Another node took a payload away of which this one may hold deliveries. */
   onExpunged?: (msgId: MessageId) => void
+  /** Another node was given a task, which anybody may do. */
+  onTask?: () => void
   /** Something went wrong that nobody waits for; it heals by itself or is tried again. */
   onTrouble?: (doing: string, error: unknown) => void
   /** Connections of this node at most, without the one that listens. */
@@ -84,7 +86,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   await partitions.maintain()
 
   if (options.onDue !== undefined) {
-    const { onDue, onChange = () => {}, onExpunged = () => {} } = options
+    const { onDue, onChange = () => {}, onExpunged = () => {}, onTask = () => {} } = options
     const isOwn = (processId: number) => pools.writes.processes.has(processId)
     const listener = new Listener({
       url,
@@ -94,6 +96,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
       onDue,
       onChange,
       onExpunged,
+      onTask,
       isOwn,
     })
     stack.defer(() => listener.close())

@@ -9,6 +9,7 @@ import { type Pool, type Session, statement } from './database.ts'
 import { getEndpoint } from './endpoints.ts'
 import { stretchOf } from './keyset.ts'
 import { addFirst, addManual, withPayload } from './manual.ts'
+import { noteTask } from './notify.ts'
 import { once, type Writer } from './once.ts'
 
 interface TaskRow {
@@ -56,7 +57,10 @@ export const createTask = (
     for (let tries = 0; tries < TRIES; tries++) {
       // Whoever finishes the one that runs is waited for, and who would finish it has to wait, to see this one.
       const runs = await session.run(HOLD_RUNNING, ...of)
-      if ((await insertTask(session, task, task.status === 'running' && runs === 0)) > 0) return 'created'
+      if ((await insertTask(session, task, task.status === 'running' && runs === 0)) > 0) {
+        await noteTask(session)
+        return 'created'
+      }
       // The one that was just finished was followed by another one.
     }
     throw new Error('the tasks of an endpoint change too fast')
