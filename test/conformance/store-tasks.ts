@@ -236,21 +236,16 @@ export function taskConformance(open: OpenStore): void {
     expect(await store.getTask(OTHER_ORG, other.id)).toMatchObject({ status: 'finished', added: 6 })
   })
 
-  test('none is forgotten while others are finished and created', async () => {
+  test('none is forgotten that is created while the one before it is finished', async () => {
     await using opened = await open()
     const { store } = opened
     const endpointId = await createEndpoint(store)
-    const work: Promise<unknown>[] = []
-    for (let i = 0; i < 40; i++) {
-      work.push(store.createTask(task({ endpointId, createdAt: T0 + i })), store.stepTask(NOW, 5))
-      if (i % 4 === 0) await Promise.all(work.splice(0))
+    for (let round = 0; round < 40; round++) {
+      await store.createTask(task({ endpointId }))
+      await Promise.all([store.stepTask(NOW, 5), store.createTask(task({ endpointId }))])
+      await run(store)
+      expect(await store.listTasks({ orgId: ORG, status: 'running', kind: null }, firstPage)).toEqual([])
     }
-    await Promise.all(work)
-    await run(store)
-    expect(await store.listTasks({ orgId: ORG, status: 'running', kind: null }, firstPage)).toEqual([])
-    expect(
-      await store.listTasks({ orgId: ORG, status: 'finished', kind: null }, { ...firstPage, limit: 50 }),
-    ).toHaveLength(40)
   })
 
   test('it ends when the application is deleted', async () => {
