@@ -148,3 +148,9 @@ async function post(client: Client, subscription: { id: string }, accepted: Set<
     }
   }
 }
+
+test('it starts under node --watch, where its threads tell of their imports too', async () => {
+  using directory = temporaryDirectory()
+  await using program = new Program(directory.path, { WATCH_REPORT_DEPENDENCIES: '1' })
+  expect(await program.address()).toMatch(/^http:/)
+})

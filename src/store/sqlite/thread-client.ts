@@ -57,7 +57,8 @@ export class ThreadClient {
     const worker = new Worker(new URL(`./thread.${EXTENSION}`, import.meta.url), { workerData, name: options.role })
     const prepared = await new Promise<Prepared | null>((resolve, reject) => {
       worker.once('error', reject)
-      worker.once('message', (message: FromThread) => {
+      // Not only the first message: under `node --watch` a thread tells of its imports before it speaks itself.
+      worker.on('message', (message: FromThread) => {
         if ('failed' in message) reject(new Error(message.failed))
         else if ('opened' in message) resolve(message.opened)
       })
@@ -73,6 +74,7 @@ export class ThreadClient {
     this.#options = options
     this.#worker = worker
     worker.removeAllListeners('error')
+    worker.removeAllListeners('message')
     worker.on('message', (message: FromThread) => {
       if ('replies' in message) this.#answer(message.replies)
     })
