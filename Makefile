@@ -18,9 +18,12 @@ check: $(INSTALLED)
 bench: $(INSTALLED)
 	npm run bench
 
+# npm may run on a Node.js that is older than what it installs here: that it says so of every package is left out. The
+# pipe hides whether npm worked; npm writes the file last.
 $(INSTALLED): package.json package-lock.json
-	npm ci --no-audit --no-fund
-	@touch $@
+	@rm -f $@
+	npm ci --no-audit --no-fund 2>&1 | sed '/EBADENGINE/d'
+	@test -e $@ && touch $@
 
 up:
 	docker compose up -d --build

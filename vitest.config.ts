@@ -7,5 +7,7 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
+    // What the quick tests are about. Much of the rest runs in processes of its own, which coverage does not see.
+    coverage: { include: ['src/{cache,domain,flow,lib,services}/**/*.ts'], reporter: ['text', 'html'] },
   },
 })
