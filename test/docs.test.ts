@@ -55,6 +55,17 @@ describe('docs/configuration.md', () => {
     expect(namesOf(rows)).toEqual(variables.sort())
   })
 
+  test.each([
+    // These are its own.
+    ['../docker-compose.yml', ['HOST', 'PORT', 'ROLE', 'REDIS_URL']],
+    ['../compose.scale.yml', []],
+  ])('has nothing that %s does not pass on', (path, own) => {
+    const passed = new Set(
+      Array.from(read(path).matchAll(/^ {2,6}(?:- )?([A-Z][A-Z_]+)(?=[:=]|$)/gm), ([, name]) => name),
+    )
+    expect(variables.filter((name) => !passed.has(name) && !own.includes(name))).toEqual([])
+  })
+
   test('says of each what it means and what is valid', () => {
     const words = expect.stringMatching(/.{2}/)
     for (const cells of rows) expect(cells).toEqual([words, words, words, words])
