@@ -86,8 +86,11 @@ const LISTS: Record<string, List> = {
     prefix: 'qtask',
     async fill({ svix, ...tenant }, size) {
       const app = await newApp({ svix, ...tenant } as Tenant)
-      const { id } = await svix.endpoint.create(app, { url })
-      await times(size, () => svix.endpoint.recover(app, id, { since: new Date() }))
+      // One endpoint has only few that are not finished.
+      await times(size, async () => {
+        const { id } = await svix.endpoint.create(app, { url })
+        return svix.endpoint.recover(app, id, { since: new Date() })
+      })
       return '/background-task'
     },
   },
