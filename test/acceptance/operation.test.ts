@@ -157,7 +157,7 @@ describe('every answer', () => {
         .sort()
     expect(await allowed('/subscriptions', 'PATCH')).toEqual(['GET', 'HEAD', 'POST'])
     expect(await allowed('/subscriptions/ep_1/', 'POST')).toEqual(['DELETE', 'GET', 'HEAD', 'PATCH', 'PUT'])
-    expect(await allowed('/ingest/ep_1', 'GET')).toEqual(['POST'])
+    expect(await allowed('/ingest/ep_1', 'GET')).toEqual(['OPTIONS', 'POST'])
     expect(await allowed('/health/live', 'POST')).toEqual(['GET', 'HEAD'])
   })
 
