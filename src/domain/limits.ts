@@ -125,8 +125,11 @@ export const LIMITS = {
   idempotencyKeyCharsMax: 256,
   /** How long answers of the Svix API are kept for repeats. */
   answerKeptMs: 12 * 3_600_000,
-  /** Compressed bodies that are inflated at once, and that wait for it before new ones are refused with 503 `overloaded`. */
-  inflatedAtOnce: 4,
+  /**
+   * Compressed bodies that are inflated at once, which is half of Node's threads: brotli may work through 16 MB before it hands
+   * out the first byte. And those that wait for it before new ones are refused with 503 `overloaded`.
+   */
+  inflatedAtOnce: 2,
   inflatedWaitingMax: 1_000,
   /** Events in one request to `/notifications`. */
   notificationsMax: 1_000,

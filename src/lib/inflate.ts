@@ -26,6 +26,9 @@ export interface InflateLimits {
 /** RFC 9659: what a receiver of the coding `zstd` has to have memory for. Without it a frame may ask for 128 MB. */
 const ZSTD_WINDOW_LOG_MAX = 23
 
+/** What is handed to a thread and back at a time: a quarter of the rounds that Node makes by itself. */
+const CHUNK_BYTES = 65_536
+
 type Callback = (error: Error | null, result: Buffer) => void
 
 export class Inflater {
@@ -76,19 +79,18 @@ export class Inflater {
 }
 
 function undo(coding: string, bytes: Uint8Array, maxOutputLength: number, done: Callback): void {
+  const bounds = { maxOutputLength, chunkSize: CHUNK_BYTES }
   switch (coding) {
     case 'gzip':
-      return zlib.gunzip(bytes, { maxOutputLength }, done)
+      return zlib.gunzip(bytes, bounds, done)
     case 'deflate':
       // The coding has a zlib header (RFC 9110, 8.4.1.2), which some clients leave out.
-      return isZlib(bytes)
-        ? zlib.inflate(bytes, { maxOutputLength }, done)
-        : zlib.inflateRaw(bytes, { maxOutputLength }, done)
+      return isZlib(bytes) ? zlib.inflate(bytes, bounds, done) : zlib.inflateRaw(bytes, bounds, done)
     case 'br':
-      return zlib.brotliDecompress(bytes, { maxOutputLength }, done)
+      return zlib.brotliDecompress(bytes, bounds, done)
     case 'zstd': {
       const params = { [zlib.constants.ZSTD_d_windowLogMax]: ZSTD_WINDOW_LOG_MAX }
-      return zlib.zstdDecompress(bytes, { maxOutputLength, params }, done)
+      return zlib.zstdDecompress(bytes, { ...bounds, params }, done)
     }
     default:
       return done(new Error(`${coding} is no coding that is known`), Buffer.alloc(0))
