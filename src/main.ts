@@ -1,39 +1,18 @@
 #!/usr/bin/env node
 /**
- * The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try, `hookferry token` prints a
- * token for the Svix API, `hookferry copy` moves a SQLite file into PostgreSQL, `hookferry rekey` encrypts what is stored
- * with the newest key, `hookferry backup` copies a SQLite file.
+ * The first file of the program. It imports nothing before it knows that Node.js is new enough: an older one would stop at
+ * something that it cannot read, with a message that helps nobody. So this file, and no other, has to run on old ones.
  */
-import { existsSync } from 'node:fs'
-import { backup } from './cli/backup.ts'
-import { initialise } from './cli/init.ts'
-import { copy } from './cli/copy.ts'
-import { rekey } from './cli/rekey.ts'
-import { start } from './cli/start.ts'
-import { printToken } from './cli/token.ts'
 
-const USAGE = `usage: hookferry                   runs the gateway, configured by the environment
-       hookferry init              writes a .env with fresh secrets, unless there is one
-       hookferry token [org_…]     prints a token of an organization, the default one unless named
-       hookferry copy sqlite:…     copies a SQLite file into the PostgreSQL of DATABASE_URL
-       hookferry rekey             encrypts what is secret in the database with the newest key
-       hookferry backup <file>     copies the SQLite file of DATABASE_URL, also while the gateway runs;
-                                   --force replaces a file that is there
-       hookferry help              prints this
-`
+/** As `engines` of package.json says; a test compares them. */
+const NODE_MAJOR_MIN = 24
 
-const [command, ...extra] = process.argv.slice(2)
-const names = extra.filter((one) => !one.startsWith('-'))
-const isForced = extra.includes('--force')
-if (command === undefined) await start(process.env)
-else if (['help', '--help', '-h'].includes(command) || extra.includes('--help')) process.stdout.write(USAGE)
-else if (command === 'init' && extra.length === 0) initialise('.env', existsSync)
-else if (command === 'copy' && extra.length === 1) await copy(extra[0]!, process.env)
-else if (command === 'rekey' && extra.length === 0) await rekey(process.env)
-else if (command === 'token' && extra.length <= 1) await printToken(extra[0], process.env)
-else if (command === 'backup' && names.length === 1 && extra.length === (isForced ? 2 : 1))
-  await backup(names[0]!, { isForced, environment: process.env })
-else {
-  process.stderr.write(USAGE)
-  process.exitCode = 2
+if (Number(process.versions.node.split('.')[0]) < NODE_MAJOR_MIN) {
+  process.stderr.write(
+    `hookferry: Node.js ${NODE_MAJOR_MIN} or newer is needed, and this is ${process.versions.node}: https://nodejs.org/en/download\n`,
+  )
+  process.exitCode = 1
+} else {
+  const { runCommand } = await import('./cli/commands.ts')
+  await runCommand(process.argv.slice(2), process.env)
 }

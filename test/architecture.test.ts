@@ -82,7 +82,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'node:buffer': ['domain', 'flow'],
   'node:crypto': ['domain', 'sources', 'store', 'http', 'app.ts', 'cli'],
   'node:dns': ['destinations'],
-  'node:fs': ['destinations', 'http', 'store', 'cli', 'main.ts'],
+  'node:fs': ['lib', 'destinations', 'http', 'store', 'cli'],
   'node:http': ['http'],
   'node:module': ['http'],
   'node:net': ['destinations', 'http', 'app.ts'],

@@ -1,18 +1,12 @@
-import { readFileSync } from 'node:fs'
 import swagger, { type SwaggerTransform } from '@fastify/swagger'
 import type { FastifyInstance, FastifySchema, RouteOptions } from 'fastify'
 import { jsonSchemaTransform } from 'fastify-type-provider-zod'
+import { VERSION } from '../lib/version.ts'
 import { constant, once, sendConstant } from './constants.ts'
 import { docsRoutes } from './docs.ts'
 import { parametersOnWire, withComponents } from './openapi-document.ts'
 import { Refusal } from './schemas.ts'
 import { SVIX_PREFIX, SvixRefusal } from './svix/problems.ts'
-
-const packageJson = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string
-}
-
-export const VERSION = packageJson.version
 
 /** What routes of a kind may answer besides what each of them says itself. */
 function withCommonRefusals(schema: FastifySchema, { method, config, url }: RouteOptions): FastifySchema {

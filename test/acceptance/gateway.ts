@@ -253,11 +253,19 @@ export class Program implements AsyncDisposable {
   readonly #child: ChildProcess
   readonly #closed: Promise<number | null>
 
-  /** It runs in `directory`, and keeps its file there unless DATABASE_URL says otherwise. */
-  constructor(directory: string, environment: NodeJS.ProcessEnv = {}, args: readonly string[] = []) {
+  /**
+   * It runs in `directory`, and keeps its file there unless DATABASE_URL says otherwise. `main` is the program's first file,
+   * with options of Node.js before it if need be.
+   */
+  constructor(
+    directory: string,
+    environment: NodeJS.ProcessEnv = {},
+    args: readonly string[] = [],
+    main: readonly string[] = [MAIN],
+  ) {
     const { NODE_COMPILE_CACHE } = process.env
     const env = { NODE_COMPILE_CACHE, ...environmentFor(join(directory, 'hookferry.db'), environment) }
-    this.#child = spawn(process.execPath, [MAIN, ...args], {
+    this.#child = spawn(process.execPath, [...main, ...args], {
       cwd: directory === '' ? process.cwd() : directory,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],

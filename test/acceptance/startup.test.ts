@@ -170,7 +170,7 @@ describe('the command line', () => {
       const { exitCode, stdout } = await run(directory.path, command)
       expect(exitCode).toBe(0)
       const listed = stdout.map((line) => /hookferry( [a-z]+)? /.exec(line)?.[1]?.trim())
-      expect(listed).toEqual(expect.arrayContaining(['init', 'token', 'copy', 'rekey', 'backup', 'help']))
+      expect(listed).toEqual(expect.arrayContaining(['init', 'token', 'copy', 'rekey', 'backup', 'help', 'version']))
     }
     for (const command of ['backup', 'backup a b', 'backup --forced a'])
       expect(await run(directory.path, command)).toMatchObject({ exitCode: 2 })
