@@ -1,5 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, describe, expect, test } from 'vitest'
+import { Encryption } from '../../src/domain/encryption.ts'
+import { endpointPlace } from '../../src/store/endpoint-codec.ts'
+import { readKeyFile } from '../../src/store/sqlite/key-file.ts'
 import { type Issue, startGateway, type Subscription } from './gateway.ts'
 
 const gateway = await startGateway()
@@ -42,7 +46,9 @@ describe('a header that authenticates', () => {
   /** What is stored, as the database has it: no answer shows it. */
   function stored(id: string): unknown {
     using database = new DatabaseSync(gateway.databasePath, { readOnly: true })
-    return JSON.parse(String(database.prepare('SELECT headers FROM endpoint WHERE id = ?').get(id)?.['headers']))
+    const headers = String(database.prepare('SELECT headers FROM endpoint WHERE id = ?').get(id)?.['headers'])
+    const encryption = new Encryption(readKeyFile(gateway.databasePath), randomBytes)
+    return JSON.parse(encryption.decrypt(headers, endpointPlace(id, 'headers')))
   }
 
   test('is not shown again, and stays when what was read is sent back', async () => {
