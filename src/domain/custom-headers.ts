@@ -25,15 +25,18 @@ const FORBIDDEN_PREFIXES = [
   'x-fd-',
 ]
 
+export const CUSTOM_HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** RFC 9110, 5.5: visible characters, space and tab. CR and LF would let a value add headers of its own. */
+export const CUSTOM_HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
 /** Null when the header may be sent along with deliveries, otherwise what is wrong with it. */
 export function customHeaderProblem(name: string, value: string): string | null {
-  if (!/^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(name)) return 'is not a valid header name'
+  if (!CUSTOM_HEADER_NAME.test(name)) return 'is not a valid header name'
   // Receivers that are called as CGI programs are get the same variable for both (RFC 3875, 4.1.18).
   const known = name.toLowerCase().replaceAll('_', '-')
   if (FORBIDDEN.has(known) || FORBIDDEN_PREFIXES.some((prefix) => known.startsWith(prefix)))
     return 'is set by the gateway or by the connection and cannot be a custom header'
-  // RFC 9110, 5.5: visible characters, space and tab. CR and LF would let a value add headers of its own.
-  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return 'has a value with characters that a header cannot carry'
+  if (!CUSTOM_HEADER_VALUE.test(value)) return 'has a value with characters that a header cannot carry'
   return null
 }
 

@@ -34,7 +34,8 @@ export interface InboxStats {
 export const INBOX_KEY_CHARS_MAX = 1_024
 export const INBOX_TEXT_CODE_POINTS_MAX = 4_096
 
-const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,32}))?Z$/
+/** Where it looks like one; `timestampProblem` says whether it is. */
+export const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,32}))?Z$/
 
 /** Null when `text` is a real instant in ISO 8601 UTC with `Z`, otherwise what would be valid. */
 export function timestampProblem(text: string): string | null {

@@ -6,6 +6,7 @@ import {
   INBOX_KEY_CHARS_MAX,
   INBOX_TEXT_CODE_POINTS_MAX,
   type InboxMessage,
+  TIMESTAMP,
   timestampProblem,
 } from '../domain/inbox.ts'
 import { inboxHmac } from '../sources/inbox-hmac.ts'
@@ -19,13 +20,16 @@ import { toIssues } from './validate.ts'
 /** What a first-time message is published as. */
 export const INBOX_EVENT_TYPE = 'message.received'
 
-const TIMESTAMP_CHARS_MAX = 64
+/** With 32 digits of a second. */
+const TIMESTAMP_CHARS_MAX = 53
 const TEXT_TOO_LONG = `has more than ${INBOX_TEXT_CODE_POINTS_MAX} characters`
 
 /** Text that can be stored and compared as it is: half of a surrogate pair would silently become another character. */
 const wellFormed = z.string().refine((text) => text.isWellFormed(), 'contains half of a surrogate pair')
 const key = wellFormed.min(1, 'must not be empty').max(INBOX_KEY_CHARS_MAX)
-const phoneNumber = key.regex(/^\+[0-9]+$/, 'has to be a plus sign and digits, such as +919876543210')
+const phoneNumber = key
+  .regex(/^\+[0-9]+$/, 'has to be a plus sign and digits, such as +919876543210')
+  .meta({ minLength: 2 })
 
 export const InboxBody = z.object({
   message_id: key.meta({ example: 'm1' }),
@@ -38,13 +42,14 @@ export const InboxBody = z.object({
       const problem = timestampProblem(text)
       if (problem !== null) ctx.addIssue(problem)
     })
-    .meta({ example: '2025-01-15T10:00:00Z' }),
+    .meta({ format: 'date-time', pattern: TIMESTAMP.source, example: '2025-01-15T10:00:00Z' }),
   text: wellFormed
     // A code point is one or two units.
     .max(2 * INBOX_TEXT_CODE_POINTS_MAX, { error: TEXT_TOO_LONG, abort: true })
     .refine((text) => codePoints(text) <= INBOX_TEXT_CODE_POINTS_MAX, TEXT_TOO_LONG)
-    .nullish()
-    .meta({ example: 'Hello' }),
+    // JSON Schema counts code points.
+    .meta({ maxLength: INBOX_TEXT_CODE_POINTS_MAX, example: 'Hello' })
+    .nullish(),
 })
 
 const codePoints = (text: string): number => {

@@ -4,6 +4,7 @@
  * `assertBounded` (in `unbounded.ts`) keeps every route to these.
  */
 import { z } from 'zod'
+import { onWire } from './described.ts'
 
 /** Of a URL with its query; Node refuses longer ones by itself, so that no parameter is too long for the router. */
 export const URL_CHARS_MAX = 16_384
@@ -26,16 +27,24 @@ export const text = ({ max, problem = `has more than ${max} characters` }: { max
   z.string().max(max, { error: problem, abort: true })
 
 /** What a path or query holds: the URL is its bound. Whoever reads it says what is valid. */
-export const urlText = () => text({ max: URL_CHARS_MAX })
+export const urlText = () => onWire(text({ max: URL_CHARS_MAX }), { type: 'string' })
 
 /** At most `max` items. A longer list is one problem, and none of its items is looked at. */
 export const list = <T extends z.ZodType>(item: T, { max }: { max: number }) =>
   z.array(item).max(max, { error: `has more than ${max} members`, abort: true })
 
+interface MapBounds {
+  max: number
+  what?: string
+  keyCharsMax?: number
+  /** What the caller sees to, for the document. */
+  keyPattern?: string
+}
+
 /** At most `max` members, with names of at most `keyCharsMax` characters. `__proto__` is no name. */
 export const map = <T extends z.ZodType>(
   value: T,
-  { max, what = 'members', keyCharsMax = KEY_CHARS_MAX }: { max: number; what?: string; keyCharsMax?: number },
+  { max, what = 'members', keyCharsMax = KEY_CHARS_MAX, keyPattern }: MapBounds,
 ) =>
   z.preprocess(
     (given, ctx) => {
@@ -43,7 +52,15 @@ export const map = <T extends z.ZodType>(
       if (problem !== null) ctx.addIssue(problem)
       return given
     },
-    z.record(z.string().max(keyCharsMax), value).meta({ maxProperties: max }),
+    z
+      .record(
+        z
+          .string()
+          .max(keyCharsMax)
+          .meta(keyPattern === undefined ? {} : { pattern: keyPattern }),
+        value,
+      )
+      .meta({ maxProperties: max }),
   )
 
 function mapProblem(

@@ -1,11 +1,11 @@
 import { z } from 'zod'
 import { GatewayError } from '../domain/errors.ts'
-import { timestampProblem } from '../domain/inbox.ts'
+import { TIMESTAMP, timestampProblem } from '../domain/inbox.ts'
 import { InboxBody, takeIntoInbox } from '../flow/inbox.ts'
 import type { InboxLine } from '../flow/observe.ts'
 import { text, urlText } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
-import { named } from './described.ts'
+import { named, onWire } from './described.ts'
 import { count, limitParameter, offsetParameter, Refusal, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
@@ -20,19 +20,26 @@ const InboxMessage = named(
   }),
 )
 
+const SENDER = /^\+[0-9]+$/
+
 /** A raw `+` in a query string arrives as a space, and a number begins with nothing else. */
 const senderParameter = urlText()
   .transform((text) => text.replace(/^ /, '+'))
-  .pipe(urlText().regex(/^\+[0-9]+$/, 'has to be a plus sign (in a URL also as %2B) and digits'))
+  .pipe(urlText().regex(SENDER, 'has to be a plus sign (in a URL also as %2B) and digits'))
 
 const InboxMessageInput = named('InboxMessageInput', InboxBody)
+const InboxHeaders = z.object({
+  'x-signature': onWire(urlText(), { type: 'string', pattern: '^[0-9a-fA-F]{64}$' }).describe('Hex, over the body'),
+})
 const Ok = named('Ok', z.object({ status: z.literal('ok') }))
 
 const Query = z.object({
   limit: limitParameter(50, 100),
   offset: offsetParameter,
-  from: senderParameter.optional().meta({ description: 'Exactly this sender', example: '+919876543210' }),
-  since: urlText()
+  from: onWire(senderParameter, { type: 'string', pattern: SENDER.source })
+    .optional()
+    .meta({ description: 'Exactly this sender', example: '+919876543210' }),
+  since: onWire(urlText(), { type: 'string', format: 'date-time', pattern: TIMESTAMP.source })
     .superRefine((text, ctx) => {
       const problem = timestampProblem(text)
       if (problem !== null) ctx.addIssue(problem)
@@ -82,6 +89,7 @@ export function inboxRoutes(app: Server, { store, secrets, inbound }: HttpContex
         description:
           '`X-Signature` is the hex HMAC-SHA256 of the body with WEBHOOK_SECRET. A `message_id` that is known already is ' +
           'answered the same way and stored once.',
+        headers: InboxHeaders,
         body: InboxMessageInput,
         response: {
           200: Ok,

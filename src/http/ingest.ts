@@ -1,14 +1,13 @@
 import { z } from 'zod'
 import type { Receipt } from '../flow/accept.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { EVENT_TYPE_CHARS_MAX } from '../domain/event-filter.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { ingestTo, ingestToAll } from '../flow/flow.ts'
 import { text, urlText, wholeBody } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { answerHandshakes } from './handshake.ts'
-import { named } from './described.ts'
-import { count, Refusal, toId, ValidationRefusal } from './schemas.ts'
+import { named, onWire } from './described.ts'
+import { count, Refusal, saidEventType, toId, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
 const Queued = named(
@@ -20,21 +19,22 @@ const Queued = named(
   }),
 )
 
-const SIGNATURE_CHARS = 'sha256='.length + 64
-
 const EventTypeQuery = z.object({
-  event_type: urlText().optional().describe('The event type, unless X-Event-Type names it'),
+  event_type: saidEventType.optional().describe('The event type, unless X-Event-Type names it'),
 })
 
 /** For the document; they are read, with the body, by `receive` and `verify`. */
 const IngestHeaders = z.object({
-  'x-event-type': text({ max: EVENT_TYPE_CHARS_MAX }).optional().describe('The event type'),
-  'x-hub-signature-256': text({ max: SIGNATURE_CHARS }).optional().describe('`sha256=` and hex, over the body'),
+  'x-event-type': saidEventType.optional().describe('The event type'),
+  'x-hub-signature-256': onWire(urlText(), { type: 'string', pattern: '^sha256=[0-9a-fA-F]{64}$' })
+    .optional()
+    .describe('`sha256=` and hex, over the body'),
   'webhook-signature': urlText()
     .optional()
     .describe('Of Standard Webhooks, with webhook-timestamp and webhook-id, instead of X-Hub-Signature-256'),
   'webhook-timestamp': urlText().optional().describe('Seconds since 1970, at most five minutes from now'),
   'idempotency-key': text({ max: LIMITS.idempotencyKeyCharsMax })
+    .min(1)
     .optional()
     .describe('A repeat of the key gets the first answer'),
   'x-github-delivery': text({ max: LIMITS.idempotencyKeyCharsMax })

@@ -2,7 +2,6 @@ import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
-import { EVENT_TYPE_CHARS_MAX } from '../domain/event-filter.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { EVENT_ID_CHARS_MAX } from '../domain/notification.ts'
 import { notify } from '../flow/notify.ts'
@@ -10,7 +9,7 @@ import { list, text, wholeBody } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { answerHandshakes } from './handshake.ts'
 import { named } from './described.ts'
-import { count, Refusal, ValidationRefusal } from './schemas.ts'
+import { count, Refusal, saidEventType, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
 const Answer = named(
@@ -29,7 +28,7 @@ const Event = wholeBody(
   named(
     'Event',
     z
-      .looseObject({ id: text({ max: EVENT_ID_CHARS_MAX }), type: text({ max: EVENT_TYPE_CHARS_MAX }) })
+      .looseObject({ id: text({ max: EVENT_ID_CHARS_MAX }).min(1), type: saidEventType })
       .meta({ example: { id: 'evt_1', type: 'user.created', project: 'acme', data: { user: 'u1' } } }),
   ),
 )

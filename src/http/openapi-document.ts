@@ -37,7 +37,15 @@ const INT32_MAX = 2 ** 31 - 1
  */
 export const parametersOnWire = (schema: object): object => changed(schema as Json, onWire)
 
-const onWire = (schema: Json): Json => sized(described(schema))
+const onWire = (schema: Json): Json => flat(sized(described(schema)))
+
+/** A choice within a choice is one choice. */
+function flat(schema: Json): Json {
+  const choices = schema['anyOf'] as Json[] | undefined
+  if (choices === undefined) return schema
+  const isChoice = (one: Json) => Object.keys(one).join() === 'anyOf'
+  return { ...schema, anyOf: choices.flatMap((one) => (isChoice(one) ? (one['anyOf'] as Json[]) : [one])) }
+}
 
 function described(schema: Json): Json {
   const wire = schema[ON_WIRE]

@@ -1,7 +1,8 @@
 /** Shapes that several routes share, and how domain values are written in JSON. */
 import { z } from 'zod'
 import type { AddressGuard } from '../destinations/guard.ts'
-import { customHeaderProblem } from '../domain/custom-headers.ts'
+import { CUSTOM_HEADER_NAME, CUSTOM_HEADER_VALUE, customHeaderProblem } from '../domain/custom-headers.ts'
+import { EVENT_TYPE_CHARS_MAX } from '../domain/event-filter.ts'
 import { isId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { map, text, urlText } from './bounded.ts'
@@ -48,6 +49,14 @@ export const booleanParameter = onWire(
   { type: 'boolean' },
 )
 
+/** How a sender may name the type of an event: what an event type can be made of (`eventTypeFrom`). */
+export const saidEventType = onWire(urlText(), {
+  type: 'string',
+  minLength: 1,
+  maxLength: EVENT_TYPE_CHARS_MAX,
+  pattern: '^(?!\\.\\.?$)([a-zA-Z0-9\\-_.]+|[^,*]*[a-zA-Z0-9][^,*]*)$',
+})
+
 /** A path or query parameter that is an id. One that cannot be an id names nothing, so it is a 404 and not a 422. */
 export const toId = <K extends string>(prefix: K, text: string) => (isId(prefix, text) ? text : null)
 
@@ -84,8 +93,8 @@ function checkHeaders(given: Record<string, string | null>, ctx: z.RefinementCtx
   }
 }
 
-const headerValue = text({ max: LIMITS.headerValueCharsMax })
-const headersBound = { max: LIMITS.customHeadersMax, what: 'headers' }
+const headerValue = text({ max: LIMITS.headerValueCharsMax }).meta({ pattern: CUSTOM_HEADER_VALUE.source })
+const headersBound = { max: LIMITS.customHeadersMax, what: 'headers', keyPattern: CUSTOM_HEADER_NAME.source }
 
 /** What deliveries carry besides the gateway's own headers. */
 export const customHeaders = map(headerValue, headersBound).superRefine(checkHeaders)

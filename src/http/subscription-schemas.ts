@@ -31,6 +31,11 @@ const RETRY_WAIT_MAX_MS = 30 * 86_400_000
 // Of a union nobody can tell which member was meant, so that the problem is said for both.
 const SCHEDULE_PROBLEM = `has to be a list of up to ${LIMITS.retriesMax} durations up to ${formatDuration(RETRY_WAIT_MAX_MS)}, such as ["10s", "1m"], or one of ${Object.keys(NAMED_SCHEDULES).join(', ')}`
 
+/** As `parseDuration` reads it. */
+const DURATION_PATTERN = '^\\d+(\\.\\d+)?(ms|s|m|h|d)$'
+/** An event type, one with `.*` behind it, or all (`eventTypePatternProblem`). */
+const PATTERN_PATTERN = `^(\\*|(?!\\.\\.?(\\.\\*)?$)[a-zA-Z0-9\\-_.]{1,${EVENT_TYPE_CHARS_MAX}}(\\.\\*)?)$`
+
 const duration = (min: number, max: number, example: string) =>
   text({ max: DURATION_CHARS_MAX })
     .transform((given, ctx) => {
@@ -39,7 +44,7 @@ const duration = (min: number, max: number, example: string) =>
       ctx.addIssue(`has to be a duration from ${formatDuration(min)} to ${formatDuration(max)}, such as ${example}`)
       return z.NEVER
     })
-    .meta({ example })
+    .meta({ example, pattern: DURATION_PATTERN })
 
 const checked = (max: number, problem: (given: string) => string | null) =>
   text({ max }).superRefine((given, ctx) => {
@@ -52,9 +57,12 @@ function members(guard: AddressGuard) {
   return {
     target_url: targetUrl(guard),
     secret: checked(SECRET_CHARS_MAX, secretProblem)
+      .meta({ minLength: 1 })
       .nullish()
       .describe('Signs deliveries and guards POST /ingest/{id}; never shown again here'),
-    event_types: list(checked(PATTERN_CHARS_MAX, eventTypePatternProblem), { max: EVENT_TYPES_MAX })
+    event_types: list(checked(PATTERN_CHARS_MAX, eventTypePatternProblem).meta({ pattern: PATTERN_PATTERN }), {
+      max: EVENT_TYPES_MAX,
+    })
       .nullish()
       .describe('`user.*` is every type below `user.`; none or null is all'),
     description: text({ max: DESCRIPTION_CHARS_MAX }).nullish(),

@@ -91,8 +91,11 @@ function within(at: string, schema: Schema): { at: string; schema: Schema }[] {
   ]
 }
 
-/** The schema itself where there is only a reference to it. */
-export function resolved(document: Document, schema: Schema): Schema {
-  const name = schema.$ref?.split('/').at(-1)
-  return name === undefined ? schema : document.components.schemas[name]!
+/** With what is referred to in place of the references; none of it refers to itself. */
+export function withoutReferences(document: Document): Document {
+  const resolve = (_key: string, value: unknown): unknown => {
+    const name = /^#\/components\/schemas\/(\w+)$/.exec(String((value as { $ref?: unknown } | null)?.$ref))?.[1]
+    return name === undefined ? value : JSON.parse(JSON.stringify(document.components.schemas[name]), resolve)
+  }
+  return JSON.parse(JSON.stringify(document), resolve) as Document
 }

@@ -5,7 +5,7 @@ import type { AddressGuard } from '../../destinations/guard.ts'
 import type { Candidate, Endpoint, EndpointSecret } from '../../domain/endpoint.ts'
 import { generateSecret, parseSecret, SECRET_CHARS_MAX, secretProblem } from '../../domain/secret.ts'
 import { text } from '../bounded.ts'
-import { named } from '../described.ts'
+import { named, onWire } from '../described.ts'
 import { customHeaders, DESCRIPTION_CHARS_MAX, Instant, instant, targetUrl } from '../schemas.ts'
 import { channel, eventTypeName, firstGiven, metadata, plainText, setOf, throttleRate, uid } from './schemas.ts'
 
@@ -18,13 +18,16 @@ const SECRET_BYTES = { min: 24, max: 75 }
 const PREFIXED = /^wh(sec|sk|pk)_/
 
 /** `whsec_` and base64 of 24 to 75 bytes, with or without the prefix, or `whsk_` and an Ed25519 pair. */
-export const secretIn = text({ max: SECRET_CHARS_MAX }).transform((given, ctx) => {
-  const secret = PREFIXED.test(given) ? given : `whsec_${given}`
-  const problem = secretProblem(secret) ?? secretSizeProblem(secret)
-  if (problem === null) return secret
-  ctx.addIssue(problem)
-  return z.NEVER
-})
+export const secretIn = onWire(
+  text({ max: SECRET_CHARS_MAX }).transform((given, ctx) => {
+    const secret = PREFIXED.test(given) ? given : `whsec_${given}`
+    const problem = secretProblem(secret) ?? secretSizeProblem(secret)
+    if (problem === null) return secret
+    ctx.addIssue(problem)
+    return z.NEVER
+  }),
+  { type: 'string', pattern: '^((whsec_)?[A-Za-z0-9+/]{32,100}={0,2}|whsk_[A-Za-z0-9+/]{86}(==)?)$' },
+)
 
 function secretSizeProblem(secret: string): string | null {
   const key = parseSecret(secret)

@@ -80,6 +80,10 @@ export interface Operation<Q extends z.ZodType, B extends z.ZodType> {
 
 export const Empty = z.null()
 
+const RepeatHeaders = z.object({
+  'idempotency-key': urlText().optional().describe('A repeat of the key gets the first answer, for 12 hours'),
+})
+
 /** What the hooks leave for the handler. */
 interface Looked {
   principal: Principal
@@ -104,6 +108,7 @@ export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B exten
       security: [{ svix: [] }],
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
+      ...(method === 'POST' ? { headers: RepeatHeaders } : {}),
       params: z.object(Object.fromEntries([...url.matchAll(/:(\w+)/g)].map(([, name]) => [name, urlText()]))),
       response: {
         ...operation.answers,

@@ -8,6 +8,7 @@ import { type Issue, GatewayError } from '../../domain/errors.ts'
 import { timestampProblem } from '../../domain/inbox.ts'
 import { UID_CHARS_MAX, WORD, WORD_RULE } from '../../domain/uid.ts'
 import { list, urlText } from '../bounded.ts'
+import { onWire } from '../described.ts'
 import { SvixError, toSvixIssue } from './problems.ts'
 
 const LIMIT_MAX = 250
@@ -21,19 +22,21 @@ function unreadable(ctx: z.RefinementCtx, message: string): never {
 }
 
 export const limit = (fallback: number) =>
-  urlText()
-    .default(String(fallback))
-    .transform((text, ctx) => {
-      if (!/^\d{1,15}$/.test(text)) return unreadable(ctx, 'limit is not a whole number')
-      if (Number(text) <= LIMIT_MAX) return Number(text)
-      ctx.addIssue(`Given limit must not exceed ${LIMIT_MAX}`)
-      return z.NEVER
-    })
-    .meta({ type: 'integer', minimum: 0, maximum: LIMIT_MAX, default: fallback })
+  onWire(
+    urlText()
+      .default(String(fallback))
+      .transform((text, ctx) => {
+        if (!/^\d{1,15}$/.test(text)) return unreadable(ctx, 'limit is not a whole number')
+        if (Number(text) <= LIMIT_MAX) return Number(text)
+        ctx.addIssue(`Given limit must not exceed ${LIMIT_MAX}`)
+        return z.NEVER
+      }),
+    { type: 'integer', minimum: 0, maximum: LIMIT_MAX, default: fallback },
+  )
 
 /** An id, or `-` and an id: the page before it. */
 export const iterator = (prefix: string | null) =>
-  urlText()
+  onWire(urlText(), { type: 'string', ...(prefix !== null && { pattern: `^(-?${prefix}_[0-9A-Za-z]{27})?$` }) })
     .optional()
     .superRefine((text, ctx) => {
       if (text === undefined || text === '') return
@@ -45,32 +48,38 @@ export const iterator = (prefix: string | null) =>
       )
     })
 
-export const order = urlText()
-  .optional()
-  .transform((text, ctx) => {
-    if (text === undefined || text === 'ascending' || text === 'descending') return text
-    return unreadable(ctx, 'order is neither ascending nor descending')
-  })
-  .meta({ enum: ['ascending', 'descending'] })
-
-export const flag = (fallback: boolean) =>
-  urlText()
-    .default(String(fallback))
-    .transform((text, ctx) => {
-      if (text === 'true' || text === 'false') return text === 'true'
-      return unreadable(ctx, 'has to be true or false')
-    })
-    .meta({ type: 'boolean', default: fallback })
-
-const oneOf = (what: string, values: readonly number[]) =>
+export const order = onWire(
   urlText()
     .optional()
     .transform((text, ctx) => {
-      if (text === undefined) return undefined
-      const value = values.find((one) => String(one) === text)
-      return value ?? unreadable(ctx, `${what} is none of ${values.join(', ')}`)
-    })
-    .meta({ type: 'integer', enum: [...values] })
+      if (text === undefined || text === 'ascending' || text === 'descending') return text
+      return unreadable(ctx, 'order is neither ascending nor descending')
+    }),
+  { type: 'string', enum: ['ascending', 'descending'] },
+)
+
+export const flag = (fallback: boolean) =>
+  onWire(
+    urlText()
+      .default(String(fallback))
+      .transform((text, ctx) => {
+        if (text === 'true' || text === 'false') return text === 'true'
+        return unreadable(ctx, 'has to be true or false')
+      }),
+    { type: 'boolean', default: fallback },
+  )
+
+const oneOf = (what: string, values: readonly number[]) =>
+  onWire(
+    urlText()
+      .optional()
+      .transform((text, ctx) => {
+        if (text === undefined) return undefined
+        const value = values.find((one) => String(one) === text)
+        return value ?? unreadable(ctx, `${what} is none of ${values.join(', ')}`)
+      }),
+    { type: 'integer', enum: [...values] },
+  )
 
 export const statusParameter = oneOf('status', [0, 1, 2, 3, 4])
 export const statusCodeClass = oneOf('status_code_class', [0, 100, 200, 300, 400, 500])
@@ -89,24 +98,28 @@ export function parseInstant(text: string): number | null {
   return Number.isNaN(ms) ? null : ms
 }
 
-export const instantParameter = urlText()
-  .optional()
-  .transform((text, ctx) => {
-    if (text === undefined) return undefined
-    return parseInstant(text) ?? unreadable(ctx, 'is not an RFC 3339 date and time such as 2026-01-15T10:00:00Z')
-  })
-  .meta({ format: 'date-time' })
+export const instantParameter = onWire(
+  urlText()
+    .optional()
+    .transform((text, ctx) => {
+      if (text === undefined) return undefined
+      return parseInstant(text) ?? unreadable(ctx, 'is not an RFC 3339 date and time such as 2026-01-15T10:00:00Z')
+    }),
+  { type: 'string', format: 'date-time' },
+)
 
 const isWord = (text: string) => text.length <= UID_CHARS_MAX && WORD.test(text)
 
-export const word = urlText()
+const NAME_ON_WIRE = { type: 'string', maxLength: UID_CHARS_MAX, pattern: WORD.source }
+
+export const word = onWire(urlText(), { ...NAME_ON_WIRE, minLength: 1 })
   .optional()
   .superRefine((text, ctx) => {
     if (text !== undefined && !isWord(text)) ctx.addIssue(WORD_RULE)
   })
 
 /** `event_types=a,b`, repeated, or as `event_types[]` and `event_types[0]`; arrives here as a list. */
-export const eventTypes = list(urlText(), { max: EVENT_TYPES_MAX })
+export const eventTypes = list(onWire(urlText(), NAME_ON_WIRE), { max: EVENT_TYPES_MAX })
   .optional()
   .superRefine((names, ctx) => {
     if (names !== undefined && !names.every(isWord)) ctx.addIssue('has a name that no event type can have')

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import { CHANNEL_CHARS_MAX, UID_CHARS_MAX, uidProblem, WORD, WORD_RULE } from '../../domain/uid.ts'
 import { list, map, text } from '../bounded.ts'
+import { onWire } from '../described.ts'
 import { parseInstant } from './query.ts'
 
 const METADATA_BYTES_MAX = 4_096
@@ -15,16 +16,20 @@ const RATE_MAX = 65_535
 const CONTROL = /[\x00-\x08]/
 
 export const plainText = ({ max }: { max: number }) =>
-  text({ max }).refine((given) => !CONTROL.test(given), 'contains control characters')
+  text({ max })
+    .refine((given) => !CONTROL.test(given), 'contains control characters')
+    .meta({ pattern: '^[^\\u0000-\\u0008]*$' })
 
 /** Of an application; longer than any that people read. */
 export const displayName = plainText({ max: 256 }).min(1, 'must not be empty')
 
 export const uid = (prefix: string) =>
-  text({ max: UID_CHARS_MAX, problem: `has to be 1 to ${UID_CHARS_MAX} characters long` }).superRefine((given, ctx) => {
-    const problem = uidProblem(prefix, given)
-    if (problem !== null) ctx.addIssue(problem)
-  })
+  text({ max: UID_CHARS_MAX, problem: `has to be 1 to ${UID_CHARS_MAX} characters long` })
+    .superRefine((given, ctx) => {
+      const problem = uidProblem(prefix, given)
+      if (problem !== null) ctx.addIssue(problem)
+    })
+    .meta({ minLength: 1, pattern: `^(?!${prefix}_)${WORD.source.slice(1)}` })
 
 export const wordOf = (what: string, charsMax = UID_CHARS_MAX) =>
   text({ max: charsMax }).min(1, 'must not be empty').regex(WORD, `${what} ${WORD_RULE}`)
@@ -49,12 +54,15 @@ export const throttleRate = z
   .min(1, 'has to be at least 1')
   .max(RATE_MAX, `has to be at most ${RATE_MAX}`)
 
-export const instantIn = text({ max: INSTANT_CHARS_MAX }).transform((given, ctx) => {
-  const ms = parseInstant(given)
-  if (ms !== null) return ms
-  ctx.addIssue('is not an RFC 3339 date and time such as 2026-01-15T10:00:00Z')
-  return z.NEVER
-})
+export const instantIn = onWire(
+  text({ max: INSTANT_CHARS_MAX }).transform((given, ctx) => {
+    const ms = parseInstant(given)
+    if (ms !== null) return ms
+    ctx.addIssue('is not an RFC 3339 date and time such as 2026-01-15T10:00:00Z')
+    return z.NEVER
+  }),
+  { type: 'string', format: 'date-time' },
+)
 
 /** The members that may be given under two names; the first one counts. */
 export const firstGiven = <T>(...values: (T | undefined)[]): T | undefined =>
