@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import fastify, { type FastifyInstance, type FastifyReply, type HTTPMethods } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../domain/errors.ts'
@@ -13,6 +13,7 @@ import { useHops } from './hops.ts'
 import { bodyFor, toGatewayError, useErrors } from './errors.ts'
 import { inboxRoutes } from './inbox.ts'
 import { ingestRoutes } from './ingest.ts'
+import { collectMethods } from './methods.ts'
 import { notificationRoutes } from './notifications.ts'
 import { useOpenApi } from './openapi.ts'
 import { probeRoutes } from './probes.ts'
@@ -159,37 +160,4 @@ function logRequest({ observer }: HttpContext, reply: FastifyReply, status: numb
     latencyMs: reply.elapsedTime,
     inbox: request.routeOptions.config.inbox === true ? (request.inboxLine ?? { dup: false, result: 'error' }) : null,
   })
-}
-
-/** Answers 405 where a path is known but not with this method. The framework by itself says 404. */
-function collectMethods(app: FastifyInstance): () => void {
-  const known = new Map<string, { methods: Set<HTTPMethods>; inbox: boolean }>()
-  app.addHook('onRoute', ({ url, method, config }) => {
-    const route = known.get(url) ?? { methods: new Set(), inbox: false }
-    for (const one of [method].flat()) route.methods.add(one)
-    known.set(url, { ...route, inbox: route.inbox || config?.inbox === true })
-  })
-  return () => {
-    // The routes added here are announced too, so the lists are taken before.
-    for (const [url, { methods, inbox }] of Array.from(known)) {
-      const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const).filter(
-        // Of the Svix API they are preflights, which are answered for all of its paths.
-        (one) => !methods.has(one) && !(one === 'OPTIONS' && url.startsWith(SVIX_PREFIX)),
-      )
-      const allow = [...methods].join(', ')
-      if (url.includes('*') || others.length === 0) continue
-      app.route({
-        url,
-        method: others,
-        // The log says of every request to the inbox what became of it.
-        config: { inbox, management: false },
-        schema: { hide: true },
-        handler: (_request, reply) => {
-          reply.header('allow', allow)
-          if (url.startsWith(SVIX_PREFIX)) reply.header('access-control-allow-origin', '*')
-          throw new GatewayError('method_not_allowed')
-        },
-      })
-    }
-  }
 }

@@ -6,7 +6,7 @@ import { invalid } from '../domain/errors.ts'
 import { EVENT_TYPE_CHARS_MAX, eventTypePatternProblem } from '../domain/event-filter.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { NAMED_SCHEDULES } from '../domain/retry-schedule.ts'
-import { SECRET_CHARS_MAX, secretProblem } from '../domain/secret.ts'
+import { parseSecretCached, SECRET_CHARS_MAX, secretProblem } from '../domain/secret.ts'
 import type { AddressGuard } from '../destinations/guard.ts'
 import { formatDuration, parseDuration } from '../lib/duration.ts'
 import { list, text } from './bounded.ts'
@@ -113,6 +113,10 @@ export const Subscription = named(
     timeout: z.string().nullable(),
     retry_schedule: z.array(z.string()).nullable(),
     has_secret: z.boolean(),
+    public_key: z
+      .string()
+      .nullable()
+      .describe('What receivers verify with (`whpk_…`) where the secret is an Ed25519 pair (`whsk_…`)'),
     failing_since: Instant.nullable(),
     paused_until: Instant.nullable(),
     created_at: Instant,
@@ -132,11 +136,17 @@ export const toSubscription = (endpoint: Endpoint): z.infer<typeof Subscription>
   timeout: endpoint.timeoutMs === null ? null : formatDuration(endpoint.timeoutMs),
   retry_schedule: endpoint.retryScheduleMs?.map(formatDuration) ?? null,
   has_secret: endpoint.secrets.length > 0,
+  public_key: publicKeyOf(endpoint),
   failing_since: instantOrNull(endpoint.failingSince),
   paused_until: instantOrNull(endpoint.pausedUntil),
   created_at: instant(endpoint.createdAt),
   updated_at: instant(endpoint.updatedAt),
 })
+
+function publicKeyOf({ secrets: [current] }: Endpoint): string | null {
+  const key = current && parseSecretCached(current.secret)
+  return key?.kind === 'ed25519' ? key.publicKey : null
+}
 
 type Settings = Pick<
   Endpoint,

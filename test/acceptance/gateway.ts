@@ -83,6 +83,7 @@ export interface Subscription {
   timeout: string | null
   retry_schedule: string[] | null
   has_secret: boolean
+  public_key: string | null
   paused_until: string | null
   created_at: string
   updated_at: string

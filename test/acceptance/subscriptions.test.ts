@@ -107,6 +107,17 @@ describe('a new subscription', () => {
     expect(await secretOf(subscription.id)).toBeNull()
   })
 
+  test('shows the public key of an Ed25519 secret, and of no other', async () => {
+    const bytes = 'fVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg=='
+    const pair = `whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMb${bytes}`
+    const publicKey = `whpk_${Buffer.from(pair.slice(5), 'base64').subarray(32).toString('base64')}`
+    const { id } = await gateway.subscribe({ target_url: TARGET, secret: pair })
+    expect(await read(id)).toMatchObject({ public_key: publicKey, has_secret: true })
+    expect(JSON.stringify(await read(id))).not.toContain('whsk_')
+    expect(await edit('PATCH', id, { secret: 'an HMAC secret' })).toMatchObject({ public_key: null, has_secret: true })
+    expect(await edit('PATCH', id, { secret: null })).toMatchObject({ public_key: null, has_secret: false })
+  })
+
   test('shows its secret at /secret and nowhere else', async () => {
     const { id } = await gateway.subscribe({ target_url: TARGET, secret: 'seen-only-there' })
     const answers = await Promise.all([

@@ -144,7 +144,7 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
     principal,
     params: request.params as Record<string, string>,
     query: query as z.output<Q>,
-    body: (operation.body === undefined ? undefined : parseBody(operation.body, bytes)) as z.output<B>,
+    body: bodyFor(operation, bytes),
     bytes,
     hops: hopsOf(request),
     answer: (status, body) =>
@@ -172,6 +172,12 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
     if (stored !== null) return sendAgain(context, reply, stored)
     throw error instanceof Replayed ? new SvixError('conflict') : error
   }
+}
+
+function bodyFor<Q extends z.ZodType, B extends z.ZodType>({ method, body }: Operation<Q, B>, bytes: Buffer) {
+  // A change without anything in it is taken for a body that was lost on the way.
+  if (method === 'PATCH' && bytes.length === 0) throw invalidField(['body'], 'is empty', 'value_error.missing')
+  return (body === undefined ? undefined : parseBody(body, bytes)) as z.output<B>
 }
 
 /** A refusal may hide a repeat: the body may be another one, and what the path names may be gone since the first answer. */

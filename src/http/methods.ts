@@ -1,0 +1,67 @@
+/** Answers 405 where a path is known but not with this method. The framework by itself says 404, or 400 to QUERY. */
+import type { FastifyInstance, FastifyReply, HTTPMethods } from 'fastify'
+import { GatewayError } from '../domain/errors.ts'
+import { SVIX_PREFIX } from './svix/problems.ts'
+
+/** These have routes of their own where they are not known; all others that Node reads (PROPFIND, QUERY, …) are no path's. */
+const ROUTED = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const
+const IS_ROUTED: ReadonlySet<string> = new Set(ROUTED)
+
+interface Known {
+  methods: Set<HTTPMethods>
+  inbox: boolean
+}
+
+/** Collects the routes that are added from here on, until the function that is returned adds what answers 405. */
+export function collectMethods(app: FastifyInstance): () => void {
+  const known = new Map<string, Known>()
+  app.addHook('onRoute', ({ url, method, config }) => {
+    const route = known.get(url) ?? { methods: new Set(), inbox: false }
+    for (const one of [method].flat()) route.methods.add(one)
+    known.set(url, { ...route, inbox: route.inbox || config?.inbox === true })
+  })
+  let allowed: [RegExp, string][] = []
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404 || IS_ROUTED.has(request.method)) return done()
+    const path = request.url.split('?', 1)[0]!
+    const found = allowed.find(([pattern]) => pattern.test(path))
+    return done(found === undefined ? new GatewayError('not_found') : notAllowed(reply, path, found[1]))
+  })
+  return () => {
+    // The routes added here are announced too, so the lists are taken before.
+    const routes = Array.from(known).filter(([url]) => !url.includes('*'))
+    // Of two patterns that match, the one with more names of its own is meant.
+    routes.sort(([a], [b]) => a.split(':').length - b.split(':').length)
+    allowed = routes.map(([url, { methods }]) => [patternOf(url), [...methods].join(', ')])
+    for (const route of routes) forbidOthers(app, route)
+  }
+}
+
+function forbidOthers(app: FastifyInstance, [url, { methods, inbox }]: [string, Known]): void {
+  const method = ROUTED.filter(
+    // Of the Svix API they are preflights, which are answered for all of its paths.
+    (one) => !methods.has(one) && !(one === 'OPTIONS' && url.startsWith(SVIX_PREFIX)),
+  )
+  const allow = [...methods].join(', ')
+  if (method.length === 0) return
+  app.route({
+    url,
+    method,
+    // The log says of every request to the inbox what became of it.
+    config: { inbox, management: false },
+    schema: { hide: true },
+    handler: (_request, reply) => {
+      throw notAllowed(reply, url, allow)
+    },
+  })
+}
+
+function notAllowed(reply: FastifyReply, path: string, allow: string): GatewayError {
+  void reply.header('allow', allow)
+  if (path.startsWith(SVIX_PREFIX)) void reply.header('access-control-allow-origin', '*')
+  return new GatewayError('method_not_allowed')
+}
+
+/** The paths of a route: `:id` is one step, and a slash at the end makes no difference. */
+const patternOf = (url: string): RegExp =>
+  new RegExp(`^${url.replace(/\/$/, '').replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+')}/?$`)
