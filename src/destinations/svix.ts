@@ -10,6 +10,7 @@
  * attempt. While nothing else is known the pauses grow; the next success ends that.
  */
 import { Svix } from 'svix'
+import { buildConnector, fetch as fetchOver } from 'undici'
 import type { Outcome } from '../domain/delivery.ts'
 import { atPointer } from '../domain/json-pointer.ts'
 import { HOPS_HEADER } from '../domain/hops.ts'
@@ -17,6 +18,8 @@ import { LIMITS } from '../domain/limits.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
 import { svixAppProblem, svixEventId } from '../domain/svix-id.ts'
 import type { Clock } from '../lib/clock.ts'
+import { type Agents, openAgents } from './agents.ts'
+import { endOf } from './connection.ts'
 import type { DeliveryRequest, Driver } from './driver.ts'
 import { failureWords, timedOutWords } from './failure-words.ts'
 import { ownLack } from './own-lack.ts'
@@ -37,11 +40,18 @@ const DEFAULT_PAUSE_MS = { first: 1_000, max: 60_000 }
 /** Svix forgets idempotency keys after 12 hours and, in its cloud, event ids after a day: before that it is asked. */
 const MEMORY_MS = 11 * 3_600_000
 const ANSWER_BYTES_MAX = 1_048_576
+/** `boundedText` bounds what the operator's own server sends. */
+const OWN_BOUNDS = { bytesMax: Infinity, linesMax: Infinity }
+const CONNECT_TIMEOUT_MS = 10_000
 
 export function createSvixDriver(options: SvixDriverOptions): Driver {
   const { clock } = options
   const stop = new AbortController()
   const pauses = new Pauses(clock, options.pauseMs ?? DEFAULT_PAUSE_MS)
+  const agents = openAgents({
+    connect: buildConnector({ allowH2: false, timeout: CONNECT_TIMEOUT_MS }),
+    bounds: OWN_BOUNDS,
+  })
 
   /** One call of the SDK: its client is made for it, so that what came back can be told apart from other calls. */
   async function call(
@@ -57,14 +67,14 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
     const fetchOnce: typeof fetch = async (input, init) => {
       const headers = new Headers(init?.headers)
       if (hops !== undefined) headers.set(HOPS_HEADER, String(hops))
-      const response = await fetch(input, { ...init, headers, signal: time.isOver, redirect: 'manual' })
+      const response = await fetchFrom(agents, new Request(input).url, { ...init, headers, signal: time.isOver })
       const body = await boundedText(response)
       seen.status = response.status
       seen.body = body
       seen.retryAfter = response.headers.get('retry-after') ?? undefined
       // A response with one of these statuses may not have a body, not even an empty one.
       const isBodiless = response.status === 204 || response.status === 304
-      return new Response(isBodiless ? null : body, { status: response.status, headers: response.headers })
+      return new Response(isBodiless ? null : body, { status: response.status, headers: [...response.headers] })
     }
     const svix = new Svix(options.token, {
       retryScheduleInMs: [],
@@ -137,6 +147,7 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
     },
     async [Symbol.asyncDispose]() {
       stop.abort(new Error('the gateway shut down'))
+      await agents[Symbol.asyncDispose]()
     },
   }
 }
@@ -210,7 +221,27 @@ function parseExactly(text: string): unknown {
   return JSON.parse(text, keepNumber)
 }
 
-async function boundedText(response: Response): Promise<string> {
+/**
+ * Asks once more, on a new connection, where a kept one ended without an answer: Svix may have closed it just then. Should
+ * it have taken the event all the same, the event id lets it recognise the repeat.
+ */
+async function fetchFrom(
+  agents: Agents,
+  url: string,
+  { method = 'GET', body, headers, signal }: RequestInit & { headers: Headers; signal: AbortSignal },
+): ReturnType<typeof fetchOver> {
+  const request = { method, body: body as string | null, headers: [...headers], signal, redirect: 'manual' as const }
+  try {
+    return await fetchOver(url, { ...request, dispatcher: agents.kept })
+  } catch (error) {
+    const end = error instanceof Error ? endOf(error.cause) : null
+    const wasKept = end !== null && (end.requests > 1 || end.hasBegun)
+    if (!wasKept || signal.aborted) throw error
+    return fetchOver(url, { ...request, dispatcher: agents.fresh })
+  }
+}
+
+async function boundedText(response: { body: AsyncIterable<Uint8Array> | null }): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
   for await (const chunk of response.body ?? []) {

@@ -120,8 +120,8 @@ export const serveAndDrop: Behaviour = ({ serve, response }) => {
   response.socket?.resetAndDestroy()
 }
 
-/** Says that it has the message, which is not so. */
-export const conflictWithoutReason: Behaviour = say(refusal(409, 'conflict'))
+/** Says that it has the message, which is not so, and closes the connection. */
+export const conflictWithoutReason: Behaviour = say(refusal(409, 'conflict', { connection: 'close' }))
 
 /** Answers without an end, as fast as it is read. `sent` learns of every piece. */
 export const flood =

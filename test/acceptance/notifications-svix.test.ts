@@ -25,7 +25,7 @@ const retry = (id: string, query = '') =>
 
 describe('a delivery to Svix', () => {
   test('is shown with its attempts, from the failed ones to the one that succeeds', async () => {
-    svix.script = [say(500), serveAndDrop, healthy]
+    svix.script = [say({ status: 500, headers: { connection: 'close' } }), serveAndDrop, healthy]
     const event = plainEvent()
     const message = await gateway.messageWhen(await notifyOne(gateway, event), 'delivered')
     expect(svixDelivery(message)).toEqual({

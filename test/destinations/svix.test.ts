@@ -165,6 +165,40 @@ describe('what Svix answers decides about the attempt', () => {
   })
 })
 
+describe('a kept connection that Svix has just closed', () => {
+  /** undici lets a connection rest for a turn of the event loop. */
+  const turn = () => new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)))
+
+  test.each([
+    ['did not look at it', drop],
+    ['took the event', serveAndDrop],
+  ])('costs no attempt, and there is one message, when it %s', async (_, behaviour) => {
+    const driver = open()
+    await attempt([healthy], event(), driver)
+    await turn()
+    const request = event()
+    expect(await attempt([behaviour, healthy], request, driver)).toMatchObject({ kind: 'accepted', statusCode: 202 })
+    expect(methods()).toEqual(['POST', 'POST', 'POST'])
+    expect(svix.messages.filter(({ eventId }) => eventId === request.message.eventId)).toHaveLength(1)
+  })
+
+  test('is no reason to ask a third time', async () => {
+    const driver = open()
+    await attempt([healthy], event(), driver)
+    await turn()
+    expect(await attempt([drop, drop, healthy], event(), driver)).toMatchObject(unreachable(/^connection closed/))
+    expect(methods()).toEqual(['POST', 'POST', 'POST'])
+  })
+})
+
+test('a 100 Continue that nobody asked for is skipped', async () => {
+  const continued: Behaviour = ({ response, serve, answer }) => {
+    response.writeContinue()
+    answer(serve())
+  }
+  expect(await attempt([continued])).toMatchObject({ kind: 'accepted', statusCode: 202 })
+})
+
 describe('a 409', () => {
   test('is a success when Svix has the message', async () => {
     const request = event()
