@@ -2,6 +2,7 @@ import type { Attack } from './attack.ts'
 import { bodies } from './attacks/bodies.ts'
 import { deletedFile } from './attacks/deleted-file.ts'
 import { descriptors } from './attacks/descriptors.ts'
+import { failures } from './attacks/failures.ts'
 import { fullDisk } from './attacks/full-disk.ts'
 import { fuzzAttack } from './attacks/fuzz.ts'
 import { hangingTenant } from './attacks/hanging-tenant.ts'
@@ -17,6 +18,7 @@ export const ATTACKS: Record<string, Attack> = {
   fuzz: fuzzAttack,
   loop,
   receivers,
+  failures,
   'silent-dns': silentDns,
   unread,
   descriptors,
