@@ -1,6 +1,7 @@
 /** The HTTP clients of a destination. docs/delivery.md gives the reason for each of these choices. */
 import { Agent, type buildConnector } from 'undici'
 import { LIMITS } from '../domain/limits.ts'
+import type { Clock } from '../lib/clock.ts'
 import { type AnswerBounds, watchConnections } from './connection.ts'
 
 export interface Agents extends AsyncDisposable {
@@ -13,20 +14,26 @@ export interface Agents extends AsyncDisposable {
 export interface AgentsOptions {
   connect: buildConnector.connector
   bounds: AnswerBounds
+  clock: Pick<Clock, 'now'>
   /** How old a connection may be when a request begins on it, ms. */
   connectionAgeMs?: number
 }
 
-export function openAgents({ connect, bounds, connectionAgeMs = LIMITS.connectionAgeMs }: AgentsOptions): Agents {
+export function openAgents({
+  connect,
+  bounds,
+  clock,
+  connectionAgeMs = LIMITS.connectionAgeMs,
+}: AgentsOptions): Agents {
   const options: Agent.Options = {
-    connect: watchConnections(connect, bounds),
+    // The other half of the age is for being idle.
+    connect: watchConnections(connect, { bounds, clock, oldAfterMs: connectionAgeMs / 2 }),
     maxHeaderSize: LIMITS.answerBytesOnWire,
     allowH2: false,
     // The attempt's own time-out covers these; two timers less for each request.
     headersTimeout: 0,
     bodyTimeout: 0,
-    keepAliveMaxTimeout: LIMITS.connectionAgeMs,
-    clientTtl: connectionAgeMs,
+    keepAliveMaxTimeout: LIMITS.connectionAgeMs / 2,
   }
   const kept = new Agent({ ...options, pipelining: 1 })
   const fresh = new Agent({ ...options, pipelining: 0 })

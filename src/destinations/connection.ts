@@ -7,16 +7,27 @@
  *
  * And what is known of a connection is kept for the moment of its end, for then it has to be judged: was this a kept one that
  * the receiver had closed, did anything of an answer come, was its status among that?
+ *
+ * And it has an end: the first answer that begins when the connection is old is its last one. undici has an option for
+ * that, but looks at the age of every busy connection for each request.
  */
 import type { Socket } from 'node:net'
 import type { buildConnector } from 'undici'
 import { LIMITS } from '../domain/limits.ts'
+import type { Clock } from '../lib/clock.ts'
 import { AnswerHead } from './answer-head.ts'
 
 /** What may come for one request. */
 export interface AnswerBounds {
   bytesMax: number
   linesMax: number
+}
+
+export interface WatchOptions {
+  bounds: AnswerBounds
+  clock: Pick<Clock, 'now'>
+  /** A connection that is so old ends with the next answer that begins, ms. */
+  oldAfterMs: number
 }
 
 /** What was known of a connection when it ended. */
@@ -64,19 +75,19 @@ export function endBy(cut: () => void): ConnectionEnd | null {
 }
 
 /** The same connector, with connections of which all this is true. */
-export function watchConnections(connect: buildConnector.connector, bounds: AnswerBounds): buildConnector.connector {
+export function watchConnections(connect: buildConnector.connector, options: WatchOptions): buildConnector.connector {
   return (target, callback) =>
     connect(target, (error, socket) => {
       if (error) return callback(error, null)
-      watch(socket, bounds)
+      watch(socket, options)
       callback(null, socket)
     })
 }
 
-function watch(socket: Socket, bounds: AnswerBounds): void {
+function watch(socket: Socket, options: WatchOptions): void {
   const read = socket.read.bind(socket) as (size?: number) => Buffer | null
   const destroy = socket.destroy.bind(socket)
-  const connection = new Connection(socket, bounds)
+  const connection = new Connection(socket, options)
   socket.read = (size) => {
     for (;;) {
       if (connection.isCut) return null
@@ -98,7 +109,8 @@ function watch(socket: Socket, bounds: AnswerBounds): void {
 
 class Connection {
   readonly #socket: Socket
-  readonly #bounds: AnswerBounds
+  readonly #options: WatchOptions
+  readonly #bornAt: number
   readonly #head = new AnswerHead()
   #written = 0
   #requests = 0
@@ -107,9 +119,10 @@ class Connection {
   #lines = 0
   isCut = false
 
-  constructor(socket: Socket, bounds: AnswerBounds) {
+  constructor(socket: Socket, options: WatchOptions) {
     this.#socket = socket
-    this.#bounds = bounds
+    this.#options = options
+    this.#bornAt = options.clock.now()
   }
 
   end(): ConnectionEnd {
@@ -121,10 +134,16 @@ class Connection {
   take(chunk: Buffer): Buffer {
     this.#noticeRequest()
     const end = this.#endWithin(chunk)
+    const hadStatus = this.#head.status > 0
     const rest = this.#head.take(end === null ? chunk : chunk.subarray(0, end))
     if (this.#head.interim > LIMITS.interimAnswersMax) this.#cut(new InterimAnswersError())
     else if (end !== null) this.#cut(new AnswerTooLongError())
-    return rest
+    const isBeginning = !hadStatus && this.#head.status > 0
+    return isBeginning && this.#isOld() ? withClose(rest) : rest
+  }
+
+  #isOld(): boolean {
+    return this.#options.clock.now() - this.#bornAt >= this.#options.oldAfterMs
   }
 
   /** One request at a time is on a connection, and is written in one go: what is written after that is the next one. */
@@ -139,7 +158,7 @@ class Connection {
 
   /** Counts the chunk; tells where in it the bound is, or null when it is not reached. */
   #endWithin(chunk: Buffer): number | null {
-    const { bytesMax, linesMax } = this.#bounds
+    const { bytesMax, linesMax } = this.#options.bounds
     const room = bytesMax - this.#bytes
     this.#bytes += chunk.length
     // Nobody counts the lines of an answer as short as most are.
@@ -158,3 +177,17 @@ class Connection {
 }
 
 const LINE_FEED = 10
+const ONE = 49
+/** In `HTTP/1.1`. */
+const MINOR_VERSION_AT = 7
+const CLOSE = Buffer.from('connection: close\r\n')
+
+/** The head as if the receiver had said that it closes the connection. One whose first line is incomplete stays as it is. */
+function withClose(head: Buffer): Buffer {
+  const end = head.indexOf(LINE_FEED) + 1
+  if (end === 0) return head
+  const changed = Buffer.concat([head.subarray(0, end), CLOSE, head.subarray(end)])
+  // In HTTP/1.0 a `keep-alive` would win.
+  changed[MINOR_VERSION_AT] = ONE
+  return changed
+}

@@ -32,6 +32,7 @@ export function createHttpDriver(options: HttpDriverOptions): Driver {
   const agents = openAgents({
     connect: guard.connector({ connectTimeoutMs }),
     bounds: { bytesMax: LIMITS.answerBytesOnWire, linesMax: LIMITS.answerLinesMax },
+    clock,
     ...(connectionAgeMs === undefined ? {} : { connectionAgeMs }),
   })
   const targets = new WeakMap<Endpoint, Target>()

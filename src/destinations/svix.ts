@@ -51,6 +51,7 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
   const agents = openAgents({
     connect: buildConnector({ allowH2: false, timeout: CONNECT_TIMEOUT_MS }),
     bounds: OWN_BOUNDS,
+    clock,
   })
 
   /** One call of the SDK: its client is made for it, so that what came back can be told apart from other calls. */

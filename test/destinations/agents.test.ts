@@ -15,6 +15,7 @@ test('nothing is kept of receivers that are not there, nor of those whose connec
     // All names are this machine.
     connect: buildConnector({ lookup: (_, __, done) => done(null, [{ address: '127.0.0.1', family: 4 }]) }),
     bounds: { bytesMax: 10_000, linesMax: 100 },
+    clock: systemClock,
   })
   const attempt = (origin: string) =>
     exchange({

@@ -288,7 +288,7 @@ test('over TLS likewise: kept connections that end, 100s, and bodies that take a
   const script: Script = [[[OK], [continues(1), OK], [END]], [[OK]]]
   const { origin, seen } = await play(script, { key, cert: valid })
   const connect = buildConnector({ rejectUnauthorized: false })
-  const agents = stack.use(openAgents({ connect, bounds: { bytesMax: 10_000, linesMax: 100 } }))
+  const agents = stack.use(openAgents({ connect, clock: systemClock, bounds: { bytesMax: 10_000, linesMax: 100 } }))
   const attempt = (body: Buffer) =>
     exchange({
       agents,
@@ -302,4 +302,23 @@ test('over TLS likewise: kept connections that end, 100s, and bodies that take a
     await turn()
   }
   expect(seen.map((one) => one.slice(0, 3))).toEqual(['1:a', '1:b', '1:c', '2:c'])
+})
+
+test.each([
+  ['of HTTP/1.1', OK],
+  ['of HTTP/1.0 that keeps connections', 'HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok'],
+])('the first answer on an old connection is its last one, of a receiver %s, too', async (_, answer) => {
+  const { origin, seen } = await play([[[answer], [answer], [answer]], [[answer]]])
+  let now = 0
+  const bounds = { bytesMax: 10_000, linesMax: 100 }
+  const clock = { now: () => now }
+  const agents = stack.use(openAgents({ connect: buildConnector({}), clock, bounds, connectionAgeMs: 30_000 }))
+  const request = { origin, path: '/', method: 'POST', body: 'x!' } as const
+  for (const at of [0, 14_999, 15_000, 15_001]) {
+    now = at
+    const attempt = { agents, clock: systemClock, url: new URL(origin), timeoutMs: 5_000, request }
+    expect(await exchange(attempt)).toEqual(accepted())
+    await turn()
+  }
+  expect(seen).toEqual(['1:x', '1:x', '1:x', '2:x'])
 })
