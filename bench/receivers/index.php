@@ -1,0 +1,3 @@
+<?php
+file_get_contents('php://input');
+echo 'ok';
