@@ -85,6 +85,13 @@ export class GatewayError extends Error {
   }
 }
 
+/** Whether the store has done it, nobody knows: the connection, or the store, ended before it answered. */
+export class OutcomeUnknown extends GatewayError {
+  constructor(what: string, cause?: unknown) {
+    super('store_unavailable', { detail: `${what}; the outcome is unknown.`, cause })
+  }
+}
+
 /** A validation error about one place. */
 export function invalid(loc: (string | number)[], msg: string, type = 'value_error'): GatewayError {
   return new GatewayError('validation', { issues: [{ loc, msg, type }] })

@@ -46,6 +46,8 @@ export const LIMITS = {
   /** Deliveries that one claim takes from the store, and from one lane of it. */
   claimMax: 512,
   claimPerLaneMax: 128,
+  /** Leases that a node may have without holding the delivery, which it gives back; more of them end by themselves. */
+  looseLeasesMax: 10_000,
   /** Payload bytes that one claim loads. */
   claimBytesMax: 32 * 1_048_576,
   /** The slow poll that finds due work even if every hint was lost. */

@@ -4,6 +4,8 @@
  * memory; the others are due in the store.
  */
 import type { Candidate } from '../domain/endpoint.ts'
+import type { DeliveryKey } from '../domain/delivery.ts'
+import { OutcomeUnknown } from '../domain/errors.ts'
 import type { AppId, Ids, MessageId } from '../domain/ids.ts'
 import type { InboxMessage } from '../domain/inbox.ts'
 import { LIMITS } from '../domain/limits.ts'
@@ -21,6 +23,8 @@ export interface Handoff {
   start(delivery: LeasedDelivery): void
   /** Gives the room back: the delivery was not stored. */
   unreserve(endpoint: Candidate, bytes: number): void
+  /** These may be stored and leased to `owner` all the same: nobody knows. Room is given back apart from this. */
+  doubt(leases: readonly (DeliveryKey & { tries: number })[]): void
   /** Something is due in the store at this time. */
   noteDue(at: number): void
 }
@@ -87,6 +91,8 @@ export async function acceptAll(context: AcceptContext, events: readonly NewEven
 
   const receipts = await queue.accept(offers.map((one) => one.acceptance)).catch((error: unknown) => {
     offers.forEach(giveBack)
+    if (error instanceof OutcomeUnknown)
+      handoff.doubt(offers.flatMap((one) => [...one.reserved].map((endpoint) => leased(one, endpoint))))
     throw error
   })
   receipts.forEach((receipt, i) => {
@@ -140,13 +146,14 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
   return { acceptance, reserved, leaseUntil: lease.until }
 }
 
-function handOver(handoff: Handoff, { acceptance, reserved, leaseUntil }: Offer): void {
-  for (const endpoint of reserved) handoff.start(leased(acceptance, endpoint, leaseUntil))
+function handOver(handoff: Handoff, one: Offer): void {
+  const { acceptance, reserved } = one
+  for (const endpoint of reserved) handoff.start(leased(one, endpoint))
   // Not simply now: for a paused endpoint that would be a claim for every message, which finds nothing.
   for (const { lease, dueAt } of acceptance.deliveries) if (lease === null) handoff.noteDue(dueAt)
 }
 
-const leased = ({ message }: Acceptance, endpoint: Candidate, leaseUntil: number): LeasedDelivery => ({
+const leased = ({ acceptance: { message }, leaseUntil }: Offer, endpoint: Candidate): LeasedDelivery => ({
   appId: message.appId,
   msgId: message.id,
   endpointId: endpoint.id,

@@ -22,6 +22,7 @@ import { Alarm } from './alarm.ts'
 import { ApplicationLoads } from './application-load.ts'
 import type { Expunged } from './expunged.ts'
 import { Lane } from './lane.ts'
+import { LooseLeases } from './loose-leases.ts'
 import { keyAndTries, keyText, Memory } from './memory.ts'
 import { Overflow } from './overflow.ts'
 import type { Pacing } from './pacing.ts'
@@ -61,6 +62,7 @@ export class Dispatcher implements Handoff, Service {
   readonly #turns: Turns
   readonly #memory: Memory
   readonly #overflow: Overflow
+  readonly #loose: LooseLeases
   readonly #pacing: Pacing
   readonly #alarm = new Alarm()
   #pumpScheduled = false
@@ -73,6 +75,7 @@ export class Dispatcher implements Handoff, Service {
     this.#turns = new Turns(options.concurrency)
     this.#memory = new Memory(options.concurrency)
     this.#overflow = new Overflow({ memory: this.#memory, applications: this.#applications }, options)
+    this.#loose = new LooseLeases(this.#memory, options)
     this.#pacing = options.pacing
     options.expunged.tell((isMeant) => void this.discard(isMeant))
   }
@@ -113,8 +116,6 @@ export class Dispatcher implements Handoff, Service {
     const lane = this.#laneOf(delivery.appId, delivery.endpointId)
     this.#memory.keepReserved(lane, delivery)
     this.#hold(lane, delivery)
-    // Too late: it was being committed when the end began.
-    if (this.#stopping) void this.#giveBack([lane], this.#options.clock.now())
   }
 
   unreserve(endpoint: Candidate, bytes: number): void {
@@ -123,11 +124,17 @@ export class Dispatcher implements Handoff, Service {
     this.#place(lane)
   }
 
+  doubt(leases: readonly (DeliveryKey & { tries: number })[]): void {
+    this.#loose.note(leases)
+  }
+
   #hold(lane: Lane, delivery: LeasedDelivery): void {
     lane.push(delivery)
     this.#place(lane)
     // It came with a payload that was taken away meanwhile.
     if (this.#options.expunged.has(delivery.msgId)) void this.discard((msgId) => msgId === delivery.msgId)
+    // Too late: it was being committed, or attempted, when the end began.
+    if (this.#stopping) void this.#giveBack([lane], this.#options.clock.now())
   }
 
   noteDue(at: number): void {
@@ -269,7 +276,8 @@ export class Dispatcher implements Handoff, Service {
   }
 
   #letGo(lane: Lane, delivery: LeasedDelivery): void {
-    this.#memory.letGo(lane, delivery)
+    const next = this.#memory.letGo(lane, delivery)
+    if (next !== undefined) this.#keepClaimed(next)
     if (this.#memory.size === 0) this.#drained?.()
   }
 
@@ -295,6 +303,7 @@ export class Dispatcher implements Handoff, Service {
       if (this.#stopping) this.#options.onLeftBehind?.(dueAt)
     } catch (error) {
       this.#options.onTrouble('put deliveries back', error)
+      this.#loose.note(deliveries)
     }
   }
 
@@ -327,31 +336,32 @@ export class Dispatcher implements Handoff, Service {
 
   /** Returns how long the next claim should wait, ms. */
   async #claim(now: number): Promise<number> {
-    const { queue, endpointConcurrency } = this.#options
-    const room = this.#overflow.claimRoom()
-    const skipped = this.#overflow.choose(this.#lanes.values(), room)
+    await this.#loose.giveBack(now)
     // Until the answer is here, anything noted as due is news.
     this.#alarm.clear()
-    const { deliveries, nextDueAt } = await queue.claim({
+    const { deliveries, nextDueAt } = await this.#options.queue.claim({
       lease: { owner: this.owner, until: now + LIMITS.leaseMs },
       now,
-      max: room.deliveries,
-      perEndpointMax: Math.min(LIMITS.claimPerLaneMax, 2 * endpointConcurrency, room.laneDeliveries),
-      perApplicationMax: room.applicationDeliveries,
-      payloadBytesMax: room.bytes,
-      ...skipped,
+      ...this.#overflow.choose(this.#lanes.values()),
     })
     if (nextDueAt !== null) this.noteDue(nextDueAt)
     for (const delivery of deliveries) {
-      // Its lease had ended while it was still being attempted here: that attempt settles it, or its lease ends again.
-      if (this.#memory.has(delivery)) continue
-      const lane = this.#laneOf(delivery.appId, delivery.endpointId)
-      this.#memory.keepClaimed(lane, delivery)
-      this.#hold(lane, delivery)
+      const held = this.#memory.get(delivery)
+      if (held === undefined) this.#keepClaimed(delivery)
+      // The attempt before is on record, as the count says, and about to let go of it.
+      else if (delivery.tries > held.tries) this.#memory.keepNext(held, delivery)
+      // Its lease had ended while it was still being attempted here: that attempt settles it, or it is given back.
+      else this.#loose.note([delivery])
     }
     if (deliveries.length >= LIMITS.claimMax / 4) return 0
     const isStillDue = nextDueAt !== null && nextDueAt <= now
     return deliveries.length === 0 && isStillDue ? EMPTY_CLAIM_PAUSE_MS : SMALL_CLAIM_PAUSE_MS
+  }
+
+  #keepClaimed(delivery: LeasedDelivery): void {
+    const lane = this.#laneOf(delivery.appId, delivery.endpointId)
+    this.#memory.keepClaimed(lane, delivery)
+    this.#hold(lane, delivery)
   }
 
   // ---- leases ---------------------------------------------------------------------------------------------------

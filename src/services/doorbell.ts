@@ -11,6 +11,7 @@ export const storeOnly = (owner: string, doorbell: Doorbell | null): Handoff => 
   reserve: () => false,
   start: () => {},
   unreserve: () => {},
+  doubt: () => {},
   noteDue: (at) => doorbell?.ring(at),
 })
 
@@ -20,6 +21,7 @@ export const withDoorbell = (dispatcher: Handoff, doorbell: Doorbell): Handoff =
   reserve: (endpoint, bytes) => dispatcher.reserve(endpoint, bytes),
   start: (delivery) => dispatcher.start(delivery),
   unreserve: (endpoint, bytes) => dispatcher.unreserve(endpoint, bytes),
+  doubt: (leases) => dispatcher.doubt(leases),
   noteDue(at) {
     dispatcher.noteDue(at)
     doorbell.ring(at)

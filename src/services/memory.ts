@@ -32,7 +32,7 @@ export const keyAndTries = ({
   endpointId,
   run,
   tries,
-}: LeasedDelivery): DeliveryKey & { tries: number } => ({
+}: DeliveryKey & { tries: number }): DeliveryKey & { tries: number } => ({
   appId,
   msgId,
   endpointId,
@@ -54,6 +54,8 @@ export class Memory {
   readonly #claimedMax: number
   readonly #held = new Map<string, LeasedDelivery>()
   readonly #claimed = new Set<string>()
+  /** Claimed while the attempt before was not let go of yet: at most one for each that is held. */
+  readonly #next = new Map<string, LeasedDelivery>()
   #reserved = 0
   #bytes = 0
 
@@ -66,8 +68,8 @@ export class Memory {
     return this.#held.size
   }
 
-  has(key: DeliveryKey): boolean {
-    return this.#held.has(keyText(key))
+  get(key: DeliveryKey): LeasedDelivery | undefined {
+    return this.#held.get(keyText(key))
   }
 
   deliveries(): LeasedDelivery[] {
@@ -128,12 +130,21 @@ export class Memory {
     this.#count(lane, delivery.payload.byteLength)
   }
 
-  letGo(lane: Lane, delivery: LeasedDelivery): void {
+  /** Keeps the next lease of a delivery that is held; they share the payload. */
+  keepNext({ payload }: LeasedDelivery, next: LeasedDelivery): void {
+    this.#next.set(keyText(next), { ...next, payload })
+  }
+
+  /** Returns what was kept as its next lease. */
+  letGo(lane: Lane, delivery: LeasedDelivery): LeasedDelivery | undefined {
     const key = keyText(delivery)
-    if (!this.#held.delete(key)) return
+    if (!this.#held.delete(key)) return undefined
     lane.application.size--
     if (this.#claimed.delete(key)) lane.application.claimed--
     this.#count(lane, -delivery.payload.byteLength)
+    const next = this.#next.get(key)
+    if (next !== undefined) this.#next.delete(key)
+    return next
   }
 
   /**

@@ -4,6 +4,8 @@
  */
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
+import { LIMITS } from '../domain/limits.ts'
+import type { ClaimRequest } from '../store/store.ts'
 import type { ApplicationLoads } from './application-load.ts'
 import { type Lane, laneCapacity } from './lane.ts'
 import type { ClaimRoom, Memory } from './memory.ts'
@@ -35,8 +37,9 @@ export class Overflow {
     return this.#skipped.has(endpointId) ? this.#claimCapacity(rateLimit) / 2 : laneCapacity(rateLimit)
   }
 
-  /** Notes whom the next claim passes over. */
-  choose(lanes: Iterable<Lane>, room: ClaimRoom): { skip: EndpointId[]; skipApplications: AppId[] } {
+  /** What the next claim may take, and whom it passes over. */
+  choose(lanes: Iterable<Lane>): Omit<ClaimRequest, 'lease' | 'now'> {
+    const room = this.claimRoom()
     this.#skipped.clear()
     for (const lane of lanes)
       if (lane.size >= this.#claimCapacity(this.#rateLimitOf(lane), room) || lane.bytes >= room.laneBytes)
@@ -44,7 +47,14 @@ export class Overflow {
     this.#skippedApplications.clear()
     for (const { appId, claimed } of this.#applications.all())
       if (claimed >= room.applicationDeliveries) this.#skippedApplications.add(appId)
-    return { skip: [...this.#skipped], skipApplications: [...this.#skippedApplications] }
+    return {
+      max: room.deliveries,
+      perEndpointMax: Math.min(LIMITS.claimPerLaneMax, 2 * this.#endpointConcurrency, room.laneDeliveries),
+      perApplicationMax: room.applicationDeliveries,
+      payloadBytesMax: room.bytes,
+      skip: [...this.#skipped],
+      skipApplications: [...this.#skippedApplications],
+    }
   }
 
   /** Whether half of what a full lane or application held is done: few claims with much in them cost the least. True once. */

@@ -333,3 +333,17 @@ test('SIGNATURE_HEADERS chooses the family of headers', async () => {
   const names = Object.keys(hook.received[0]?.headers ?? {}).filter((name) => /^(webhook|svix)-/.test(name))
   expect(names).toEqual(['webhook-id', 'webhook-timestamp'])
 })
+
+test('retries that follow at once all end: none waits for its lease to end', async () => {
+  const schedule = Array.from({ length: 20 }, () => '1ms')
+  await using busy = await startGateway()
+  const subscription = await busy.subscribe({
+    target_url: `http://127.0.0.1:${await closedPort()}/`,
+    retry_schedule: schedule,
+  })
+  const ids: string[] = []
+  for (let n = 0; n < 150; n++) ids.push((await busy.ingest(subscription, { n })).id)
+  const statuses = () => Promise.all(ids.map(async (id) => (await busy.message(id)).status))
+  await soon(async () => new Set(await statuses())).toEqual(new Set(['failed']))
+  expect((await busy.message(ids[0]!)).attempts).toHaveLength(1 + schedule.length)
+})

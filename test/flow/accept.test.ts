@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
+import { OutcomeUnknown } from '../../src/domain/errors.ts'
 import { createIds } from '../../src/domain/ids.ts'
 import { accept, acceptAll, type AcceptContext, type NewEvent } from '../../src/flow/accept.ts'
 import { createObserver } from '../../src/flow/observe.ts'
@@ -44,6 +45,7 @@ function scripted(room: readonly Endpoint[], answer?: (acceptances: readonly Acc
         started.push(delivery)
       },
       unreserve: (_, bytes) => void calls.push(`unreserve ${bytes}`),
+      doubt: (leases) => void calls.push(`doubt ${leases.map(({ endpointId }) => endpointId).join()}`),
       noteDue: (at) => void calls.push(`due ${at - NOW}`),
     },
     ids: createIds({ now: () => NOW, randomBytes: (n) => new Uint8Array(n) }),
@@ -115,6 +117,13 @@ describe('an accepted event', () => {
     const { context, calls } = scripted([one, other], () => Promise.reject(new Error('disk full')))
     await expect(accept(context, eventFor(one, other), NOW)).rejects.toThrow('disk full')
     expect(calls).toEqual(['reserve 7', 'reserve 7', 'accept', 'unreserve 7', 'unreserve 7'])
+  })
+
+  test('of which nobody knows whether it was stored may be leased to this node, which is told so', async () => {
+    const [one, other] = [endpoint(), endpoint()]
+    const { context, calls } = scripted([one], () => Promise.reject(new OutcomeUnknown('The connection was lost')))
+    await expect(accept(context, eventFor(one, other), NOW)).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(calls).toEqual(['reserve 7', 'accept', 'unreserve 7', `doubt ${one.id}`])
   })
 })
 

@@ -1,5 +1,6 @@
 import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
+import { GatewayError } from '../../src/domain/errors.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
 import type { Claimed } from '../../src/store/store.ts'
 import { answerAfter, createRig, OWNER } from './rig.ts'
@@ -240,6 +241,155 @@ describe('a backlog', () => {
     await rig.clock.advance(SECOND)
     expect(rig.dispatcher.inMemory).toBeGreaterThan(16)
     expect(rig.dispatcher.inMemory).toBeLessThanOrEqual(32)
+    await rig.stop()
+  })
+})
+
+describe('a delivery that is claimed while it is still held', () => {
+  test('is attempted as soon as the attempt before, which is on record, lets go of it', async () => {
+    const rig = createRig()
+    rig.endpoint('a')
+    rig.accept('a', 20)
+    rig.run()
+    await rig.clock.settle()
+    const [first] = rig.attempts
+    // Its retry is due at once, and claimed before the one who waits for the commit goes on.
+    const { msgId, payload } = first!.delivery
+    rig.store('a', { msgId, payload, tries: 1 })
+    rig.dispatcher.noteDue(rig.clock.now())
+    await rig.clock.advance(10)
+    expect(rig.queue.pending).toEqual([])
+    expect(rig.attempts).toHaveLength(1)
+    first!.end({ dueAgainAt: rig.clock.now() })
+    await rig.clock.settle()
+    expect(rig.attempts.map(({ delivery }) => [delivery.msgId, delivery.tries])).toEqual([
+      [msgId, 0],
+      [msgId, 1],
+    ])
+    rig.attempts[1]!.end()
+    await rig.clock.advance(10 * SECOND)
+    expect(rig.queue.released).toEqual([])
+    expect(rig.attempts).toHaveLength(2)
+    expect([rig.dispatcher.inMemory, rig.dispatcher.inFlight, rig.dispatcher.lanes]).toEqual([0, 0, 0])
+    await rig.stop()
+  })
+
+  test('goes back to the store when this node is about to end', async () => {
+    const rig = createRig()
+    rig.endpoint('a')
+    rig.accept('a')
+    rig.run()
+    await rig.clock.settle()
+    const [first] = rig.attempts
+    rig.store('a', { msgId: first!.delivery.msgId, tries: 1 })
+    rig.dispatcher.noteDue(rig.clock.now())
+    await rig.clock.advance(10)
+    await rig.stop()
+    const drained = rig.dispatcher.drain(performance.now() + 60_000)
+    first!.end({ dueAgainAt: rig.clock.now() })
+    await drained
+    expect(rig.queue.released).toMatchObject([{ keys: [{ msgId: first!.delivery.msgId, tries: 1 }] }])
+    expect(rig.attempts).toHaveLength(1)
+    expect(rig.dispatcher.inMemory).toBe(0)
+  })
+
+  test('with the same number of tries is given back once it is let go of, which changes nothing if it is final', async () => {
+    const rig = createRig()
+    rig.endpoint('a')
+    rig.accept('a')
+    rig.accept('a')
+    rig.run()
+    await rig.clock.settle()
+    const [settled, deferred] = rig.attempts
+    // Their leases had ended while they were under way.
+    for (const { delivery } of rig.attempts) rig.store('a', { msgId: delivery.msgId })
+    await rig.clock.advance(5 * SECOND)
+    expect(rig.queue.released).toEqual([])
+    expect(rig.attempts).toHaveLength(2)
+    rig.queue.final.add(settled!.delivery.msgId)
+    settled!.end()
+    deferred!.end({ dueAgainAt: rig.clock.now() })
+    await rig.clock.advance(LIMITS.claimPollMs + 10)
+    const keys = rig.queue.released.flatMap((one) => one.keys)
+    expect(keys.map(({ msgId }) => msgId).sort()).toEqual([settled, deferred].map((one) => one!.delivery.msgId).sort())
+    expect(rig.attempts.map(({ delivery }) => delivery.msgId).slice(2)).toEqual([deferred!.delivery.msgId])
+    await rig.stop()
+  })
+})
+
+describe('what may be leased to this node although it does not hold it', () => {
+  const unavailable = () => Promise.reject(new GatewayError('store_unavailable'))
+
+  test('is given back before the next claim, and attempted', async () => {
+    const rig = createRig()
+    rig.endpoint('a')
+    rig.dispatcher.doubt([rig.delivery('a')])
+    rig.run()
+    await rig.clock.settle()
+    expect(rig.queue.released).toMatchObject([{ keys: [{ msgId: 'msg_1', tries: 0 }], dueAt: rig.clock.now() }])
+    expect(rig.queue.released[0]!.keys[0]).not.toHaveProperty('payload')
+    expect(rig.attempts).toHaveLength(1)
+    await rig.clock.advance(5 * SECOND)
+    expect(rig.queue.released).toHaveLength(1)
+    await rig.stop()
+  })
+
+  test('is kept for later while the store is away, some of it at a time, and claims go on', async () => {
+    const rig = createRig({ onAttempt: answerAfter(1) })
+    rig.endpoint('a')
+    rig.queue.onRelease = unavailable
+    rig.dispatcher.doubt(Array.from({ length: LIMITS.claimMax + 1 }, () => rig.delivery('a')))
+    rig.run()
+    await rig.clock.advance(SECOND)
+    expect(rig.queue.claims.length).toBeGreaterThan(0)
+    expect(rig.troubles[0]).toMatch(/^give back leases that may be left: /)
+    rig.queue.onRelease = () => Promise.resolve()
+    await rig.clock.advance(5 * SECOND)
+    expect(rig.queue.released.map(({ keys }) => keys.length)).toEqual([LIMITS.claimMax, 1])
+    expect(new Set(rig.attempts.map(({ delivery }) => delivery.msgId)).size).toBe(LIMITS.claimMax + 1)
+    await rig.stop()
+  })
+
+  test('is left to its end when the store has a fault with it', async () => {
+    const rig = createRig()
+    rig.endpoint('a')
+    rig.queue.onRelease = () => Promise.reject(new GatewayError('internal'))
+    rig.dispatcher.doubt([rig.delivery('a')])
+    rig.run()
+    await rig.clock.advance(5 * SECOND)
+    expect(rig.troubles).toHaveLength(1)
+    await rig.stop()
+  })
+
+  test('is remembered up to a bound', async () => {
+    const rig = createRig({ onAttempt: answerAfter(1) })
+    rig.endpoint('a')
+    const one = rig.delivery('a')
+    rig.dispatcher.doubt(Array.from({ length: LIMITS.looseLeasesMax + 5 }, (_, i) => ({ ...one, msgId: `msg_x${i}` })))
+    for (let i = 0; i <= LIMITS.looseLeasesMax; i++) rig.queue.final.add(`msg_x${i}`)
+    rig.run()
+    await rig.clock.advance(60 * SECOND)
+    const given = rig.queue.released.flatMap(({ keys }) => keys)
+    expect(given).toHaveLength(LIMITS.looseLeasesMax)
+    await rig.stop()
+  })
+
+  test('because it could not be put back is put back by the next claim', async () => {
+    const rig = createRig({ endpointConcurrency: 1 })
+    rig.endpoint('a')
+    for (let i = 0; i < 3; i++) rig.accept('a')
+    rig.run()
+    await rig.clock.settle()
+    rig.queue.onRelease = unavailable
+    rig.endpoint('a', { pausedUntil: rig.clock.now() + SECOND })
+    rig.attempts[0]!.end()
+    await rig.clock.settle()
+    expect(rig.troubles).toHaveLength(1)
+    rig.queue.onRelease = () => Promise.resolve()
+    await rig.clock.advance(LIMITS.claimPollMs)
+    expect(rig.queue.released[0]?.keys.map(({ msgId }) => msgId)).toEqual(['msg_2', 'msg_3'])
+    await rig.clock.advance(2 * SECOND)
+    expect(rig.attempts[1]?.delivery.msgId).toBe('msg_2')
     await rig.stop()
   })
 })

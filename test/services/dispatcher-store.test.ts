@@ -4,6 +4,7 @@ import { afterAll, expect, test, vi } from 'vitest'
 import { DEFAULT_APP } from '../../src/domain/application.ts'
 import type { Outcome } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
+import { OutcomeUnknown } from '../../src/domain/errors.ts'
 import type { EndpointId, MessageId } from '../../src/domain/ids.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
 import { acceptance, acceptFor, T0 } from '../conformance/builders.ts'
@@ -153,6 +154,36 @@ test('a node that stops gives back what waits, and another one goes on at once',
   expect(new Set(seen.map(({ msgId }) => msgId)).size).toBe(20)
   expect(await store.backlog(clock.now())).toEqual({ pending: 0, oldestDueAt: null })
   await second.stop()
+})
+
+test('an event of which nobody knows whether it was stored is attempted soon if it was, not when its lease has ended', async () => {
+  await using opened = await stores.open()
+  const real = opened.store
+  let isCut = true
+  const cut = new Proxy(real, {
+    get: (target, name) =>
+      name !== 'accept'
+        ? (Reflect.get(target, name) as unknown)
+        : async (acceptances: Parameters<typeof real.accept>[0]) => {
+            const accepted = await target.accept(acceptances)
+            if (isCut) throw new OutcomeUnknown('The connection was lost')
+            return accepted
+          },
+  })
+  const { clock, store, seen, node } = createWorld(cut, () => ({ outcome: accepted, ms: 5 }))
+  const one = await stored(store)
+  const gateway = node('node_a')
+  await clock.advance(SECOND)
+  const refusal = gateway.accept([one]).catch((error: unknown) => error)
+  await clock.settle()
+  expect(await refusal).toMatchObject({ code: 'store_unavailable' })
+  isCut = false
+  await clock.advance(2 * LIMITS.claimPollMs)
+  expect(seen).toHaveLength(1)
+  await clock.advance(2 * LIMITS.leaseMs)
+  expect(seen).toHaveLength(1)
+  expect(await store.backlog(clock.now())).toEqual({ pending: 0, oldestDueAt: null })
+  await gateway.stop()
 })
 
 test('an attempt that cannot be recorded is made again when its lease has ended', async () => {

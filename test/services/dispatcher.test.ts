@@ -480,7 +480,7 @@ describe('a pause that a receiver asked for', () => {
     await rig.stop()
   })
 
-  test('is survived by what could not be given back: it is reported, and its lease ends', async () => {
+  test('is survived by what could not be given back: it is reported, and kept for the next claim', async () => {
     const rig = createRig({ endpointConcurrency: 1 })
     rig.queue.onRelease = () => Promise.reject(new Error('disk full'))
     rig.endpoint('a')

@@ -39,6 +39,8 @@ export class ScriptedQueue {
   onRelease: () => Promise<void> = () => Promise.resolve()
   /** Deliveries whose lease another node has taken. */
   lost: readonly LeasedDelivery[] = []
+  /** Message ids of deliveries that are not leased to this node: to give them back does nothing. */
+  readonly final = new Set<string>()
   /** By message id: what there is to give back. */
   readonly known = new Map<string, LeasedDelivery>()
 
@@ -56,7 +58,8 @@ export class ScriptedQueue {
   async release(held: readonly DeliveryKey[], _owner: string, dueAt: number): Promise<void> {
     await this.onRelease()
     this.released.push({ keys: held, dueAt })
-    for (const { msgId } of held) this.pending.push({ delivery: this.known.get(msgId)!, dueAt })
+    for (const { msgId } of held)
+      if (!this.final.has(msgId)) this.pending.push({ delivery: this.known.get(msgId)!, dueAt })
   }
 
   #take(request: ClaimRequest): Claimed {

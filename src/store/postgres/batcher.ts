@@ -3,9 +3,9 @@
  * the next one. Nothing waits for a timer, so an idle store answers at once and a busy one shares its commits among
  * ever more callers. Operations that share nothing use it with batches of one.
  */
-import { GatewayError } from '../../domain/errors.ts'
+import { GatewayError, OutcomeUnknown } from '../../domain/errors.ts'
 import { systemClock, type Timer } from '../../lib/clock.ts'
-import { outcomeUnknown, toRefusal } from './trouble.ts'
+import { toRefusal } from './trouble.ts'
 
 /** Tells how large the batches are; called once for each. */
 export type OnBatch = (size: number) => void
@@ -156,7 +156,7 @@ export class Batcher<C, A> {
     const late = 'The store did not answer in time'
     for (const batch of this.#inFlight)
       for (const waiting of batch.filter(isOverdue))
-        waiting.reject(this.#options.writes ? outcomeUnknown(late) : new GatewayError('store_unavailable'))
+        waiting.reject(this.#options.writes ? new OutcomeUnknown(late) : new GatewayError('store_unavailable'))
     if (this.#waiting[0] === undefined || !isOverdue(this.#waiting[0])) return
     for (const waiting of this.#waiting.filter(isOverdue)) {
       this.#weight -= waiting.weight

@@ -7,7 +7,8 @@
  * deliveries, and therefore never waits for a lock (SKIP LOCKED).
  */
 import { type ClientConfig, Pool as Connections, type PoolClient, type QueryResult } from 'pg'
-import { isCollision, isConnectionTrouble, isRepeat, outcomeUnknown } from './trouble.ts'
+import { OutcomeUnknown } from '../../domain/errors.ts'
+import { isCollision, isConnectionTrouble, isRepeat } from './trouble.ts'
 import { COLUMN_TYPES, toText } from './values.ts'
 
 export type Value = string | number | boolean | Uint8Array | null
@@ -176,7 +177,7 @@ async function committing<T>(answer: Promise<T>): Promise<T> {
     return await answer
   } catch (error) {
     if (!isConnectionTrouble(error)) throw error
-    throw outcomeUnknown('The connection to the database was lost before it answered', error)
+    throw new OutcomeUnknown('The connection to the database was lost before it answered', error)
   }
 }
 

@@ -51,9 +51,6 @@ export function isUnavailable(error: unknown): boolean {
   )
 }
 
-export const outcomeUnknown = (what: string, cause?: unknown) =>
-  new GatewayError('store_unavailable', { detail: `${what}; the outcome is unknown.`, cause })
-
 /** The refusal that an error of the database amounts to. */
 export function toRefusal(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error

@@ -4,7 +4,7 @@
  * its commits among ever more callers.
  */
 import { Worker } from 'node:worker_threads'
-import { GatewayError } from '../../domain/errors.ts'
+import { GatewayError, OutcomeUnknown } from '../../domain/errors.ts'
 import type { Prepared } from './encryption.ts'
 import type { Call, FromThread, Reply, ThreadOptions, ToThread } from './thread.ts'
 
@@ -181,7 +181,8 @@ export class ThreadClient {
     const now = performance.now()
     const isOverdue = (waiting: Waiting) => waiting.deadline < now
     for (const batch of this.#inFlight)
-      for (const waiting of batch.filter(isOverdue)) waiting.reject(outcomeUnknown('The store did not answer in time'))
+      for (const waiting of batch.filter(isOverdue))
+        waiting.reject(new OutcomeUnknown('The store did not answer in time'))
     if (this.#waiting[0] === undefined || !isOverdue(this.#waiting[0])) return
     for (const waiting of this.#waiting.filter(isOverdue)) {
       this.#bytes -= waiting.bytes
@@ -202,7 +203,7 @@ export class ThreadClient {
     clearInterval(this.#overdueCheck)
     // What was on its way may have been committed just before.
     for (const waiting of this.#inFlight.splice(0).flat())
-      waiting.reject(outcomeUnknown('The store ended before it answered', error))
+      waiting.reject(new OutcomeUnknown('The store ended before it answered', error))
     for (const waiting of this.#waiting.splice(0))
       waiting.reject(new GatewayError('store_unavailable', { cause: error }))
   }
@@ -228,9 +229,6 @@ export class ThreadClient {
     await this.#worker.terminate()
   }
 }
-
-const outcomeUnknown = (what: string, cause?: Error) =>
-  new GatewayError('store_unavailable', { detail: `${what}; the outcome is unknown.`, cause })
 
 function toError(error: { message: string; unavailable: boolean } | undefined): Error {
   if (error === undefined) return new GatewayError('internal', { detail: 'The store gave no answer.' })
