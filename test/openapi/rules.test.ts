@@ -23,6 +23,13 @@ describe.each(Object.entries(documents))('the %s document', (kind, document) => 
     expect(ids).toHaveLength(new Set(ids.map((id) => id.replaceAll(/\W/g, '').toLowerCase())).size)
   })
 
+  test('gives each parameter of an operation another name, for they all become parameters of one method', () => {
+    const names = operations.flatMap(({ operation: { operationId, parameters = [] } }) =>
+      parameters.map(({ name }) => `${operationId} ${name}`),
+    )
+    expect(names.filter((name, n) => names.indexOf(name) !== n)).toEqual([])
+  })
+
   test('has a component for every object, each of which is used', () => {
     const inline = schemas.filter(({ at, schema }) => schema.properties !== undefined && /\W/.test(at))
     expect(inline.map(({ at }) => at)).toEqual([])

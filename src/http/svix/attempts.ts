@@ -86,6 +86,7 @@ const attemptQuery = {
 }
 const AttemptQuery = z.object(attemptQuery)
 const AttemptQueryOfMessage = z.object({ ...attemptQuery, endpoint_id: urlText().optional() })
+type QueryOfMessage = z.output<typeof AttemptQueryOfMessage>
 
 const expanded = flag(false).describe('Cancelled deliveries are told as 4 `canceled` and not as 2 `fail`')
 const AttemptedMessageQuery = z.object({
@@ -145,7 +146,7 @@ export function attemptOperations(app: Server, context: SvixContext): void {
     },
   })
 
-  const listOfMessage = async (call: Call<z.output<typeof AttemptQueryOfMessage>, unknown>) => {
+  const listOfMessage = async (call: Call<QueryOfMessage, unknown>) => {
     const { id: appId } = await findApplication(context, call)
     const { id: msgId } = await findMessage(context, appId, call.params['msg_id'])
     const named = call.params['endpoint_id'] ?? call.query.endpoint_id
@@ -153,19 +154,24 @@ export function attemptOperations(app: Server, context: SvixContext): void {
     return listAttempts(call, { appId, endpointId: endpoint?.id ?? null, msgId })
   }
   const lists = [
-    ['/app/:app_id/attempt/msg/:msg_id', 'v1.message-attempt.list-by-msg'],
+    ['/app/:app_id/attempt/msg/:msg_id', 'v1.message-attempt.list-by-msg', AttemptQueryOfMessage],
     // Older clients ask here.
-    ['/app/:app_id/msg/:msg_id/attempt', 'v1.message-attempt.list-by-msg-deprecated'],
-    ['/app/:app_id/msg/:msg_id/endpoint/:endpoint_id/attempt', 'v1.message-attempt.list-by-endpoint-deprecated'],
+    ['/app/:app_id/msg/:msg_id/attempt', 'v1.message-attempt.list-by-msg-deprecated', AttemptQueryOfMessage],
+    // The path names the endpoint.
+    [
+      '/app/:app_id/msg/:msg_id/endpoint/:endpoint_id/attempt',
+      'v1.message-attempt.list-by-endpoint-deprecated',
+      AttemptQuery,
+    ],
   ] as const
-  for (const [url, id] of lists)
-    defineOperation(app, context, {
+  for (const [url, id, query] of lists)
+    defineOperation<z.ZodType<QueryOfMessage>>(app, context, {
       method: 'GET',
       url,
       id,
       summary: 'List the attempts of a message, newest first',
       access: 'ViewBase',
-      query: AttemptQueryOfMessage,
+      query,
       answers: { 200: pageOf(AttemptOut) },
       handle: listOfMessage,
     })
