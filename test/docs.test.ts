@@ -1,4 +1,5 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { readConfig } from '../src/config.ts'
 import { ERRORS } from '../src/domain/errors.ts'
@@ -78,5 +79,31 @@ describe('docs/configuration.md', () => {
       const [, value] = /^`([^`]+)`/.exec(text) ?? []
       expect([name, value && readConfig({ [name]: value })]).toEqual([name, defaults])
     }
+  })
+})
+
+describe('links between documents', () => {
+  const root = join(import.meta.dirname, '..')
+  const pages = globSync('{*,docs/*,bench/*,.github/*,.changeset/README}.md', { cwd: root })
+  const textOf = (page: string) => readFileSync(join(root, page), 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '')
+  /** As the usual hosts make them of headings. */
+  const anchorsOf = (page: string): string[] =>
+    Array.from(textOf(page).matchAll(/^#+ (.*)$/gm), ([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
+        .trim()
+        .replaceAll(/\s/g, '-'),
+    )
+
+  test.each(pages)('of %s lead to files and headings that exist', (page) => {
+    const links = Array.from(textOf(page).matchAll(/\]\((?!https?:|mailto:)([^)\s]+)\)/g), ([, link = '']) => link)
+    const broken = links.filter((link) => {
+      const [path = '', anchor] = link.split('#', 2)
+      const target = path === '' ? page : normalize(join(dirname(page), path))
+      if (!existsSync(join(root, target))) return true
+      return anchor !== undefined && target.endsWith('.md') && !anchorsOf(target).includes(anchor)
+    })
+    expect(broken).toEqual([])
   })
 })
