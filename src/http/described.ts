@@ -26,6 +26,9 @@ export const ON_WIRE = 'x-on-wire'
 /** A part of the document's `components.schemas`, so that generated clients have one class for it. */
 export const named = <S extends z.ZodType>(name: string, schema: S): S => schema.meta({ [NAME]: name })
 
+/** Of a whole body: what the page to try the API sends unless somebody changes it. */
+export const withExample = <S extends z.ZodType>(example: unknown, schema: S): S => schema.meta({ example })
+
 export function nameOf(schema: z.ZodType): string | undefined {
   const name = z.globalRegistry.get(schema)?.[NAME]
   return typeof name === 'string' ? name : undefined

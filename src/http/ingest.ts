@@ -6,7 +6,7 @@ import { ingestTo, ingestToAll } from '../flow/flow.ts'
 import { text, urlText, wholeBody } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { answerHandshakes } from './handshake.ts'
-import { named, onWire } from './described.ts'
+import { named, onWire, withExample } from './described.ts'
 import { count, Refusal, saidEventType, toId, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
@@ -20,7 +20,10 @@ const Queued = named(
 )
 
 const EventTypeQuery = z.object({
-  event_type: saidEventType.optional().describe('The event type, unless X-Event-Type names it'),
+  event_type: saidEventType
+    .optional()
+    .meta({ example: 'order.paid' })
+    .describe('The event type, unless X-Event-Type names it'),
 })
 
 /** For the document; they are read, with the body, by `receive` and `verify`. */
@@ -43,7 +46,9 @@ const IngestHeaders = z.object({
   'webhook-id': text({ max: LIMITS.idempotencyKeyCharsMax }).optional().describe('Likewise, and as svix-id'),
 })
 
-const AnyJson = wholeBody(z.unknown().describe('Any JSON; it is delivered byte for byte'))
+const AnyJson = wholeBody(
+  withExample({ order_id: 'o1', total: 9.9 }, z.unknown().describe('Any JSON; it is delivered byte for byte')),
+)
 
 const answers = {
   202: Queued,

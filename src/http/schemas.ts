@@ -83,6 +83,7 @@ export const targetUrl = (guard: AddressGuard) =>
       return z.NEVER
     })
     .meta({ format: 'uri', example: 'https://example.com/hook' })
+    .describe('http or https, without a user, and to an address that may be delivered to')
 
 function checkHeaders(given: Record<string, string | null>, ctx: z.RefinementCtx): void {
   const seen = new Set<string>()
@@ -96,7 +97,10 @@ function checkHeaders(given: Record<string, string | null>, ctx: z.RefinementCtx
 const headerValue = text({ max: LIMITS.headerValueCharsMax }).meta({ pattern: CUSTOM_HEADER_VALUE.source })
 const headersBound = { max: LIMITS.customHeadersMax, what: 'headers', keyPattern: CUSTOM_HEADER_NAME.source }
 
+const NAMES_THAT_MAY =
+  'What deliveries carry; names that belong to the gateway, to connections or to browsers are refused'
+
 /** What deliveries carry besides the gateway's own headers. */
-export const customHeaders = map(headerValue, headersBound).superRefine(checkHeaders)
+export const customHeaders = map(headerValue, headersBound).superRefine(checkHeaders).describe(NAMES_THAT_MAY)
 /** The same as changes: `null` removes one. */
 export const customHeadersPatch = map(headerValue.nullable(), headersBound).superRefine(checkHeaders)

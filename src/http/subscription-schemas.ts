@@ -10,7 +10,7 @@ import { parseSecretCached, SECRET_CHARS_MAX, secretProblem } from '../domain/se
 import type { AddressGuard } from '../destinations/guard.ts'
 import { formatDuration, parseDuration } from '../lib/duration.ts'
 import { list, text } from './bounded.ts'
-import { named } from './described.ts'
+import { named, withExample } from './described.ts'
 import {
   customHeaders,
   customHeadersPatch,
@@ -83,14 +83,23 @@ function members(guard: AddressGuard) {
 }
 
 export const subscriptionIn = (guard: AddressGuard) =>
-  named('SubscriptionInput', z.object({ ...members(guard), headers: customHeaders.nullish() }))
+  named(
+    'SubscriptionInput',
+    withExample(
+      { target_url: 'https://example.com/hook', description: 'Everything that is ingested' },
+      z.object({ ...members(guard), headers: customHeaders.nullish() }),
+    ),
+  )
 
 /** RFC 7396: what is absent stays, `null` unsets; `headers` are merged one by one. */
 export const subscriptionPatch = (guard: AddressGuard) => {
   const all = members(guard)
   return named(
     'SubscriptionPatch',
-    z.object({ ...all, target_url: all.target_url.optional(), headers: customHeadersPatch.nullish() }),
+    withExample(
+      { description: 'Orders only', event_types: ['order.*'] },
+      z.object({ ...all, target_url: all.target_url.optional(), headers: customHeadersPatch.nullish() }),
+    ),
   )
 }
 

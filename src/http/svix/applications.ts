@@ -5,7 +5,7 @@ import { uidProblem } from '../../domain/uid.ts'
 import { edit } from '../../flow/edit.ts'
 import type { Principal } from './principal.ts'
 import type { Server } from '../context.ts'
-import { named } from '../described.ts'
+import { named, withExample } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
 import {
   defineOperation,
@@ -23,24 +23,30 @@ import { firstGiven, metadata, displayName, throttleRate, uid } from './schemas.
 
 export const ApplicationIn = named(
   'ApplicationIn',
-  z.object({
-    name: displayName,
-    uid: uid('app').nullish(),
-    throttleRate: throttleRate.nullish(),
-    rateLimit: throttleRate.nullish().meta({ deprecated: true }),
-    metadata: metadata.nullish(),
-  }),
+  withExample(
+    { name: 'Acme', uid: 'acme' },
+    z.object({
+      name: displayName,
+      uid: uid('app').nullish(),
+      throttleRate: throttleRate.nullish(),
+      rateLimit: throttleRate.nullish().meta({ deprecated: true }),
+      metadata: metadata.nullish(),
+    }),
+  ),
 )
 
 const ApplicationPatch = named(
   'ApplicationPatch',
-  z.object({
-    name: displayName.optional(),
-    uid: uid('app').nullish(),
-    throttleRate: throttleRate.nullish(),
-    rateLimit: throttleRate.nullish().meta({ deprecated: true }),
-    metadata: metadata.optional(),
-  }),
+  withExample(
+    { name: 'Acme Ltd' },
+    z.object({
+      name: displayName.optional(),
+      uid: uid('app').nullish(),
+      throttleRate: throttleRate.nullish(),
+      rateLimit: throttleRate.nullish().meta({ deprecated: true }),
+      metadata: metadata.optional(),
+    }),
+  ),
 )
 
 const ApplicationOut = named(

@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import type { Server } from '../context.ts'
 import { list, text } from '../bounded.ts'
-import { named } from '../described.ts'
+import { named, withExample } from '../described.ts'
 import { ApplicationIn, applicationOnTheFly } from './applications.ts'
 import { defineOperation, ok, type SvixContext, unlessReplayed } from './operation.ts'
 import { CAPABILITIES, PORTAL_TOKEN_MS, READ_ONLY } from './principal.ts'
@@ -19,24 +19,27 @@ const SESSION_ID_CHARS_MAX = 256
 
 const PortalAccessIn = named(
   'AppPortalAccessIn',
-  z.object({
-    featureFlags: list(wordOf('a feature flag'), { max: FEATURE_FLAGS_MAX })
-      .refine(
-        (flags) => JSON.stringify(flags).length <= FLAGS_CHARS_MAX,
-        `are larger than the ${FLAGS_CHARS_MAX} bytes that fit into a token`,
-      )
-      .nullish(),
-    application: ApplicationIn.nullish(),
-    readOnly: z.boolean().nullish(),
-    capabilities: setOf(z.enum(CAPABILITIES), { max: CAPABILITIES.length }).nullish(),
-    expiry: z
-      .number()
-      .int()
-      .min(EXPIRY_S.min, `has to be at least ${EXPIRY_S.min} seconds`)
-      .max(EXPIRY_S.max, `has to be at most ${EXPIRY_S.max} seconds`)
-      .nullish(),
-    sessionId: text({ max: SESSION_ID_CHARS_MAX }).nullish(),
-  }),
+  withExample(
+    { readOnly: true },
+    z.object({
+      featureFlags: list(wordOf('a feature flag'), { max: FEATURE_FLAGS_MAX })
+        .refine(
+          (flags) => JSON.stringify(flags).length <= FLAGS_CHARS_MAX,
+          `are larger than the ${FLAGS_CHARS_MAX} bytes that fit into a token`,
+        )
+        .nullish(),
+      application: ApplicationIn.nullish(),
+      readOnly: z.boolean().nullish(),
+      capabilities: setOf(z.enum(CAPABILITIES), { max: CAPABILITIES.length }).nullish(),
+      expiry: z
+        .number()
+        .int()
+        .min(EXPIRY_S.min, `has to be at least ${EXPIRY_S.min} seconds`)
+        .max(EXPIRY_S.max, `has to be at most ${EXPIRY_S.max} seconds`)
+        .nullish(),
+      sessionId: text({ max: SESSION_ID_CHARS_MAX }).nullish(),
+    }),
+  ),
 )
 
 export function authenticationOperations(app: Server, context: SvixContext): void {

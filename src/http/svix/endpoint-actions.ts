@@ -5,7 +5,7 @@ import { wants } from '../../domain/endpoint.ts'
 import { BUCKET_MS } from '../../domain/ids.ts'
 import { accept } from '../../flow/accept.ts'
 import type { Server } from '../context.ts'
-import { named } from '../described.ts'
+import { named, withExample } from '../described.ts'
 import { count } from '../schemas.ts'
 import { messageJson, shownPayload } from './message-json.ts'
 import { MessageOut } from './messages.ts'
@@ -27,7 +27,10 @@ const EndpointStats = named(
 const EXAMPLE_INDEX_MAX = 65_535
 const EventExampleIn = named(
   'EventExampleIn',
-  z.object({ eventType: eventTypeName, exampleIndex: z.number().int().min(0).max(EXAMPLE_INDEX_MAX).nullish() }),
+  withExample(
+    { eventType: 'svix.ping' },
+    z.object({ eventType: eventTypeName, exampleIndex: z.number().int().min(0).max(EXAMPLE_INDEX_MAX).nullish() }),
+  ),
 )
 
 const PING = 'svix.ping'

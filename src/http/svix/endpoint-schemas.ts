@@ -5,7 +5,7 @@ import type { AddressGuard } from '../../destinations/guard.ts'
 import type { Candidate, Endpoint, EndpointSecret } from '../../domain/endpoint.ts'
 import { generateSecret, parseSecret, SECRET_CHARS_MAX, secretProblem } from '../../domain/secret.ts'
 import { text } from '../bounded.ts'
-import { named, onWire } from '../described.ts'
+import { named, onWire, withExample } from '../described.ts'
 import { customHeaders, DESCRIPTION_CHARS_MAX, Instant, instant, targetUrl } from '../schemas.ts'
 import { channel, eventTypeName, firstGiven, metadata, plainText, setOf, throttleRate, uid } from './schemas.ts'
 
@@ -72,25 +72,38 @@ const wholeEndpoint = (guard: AddressGuard) =>
     .superRefine(notBothNames)
 
 /** PUT: the whole endpoint but its secret. */
-export const endpointUpdate = (guard: AddressGuard) => named('EndpointUpdate', wholeEndpoint(guard))
+export const endpointUpdate = (guard: AddressGuard) =>
+  named(
+    'EndpointUpdate',
+    withExample({ url: 'https://example.com/hook', description: 'The first' }, wholeEndpoint(guard)),
+  )
 
 export const endpointIn = (guard: AddressGuard) =>
-  named('EndpointIn', wholeEndpoint(guard).safeExtend({ secret: secretIn.nullish(), headers: customHeaders.nullish() }))
+  named(
+    'EndpointIn',
+    withExample(
+      { url: 'https://example.com/hook', description: 'The first' },
+      wholeEndpoint(guard).safeExtend({ secret: secretIn.nullish(), headers: customHeaders.nullish() }),
+    ),
+  )
 
 export const endpointPatch = (guard: AddressGuard) => {
   const all = members(guard)
   return named(
     'EndpointPatch',
-    z
-      .object({
-        ...all,
-        url: all.url.optional(),
-        description: description.optional(),
-        version: z.number().int().min(1).max(65_535).optional(),
-        disabled: z.boolean().optional(),
-        metadata: metadata.optional(),
-      })
-      .superRefine(notBothNames),
+    withExample(
+      { description: 'The first' },
+      z
+        .object({
+          ...all,
+          url: all.url.optional(),
+          description: description.optional(),
+          version: z.number().int().min(1).max(65_535).optional(),
+          disabled: z.boolean().optional(),
+          metadata: metadata.optional(),
+        })
+        .superRefine(notBothNames),
+    ),
   )
 }
 

@@ -5,7 +5,7 @@ import { jsonSchemaProblem } from '../../domain/json-schema.ts'
 import { edit } from '../../flow/edit.ts'
 import { list, map, wholeBody } from '../bounded.ts'
 import type { Server } from '../context.ts'
-import { named } from '../described.ts'
+import { named, withExample } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
 import { defineOperation, Empty, noContent, ok, type SvixContext, unlessReplayed } from './operation.ts'
 import { pageJson, pageOf, readPage } from './pages.ts'
@@ -48,16 +48,28 @@ const settings = {
   groupName: wordOf('a group name').nullish(),
 }
 
-const EventTypeUpdate = named('EventTypeUpdate', z.object(settings))
-const EventTypeIn = named('EventTypeIn', EventTypeUpdate.extend({ name: eventTypeName }))
+const EventTypeUpdate = named(
+  'EventTypeUpdate',
+  withExample({ description: 'An invoice was paid' }, z.object(settings)),
+)
+const EventTypeIn = named(
+  'EventTypeIn',
+  withExample(
+    { name: 'invoice.paid', description: 'An invoice was paid' },
+    EventTypeUpdate.extend({ name: eventTypeName }),
+  ),
+)
 const EventTypePatch = named(
   'EventTypePatch',
-  z.object({
-    ...settings,
-    description: description.optional(),
-    archived: z.boolean().optional(),
-    deprecated: z.boolean().optional(),
-  }),
+  withExample(
+    { description: 'An invoice was paid' },
+    z.object({
+      ...settings,
+      description: description.optional(),
+      archived: z.boolean().optional(),
+      deprecated: z.boolean().optional(),
+    }),
+  ),
 )
 
 const EventTypeOut = named(

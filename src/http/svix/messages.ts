@@ -8,7 +8,7 @@ import { memberOf } from '../../lib/json-slices.ts'
 import type { Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
 import { wholeBody } from '../bounded.ts'
-import { named } from '../described.ts'
+import { named, withExample } from '../described.ts'
 import { Instant } from '../schemas.ts'
 import { ApplicationIn, applicationOnTheFly } from './applications.ts'
 import { messageJson, shownPayload } from './message-json.ts'
@@ -42,29 +42,32 @@ const payload = wholeBody(z.record(z.string(), z.unknown()))
 
 export const MessageIn = named(
   'MessageIn',
-  z
-    .object({
-      eventType: eventTypeName,
-      payload: payload.optional(),
-      data: payload.optional().meta({ deprecated: true }),
-      eventId: uid('msg').nullish(),
-      channels: setOf(channel, { max: CHANNELS_MAX }).nullish(),
-      tags: setOf(wordOf('a tag', 128), { max: TAGS_MAX }).nullish(),
-      payloadRetentionPeriod: between(RETENTION_DAYS, 'days').nullish(),
-      payloadRetentionHours: between(RETENTION_HOURS, 'hours').nullish(),
-      deliverAt: instantIn.nullish(),
-      transformationsParams: named(
-        'TransformationsParams',
-        z.object({ rawPayload: wholeBody(z.string()).nullish() }),
-      ).nullish(),
-      application: ApplicationIn.nullish(),
-    })
-    .superRefine((given, ctx) => {
-      const missing = given.payload === undefined && given.data === undefined
-      if (missing) ctx.addIssue({ code: 'custom', path: ['payload'], message: 'missing field payload' })
-      if (given.payload !== undefined && given.data !== undefined)
-        ctx.addIssue({ code: 'custom', path: ['data'], message: 'is the same as payload: give one of them' })
-    }),
+  withExample(
+    { eventType: 'invoice.paid', payload: { invoice: 'i1', total: 9.9 } },
+    z
+      .object({
+        eventType: eventTypeName,
+        payload: payload.optional(),
+        data: payload.optional().meta({ deprecated: true }),
+        eventId: uid('msg').nullish(),
+        channels: setOf(channel, { max: CHANNELS_MAX }).nullish(),
+        tags: setOf(wordOf('a tag', 128), { max: TAGS_MAX }).nullish(),
+        payloadRetentionPeriod: between(RETENTION_DAYS, 'days').nullish(),
+        payloadRetentionHours: between(RETENTION_HOURS, 'hours').nullish(),
+        deliverAt: instantIn.nullish(),
+        transformationsParams: named(
+          'TransformationsParams',
+          z.object({ rawPayload: wholeBody(z.string()).nullish() }),
+        ).nullish(),
+        application: ApplicationIn.nullish(),
+      })
+      .superRefine((given, ctx) => {
+        const missing = given.payload === undefined && given.data === undefined
+        if (missing) ctx.addIssue({ code: 'custom', path: ['payload'], message: 'missing field payload' })
+        if (given.payload !== undefined && given.data !== undefined)
+          ctx.addIssue({ code: 'custom', path: ['data'], message: 'is the same as payload: give one of them' })
+      }),
+  ),
 )
 
 function between({ min, max }: { min: number; max: number }, what: string) {

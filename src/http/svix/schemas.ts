@@ -43,10 +43,12 @@ export const setOf = <T extends z.ZodType<string>>(item: T, { max }: { max: numb
     .min(1, 'must not be empty; null means all')
     .transform((items) => Array.from(new Set(items)))
 
-export const metadata = map(text({ max: METADATA_BYTES_MAX }), { max: METADATA_MEMBERS_MAX }).refine(
-  (value) => Buffer.byteLength(JSON.stringify(value)) <= METADATA_BYTES_MAX,
-  `is larger than ${METADATA_BYTES_MAX} bytes`,
-)
+export const metadata = map(text({ max: METADATA_BYTES_MAX }), { max: METADATA_MEMBERS_MAX })
+  .refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= METADATA_BYTES_MAX,
+    `is larger than ${METADATA_BYTES_MAX} bytes`,
+  )
+  .describe(`As JSON at most ${METADATA_BYTES_MAX} bytes`)
 
 export const throttleRate = z
   .number()
