@@ -159,14 +159,14 @@ describe('a signature', () => {
   })
 
   test('is made with the UTF-8 bytes of the secret', async () => {
-    const secret = ' gehëim 🔑 '
+    const secret = 'gehëim 🔑'
     await using other = await startGateway({ WEBHOOK_SECRET: secret })
     const message = JSON.stringify(inboxMessage())
     const key = Buffer.from(secret)
     const signature = createHmac('sha256', key).update(message).digest('hex')
     expect((await post(other, message, { 'x-signature': signature })).status).toBe(200)
-    const trimmed = createHmac('sha256', secret.trim()).update(message).digest('hex')
-    expect((await post(other, message, { 'x-signature': trimmed })).status).toBe(401)
+    const latin = createHmac('sha256', Buffer.from(secret, 'latin1')).update(message).digest('hex')
+    expect((await post(other, message, { 'x-signature': latin })).status).toBe(401)
   })
 })
 

@@ -7,7 +7,6 @@ afterAll(() => gate[Symbol.asyncDispose]())
 
 const PAGE_BYTES_MAX = 16 * 1_048_576
 const numbers = (count: number) => Array.from({ length: count }, (_, n) => n)
-// Headers are no part of the answer, but they are read with the rest.
 const headers = Object.fromEntries(numbers(50).map((n) => [`x-${n}`, 'v'.repeat(4_096)]))
 const target = 'http://127.0.0.1:9/'
 
@@ -28,7 +27,8 @@ test('endpoints', async () => {
   const made = numbers(100).map((n) => `e${String(n).padStart(3, '0')}`)
   for (const uid of made) await org.ask('POST /app/acme/endpoint', { url: target, uid, headers })
   const { pages, names } = await everything('/app/acme/endpoint?order=ascending&')
-  expect([pages.length > 1, names]).toEqual([true, made])
+  // Headers are no part of the answer, and are not read for it.
+  expect([pages.length, names]).toEqual([1, made])
 })
 
 test('event types with their schemas; without them they are small', async () => {
