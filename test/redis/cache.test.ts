@@ -110,6 +110,8 @@ describe.skipIf(missingRedis() !== null)('endpoints in Redis', () => {
     await eventually(() => rows.reads === 1)
     rows.held = Promise.resolve()
     change(a, one, 'new')
+    // Until it has told of the change, the node does not ask Redis.
+    await eventually(() => a.commands.some(({ name }) => name === 'forget'))
     await server.client.flushall()
     // Somebody asks, and is given leave again.
     expect(await urlAt(a, one)).toBe('https://new.example/')
