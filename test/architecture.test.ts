@@ -1,7 +1,11 @@
-/** Who may import whom, and where time and chance come from. ARCHITECTURE.md draws it; this holds it. */
+/**
+ * Who may import whom, and where time and chance come from: ARCHITECTURE.md draws it, this holds it. And which tests run
+ * together.
+ */
 import { globSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize } from 'node:path'
+import { dirname, join, matchesGlob, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { PROJECTS } from './projects.ts'
 
 const SRC = join(import.meta.dirname, '../src')
 
@@ -194,4 +198,39 @@ describe('time and chance', () => {
 
 test(`no file is longer than ${LINES_MAX} lines`, () => {
   expect(sources.filter(({ lines }) => lines > LINES_MAX).map(({ path, lines }) => `${path}: ${lines}`)).toEqual([])
+})
+
+describe('a test file', () => {
+  const root = join(import.meta.dirname, '..')
+  const files = globSync('{src,test}/**/*.test.ts', { cwd: root }).map((path) => path.replaceAll('\\', '/'))
+  const matches = (path: string, globs: readonly string[]) => globs.some((glob) => matchesGlob(path, glob))
+  const projectsOf = (path: string) =>
+    Object.entries(PROJECTS)
+      .filter(([, { include, exclude }]) => matches(path, include) && !matches(path, exclude))
+      .map(([name]) => name)
+
+  test('belongs to exactly one project of test/projects.ts', () => {
+    expect(files.length).toBeGreaterThan(100)
+    expect(files.map((path) => [path, projectsOf(path)]).filter(([, projects]) => projects!.length !== 1)).toEqual([])
+  })
+
+  test('that starts a PostgreSQL or a Redis belongs to the project of those, or to soak', () => {
+    const seen = new Map<string, boolean>([
+      ['test/postgres-server.ts', true],
+      ['test/redis-server.ts', true],
+    ])
+    const startsServer = (path: string): boolean => {
+      const known = seen.get(path)
+      if (known !== undefined) return known
+      seen.set(path, false)
+      const imports = readFileSync(join(root, path), 'utf8').matchAll(/\bfrom '(\.[^']+)'/g)
+      const found = Array.from(imports, ([, to]) => normalize(join(dirname(path), to!)).replaceAll('\\', '/'))
+        .filter((to) => to.startsWith('test/') && to.endsWith('.ts'))
+        .some(startsServer)
+      seen.set(path, found)
+      return found
+    }
+    const wrong = files.filter(startsServer).filter((path) => !['servers', 'soak'].includes(projectsOf(path)[0]!))
+    expect(wrong).toEqual([])
+  })
 })
