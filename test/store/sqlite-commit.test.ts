@@ -6,6 +6,7 @@ import { expect, test } from 'vitest'
 import { GatewayError } from '../../src/domain/errors.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
+import { ThreadClient } from '../../src/store/sqlite/thread-client.ts'
 import type { Acceptance } from '../../src/store/store.ts'
 import {
   A,
@@ -137,6 +138,39 @@ function areStored(path: string, accepted: readonly Acceptance[]): boolean[] {
   )
   return accepted.map(({ message }) => ids.has(message.id))
 }
+
+test('a write that waits for too long is refused and not made; of one that is on its way the outcome is unknown', async () => {
+  await using directory = await tempDirectory()
+  const path = directory.file('hookferry.db')
+  const client = await ThreadClient.open({
+    role: 'writer',
+    path,
+    isPatient: false,
+    keys: [],
+    waitingMax: 10,
+    timeoutMs: 50,
+    batchesInFlight: 1,
+    batchMax: 1,
+    bytesOf: () => 100,
+    onBatch: () => {},
+    onDeath: () => {},
+  })
+  const [onItsWay, waiting, later] = [acceptance([]), acceptance([]), acceptance([])]
+  const accept = (one: Acceptance) => client.call(['accept', [one]])
+  using lock = new DatabaseSync(path, { timeout: 5_000 })
+  lock.exec('BEGIN IMMEDIATE')
+  const asked = [accept(onItsWay), accept(waiting)]
+  const results = (await Promise.allSettled(asked)) as PromiseRejectedResult[]
+  expect(results.map(codeOf)).toEqual(['store_unavailable', 'store_unavailable'])
+  expect(results.map(({ reason }) => String(reason).includes(OUTCOME_UNKNOWN))).toEqual([true, false])
+  expect(client.load).toEqual({ calls: 1, bytes: 100 })
+  lock.exec('ROLLBACK')
+  // The answer that nobody waits for any more is not taken for the next one's.
+  await expect.poll(() => client.load).toEqual({ calls: 0, bytes: 0 })
+  expect(await accept(later)).toMatchObject([{ messageId: later.message.id }])
+  await client.close()
+  expect(areStored(path, [waiting, later])).toEqual([false, true])
+})
 
 test('closing finishes what was asked for and refuses what comes later', async () => {
   await using directory = await tempDirectory()
