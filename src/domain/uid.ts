@@ -1,7 +1,8 @@
 /** Names that callers give to things and that paths may hold: uids, event ids, event types, channels, tags. */
 
 export const UID_CHARS_MAX = 256
-export const CHANNEL_CHARS_MAX = 128
+/** Of channels and tags. */
+export const LABEL_CHARS_MAX = 128
 
 /**
  * Of all names. URLs take `.` and `..` as steps (https://url.spec.whatwg.org, "single-dot URL path segment"): a client that
@@ -10,6 +11,16 @@ export const CHANNEL_CHARS_MAX = 128
 export const WORD = /^(?!\.\.?$)[a-zA-Z0-9\-_.]+$/
 
 export const WORD_RULE = 'is made of letters, digits, "-", "_" and "." only, and is neither "." nor ".."'
+
+/** Channels and tags are in no path, and may have what the Svix API allows in them. */
+export const CHANNEL = {
+  pattern: /^(?!\.\.?$)[a-zA-Z0-9\-_.:+]+$/,
+  rule: 'is made of letters, digits, "-", "_", ".", ":" and "+" only, and is neither "." nor ".."',
+}
+export const TAG = {
+  pattern: /^(?!\.\.?$)[a-zA-Z0-9\-_./\\#]+$/,
+  rule: 'is made of letters, digits, "-", "_", ".", "/", "\\" and "#" only, and is neither "." nor ".."',
+}
 
 /**
  * Why `text` cannot be such a name, null when it can. `prefix` is that of the object's ids (`app`, `ep`, `msg`): a name that

@@ -1,7 +1,7 @@
 /** Answers 405 where a path is known but not with this method. The framework by itself says 404, or 400 to QUERY. */
 import type { FastifyInstance, FastifyReply, HTTPMethods } from 'fastify'
 import { GatewayError } from '../domain/errors.ts'
-import { SVIX_PREFIX } from './svix/problems.ts'
+import { isNotHere, SVIX_PREFIX } from './svix/problems.ts'
 
 /** These have routes of their own where they are not known; all others that Node reads (PROPFIND, QUERY, …) are no path's. */
 const ROUTED = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const
@@ -50,7 +50,8 @@ function forbidOthers(app: FastifyInstance, [url, { methods, inbox }]: [string, 
     // The log says of every request to the inbox what became of it.
     config: { inbox, management: false },
     schema: { hide: true },
-    handler: (_request, reply) => {
+    handler: (request, reply) => {
+      if (isNotHere(request)) throw new GatewayError('not_found')
       throw notAllowed(reply, url, allow)
     },
   })

@@ -22,7 +22,7 @@ test('while nothing can be committed the gateway is live and not ready, and afte
     other.exec('COMMIT')
   }
   await eventually(async () => (await read('/health/ready')).status === 200)
-  expect(await read('/api/v1/health')).toMatchObject({ status: 200 })
+  expect(await read('/api/v1/health')).toMatchObject({ status: 204 })
 })
 
 test('however many probes ask, one commit is made in a second, and all get its result', async () => {

@@ -70,9 +70,10 @@ const DEVIATIONS: Readonly<Record<string, Record<number, string | null>>> = {
     400: 'HttpErrorOut',
     413: 'HttpErrorOut',
   },
-  // The contract has 204 for GET and no success at all for HEAD; the body says how the parts are.
-  'GET /health': { 200: 'EmptyResponse' },
-  'HEAD /health': { 200: null },
+  // The contract has no success at all for HEAD.
+  'HEAD /health': { 204: null },
+  // SDKs that are newer than this contract read the key.
+  'POST /app/{app_id}/endpoint/{endpoint_id}/secret/rotate': { 200: 'EndpointSecretOut' },
   // The contract names refusals only.
   'DELETE /app/{app_id}/msg/{msg_id}/content': { 204: null },
   'DELETE /app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content': { 204: null },

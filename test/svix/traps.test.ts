@@ -230,10 +230,10 @@ describe('contents', () => {
   })
 })
 
-test('the health of the gateway is a 200 with JSON, whatever the method reads of it', async () => {
-  const get = await nobody.call('GET /health')
-  expect([get.status, get.json()]).toEqual([200, { status: 'ok', store: 'ok' }])
-  const head = await nobody.call('HEAD /health')
-  expect([head.status, head.text]).toEqual([200, ''])
-  expect((await nobody.call('GET /health/ping')).status).toBe(204)
-})
+test.each(['GET /health', 'HEAD /health', 'GET /health/ping'])(
+  '%s is a 204, which every SDK can read',
+  async (what) => {
+    const health = await nobody.call(what)
+    expect([health.status, health.text]).toEqual([204, ''])
+  },
+)

@@ -18,7 +18,7 @@ import {
 } from './operation.ts'
 import { pageOf, readPage } from './pages.ts'
 import { invalidField, SvixError } from './problems.ts'
-import { flag, iterator, limit, order } from './query.ts'
+import { flag, iterator, limit, notHere, order } from './query.ts'
 import { firstGiven, metadata, displayName, throttleRate, uid } from './schemas.ts'
 
 export const ApplicationIn = named(
@@ -44,7 +44,7 @@ const ApplicationPatch = named(
       uid: uid('app').nullish(),
       throttleRate: throttleRate.nullish(),
       rateLimit: throttleRate.nullish().meta({ deprecated: true }),
-      metadata: metadata.optional(),
+      metadata: metadata.nullish(),
     }),
   ),
 )
@@ -81,6 +81,8 @@ const settingsFrom = (given: z.output<typeof ApplicationIn>) => ({
   throttleRate: firstGiven(given.throttleRate, given.rateLimit) ?? null,
   metadata: given.metadata ?? {},
 })
+
+const notListed = notHere('applications are listed whatever their endpoints are')
 
 const TAKEN = 'An application with that id or uid already exists'
 
@@ -160,7 +162,14 @@ export function applicationOperations(app: Server, context: SvixContext): void {
     id: 'v1.application.list',
     summary: 'List applications',
     access: 'organization',
-    query: z.object({ limit: limit(50), iterator: iterator('app'), order }),
+    query: z.object({
+      limit: limit(50),
+      iterator: iterator('app'),
+      order,
+      exclude_apps_with_no_endpoints: notListed,
+      exclude_apps_with_disabled_endpoints: notListed,
+      exclude_apps_with_svix_play_endpoints: notListed,
+    }),
     answers: { 200: pageOf(ApplicationOut) },
     async handle({ principal, query }) {
       const page = await readPage(query, {
@@ -240,7 +249,7 @@ export function applicationOperations(app: Server, context: SvixContext): void {
         ...(body.name === undefined ? {} : { name: body.name }),
         ...(body.uid === undefined ? {} : { uid: body.uid }),
         ...(rate === undefined ? {} : { throttleRate: rate }),
-        ...(body.metadata === undefined ? {} : { metadata: body.metadata }),
+        ...(body.metadata === undefined ? {} : { metadata: body.metadata ?? {} }),
       }))
       if (edited === null) throw new SvixError('not_found')
       return ok(toApplicationOut(edited))

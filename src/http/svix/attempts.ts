@@ -5,7 +5,7 @@ import type { AttemptId, EndpointId, MessageId } from '../../domain/ids.ts'
 import type { AttemptedEndpoint, AttemptedMessage, DeliveryStatus, Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
 import { urlText } from '../bounded.ts'
-import { named, onWire } from '../described.ts'
+import { named } from '../described.ts'
 import { Instant, instant, instantOrNull } from '../schemas.ts'
 import { EndpointCommon, toEndpointCommon } from './endpoint-schemas.ts'
 import { messageJson, shownPayload } from './message-json.ts'
@@ -21,71 +21,33 @@ import {
   Replayed,
   type SvixContext,
 } from './operation.ts'
+import { attemptJson, AttemptOut, STATUS, statusMembers, statusOf, toAttemptOut } from './attempt-schemas.ts'
 import { pageJson, pageOf, readPage } from './pages.ts'
 import { SvixError } from './problems.ts'
-import { flag, iterator, limit, statusCodeClass, statusParameter } from './query.ts'
+import { flag, iterator, limit, notHere, statusCodeClass, statusParameter } from './query.ts'
 
-/** The API's numbers and words. `canceled` is newer than many clients: they are told of a failure unless they ask for it. */
-const STATUS: Readonly<Record<DeliveryStatus, number>> = { success: 0, pending: 1, fail: 2, sending: 3, canceled: 4 }
-
-const MessageStatus = named(
-  'MessageStatusCode',
-  onWire(z.union([z.literal(0), z.literal(1), z.literal(2), z.literal(3), z.literal(4)]), {
-    type: 'integer',
-    enum: [0, 1, 2, 3, 4],
-  }),
-)
-const statusMembers = {
-  status: MessageStatus,
-  statusText: named('MessageStatusText', z.enum(['success', 'pending', 'fail', 'sending', 'canceled'])),
+/** `message` is JSON text, and null where it was not asked for. */
+interface AttemptRow {
+  attempt: Attempt
+  message: string | null
 }
 
-function statusOf(status: DeliveryStatus, isExpanded: boolean) {
-  const shown = status === 'canceled' && !isExpanded ? 'fail' : status
-  return { status: STATUS[shown], statusText: shown }
-}
-
-const AttemptOut = named(
-  'MessageAttemptOut',
-  z.object({
-    id: z.string(),
-    msgId: z.string(),
-    endpointId: z.string(),
-    url: z.string(),
-    response: z.string(),
-    responseStatusCode: z.number().int(),
-    responseDurationMs: z.number().int(),
-    ...statusMembers,
-    triggerType: named(
-      'MessageAttemptTriggerType',
-      onWire(z.union([z.literal(0), z.literal(1)]), { type: 'integer', enum: [0, 1] }),
-    ),
-    timestamp: Instant,
-  }),
-)
-
-const toAttemptOut = (attempt: Attempt, withContent: boolean) => ({
-  url: attempt.url,
-  // Without an answer, what went wrong is the next best thing to read.
-  response: withContent ? (attempt.response ?? attempt.error ?? '') : '{}',
-  responseStatusCode: attempt.statusCode ?? 0,
-  responseDurationMs: attempt.durationMs,
-  ...statusOf(attempt.outcome === 'success' ? 'success' : 'fail', false),
-  triggerType: attempt.trigger === 'manual' ? 1 : 0,
-  msgId: attempt.msgId,
-  endpointId: attempt.endpointId,
-  id: attempt.id,
-  timestamp: instant(attempt.at),
-})
+/** An attempt has an answer or none: there is no third status to expand. */
+const noDifference = flag(false).describe('Makes no difference: attempts are 0 `success` or 2 `fail`')
 
 const attemptQuery = {
   ...logQuery,
   iterator: iterator('atmpt'),
   status: statusParameter,
   status_code_class: statusCodeClass,
+  expanded_statuses: noDifference,
 }
-const AttemptQuery = z.object(attemptQuery)
-const AttemptQueryOfMessage = z.object({ ...attemptQuery, endpoint_id: urlText().optional() })
+const AttemptQuery = z.object({ ...attemptQuery, with_msg: flag(false).describe('Attempts come with their messages') })
+const AttemptQueryOfMessage = z.object({
+  ...attemptQuery,
+  with_msg: notHere('ask for the message, which is the same for all of them'),
+  endpoint_id: urlText().optional(),
+})
 type QueryOfMessage = z.output<typeof AttemptQueryOfMessage>
 
 const expanded = flag(false).describe('Cancelled deliveries are told as 4 `canceled` and not as 2 `fail`')
@@ -124,11 +86,27 @@ export function attemptOperations(app: Server, context: SvixContext): void {
     }
     const page = await readPage(query, {
       order: 'descending',
-      keyOf: (attempt: Attempt) => attempt.id,
-      read: (keyset) => (isNone ? Promise.resolve([]) : store.listAttempts(filter, keyset)),
+      keyOf: ({ attempt }: AttemptRow) => attempt.id,
+      read: async (keyset) => {
+        const attempts = isNone ? [] : await store.listAttempts(filter, keyset)
+        const rows: AttemptRow[] = []
+        // One after the other: a page is bounded by the bytes of what it holds, messages too.
+        for (const attempt of attempts)
+          rows.push({ attempt, message: query.with_msg ? await messageOf(attempt, query.with_content) : null })
+        return rows
+      },
       fromTheEnd: startsAtTheEnd(query),
     })
-    return ok({ ...page, data: page.data.map((one) => toAttemptOut(one, query.with_content)) })
+    return ok(
+      pageJson({ ...page, data: page.data.map((one) => attemptJson(one.attempt, query.with_content, one.message)) }),
+    )
+  }
+
+  async function messageOf({ appId, msgId }: Attempt, withContent: boolean): Promise<string | null> {
+    const message = await store.getMessage(appId, msgId)
+    if (message === null) return null
+    const bytes = withContent ? await store.getShownPayload(appId, msgId) : null
+    return messageJson(message, shownPayload(withContent, bytes))
   }
 
   defineOperation(app, context, {
@@ -241,6 +219,7 @@ export function attemptOperations(app: Server, context: SvixContext): void {
     id: 'v1.message-attempt.get',
     summary: 'Read an attempt',
     access: 'ViewBase',
+    query: z.object({ expanded_statuses: noDifference }),
     answers: { 200: AttemptOut },
     async handle(call) {
       const { id: appId } = await findApplication(context, call)

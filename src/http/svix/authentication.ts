@@ -4,7 +4,7 @@ import type { Server } from '../context.ts'
 import { list, text } from '../bounded.ts'
 import { named, withExample } from '../described.ts'
 import { ApplicationIn, applicationOnTheFly } from './applications.ts'
-import { defineOperation, ok, type SvixContext, unlessReplayed } from './operation.ts'
+import { type Call, defineOperation, type Done, ok, parseBody, type SvixContext, unlessReplayed } from './operation.ts'
 import { CAPABILITIES, PORTAL_TOKEN_MS, READ_ONLY } from './principal.ts'
 import { SvixError, SvixRefusal } from './problems.ts'
 import { portalJson, portalRecipe } from './repeats.ts'
@@ -42,45 +42,67 @@ const PortalAccessIn = named(
   ),
 )
 
+type PortalAccess = z.output<typeof PortalAccessIn>
+
+/** The older operation has no body, and takes whatever comes. Only what would narrow the token down is not ignored. */
+function optionsIn(bytes: Buffer): PortalAccess {
+  let given: unknown
+  try {
+    given = JSON.parse(bytes.toString())
+  } catch {
+    return {}
+  }
+  const isMeant =
+    typeof given === 'object' &&
+    given !== null &&
+    Object.keys(given).some((name) => Object.hasOwn(PortalAccessIn.shape, name))
+  return isMeant ? parseBody(PortalAccessIn, bytes) : {}
+}
+
 export function authenticationOperations(app: Server, context: SvixContext): void {
   const { tokens, clock, store } = context
-  const paths = [
-    ['/auth/app-portal-access/:app_id', 'v1.authentication.app-portal-access'],
-    // Older clients ask here.
-    ['/auth/dashboard-access/:app_id', 'v1.authentication.dashboard-access'],
-  ] as const
 
-  for (const [url, id] of paths)
-    defineOperation(app, context, {
-      method: 'POST',
-      url,
-      id,
-      summary: 'Make a token for the portal of an application',
-      access: 'organization',
-      body: PortalAccessIn,
-      answers: { 200: named('AppPortalAccessOut', z.object({ url: z.string(), token: z.string() })) },
-      async handle({ principal, params, body, answer }) {
-        const application = await applicationOnTheFly(context, { principal, params }, body.application)
-        const capabilities =
-          body.readOnly === true
-            ? READ_ONLY.filter((one) => body.capabilities?.includes(one) ?? true)
-            : body.capabilities
-        const claims = tokens.dated(
-          {
-            org: principal.orgId,
-            sub: application.id,
-            ...(body.featureFlags?.length ? { feature_flags: body.featureFlags } : {}),
-            ...(capabilities == null ? {} : { capabilities: [...capabilities] }),
-          },
-          clock.now() + (body.expiry == null ? PORTAL_TOKEN_MS : body.expiry * 1_000),
-        )
-        // There is no hosted portal; the page to try the API takes the token.
-        const url = `${context.publicUrl()}/docs`
-        const stored = answer(200, portalRecipe(url, claims))
-        if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
-        return ok(portalJson(url, await tokens.signDated(claims)))
+  async function portalAccess(call: Call<unknown, unknown>, body: PortalAccess): Promise<Done> {
+    const { principal, answer } = call
+    const application = await applicationOnTheFly(context, call, body.application)
+    const capabilities =
+      body.readOnly === true ? READ_ONLY.filter((one) => body.capabilities?.includes(one) ?? true) : body.capabilities
+    const claims = tokens.dated(
+      {
+        org: principal.orgId,
+        sub: application.id,
+        ...(body.featureFlags?.length ? { feature_flags: body.featureFlags } : {}),
+        ...(capabilities == null ? {} : { capabilities: [...capabilities] }),
       },
-    })
+      clock.now() + (body.expiry == null ? PORTAL_TOKEN_MS : body.expiry * 1_000),
+    )
+    // There is no hosted portal; the page to try the API takes the token.
+    const url = `${context.publicUrl()}/docs`
+    const stored = answer(200, portalRecipe(url, claims))
+    if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
+    return ok(portalJson(url, await tokens.signDated(claims)))
+  }
+
+  const common = {
+    method: 'POST',
+    summary: 'Make a token for the portal of an application',
+    access: 'organization',
+    answers: { 200: named('AppPortalAccessOut', z.object({ url: z.string(), token: z.string() })) },
+  } as const
+  defineOperation(app, context, {
+    ...common,
+    url: '/auth/app-portal-access/:app_id',
+    id: 'v1.authentication.app-portal-access',
+    body: PortalAccessIn,
+    handle: (call) => portalAccess(call, call.body),
+  })
+  // Older clients ask here.
+  defineOperation(app, context, {
+    ...common,
+    url: '/auth/dashboard-access/:app_id',
+    id: 'v1.authentication.dashboard-access',
+    handle: (call) => portalAccess(call, optionsIn(call.bytes)),
+  })
 
   app.post(
     '/auth/logout',

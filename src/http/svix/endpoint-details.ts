@@ -9,9 +9,12 @@ import { list, text } from '../bounded.ts'
 import { named } from '../described.ts'
 import { customHeaders, customHeadersPatch } from '../schemas.ts'
 import type { EndpointPlace } from './endpoints.ts'
-import { newSecret, rotate, secretIn, shownSecret } from './endpoint-schemas.ts'
+import { newSecret, rotate, secretIn } from './endpoint-schemas.ts'
 import { defineOperation, Empty, findEndpoint, noContent, ok, Replayed, type SvixContext } from './operation.ts'
 import { invalidField, SvixError } from './problems.ts'
+import { orDefault } from './schemas.ts'
+import { secretJson, secretRecipe } from './repeats.ts'
+import { readsRotatedKey } from './sdk.ts'
 
 const HEADER_NAME_CHARS_MAX = 256
 const GRACE_S = { fallback: 86_400, max: 604_800 }
@@ -21,7 +24,7 @@ const HeadersIn = named('EndpointHeadersIn', z.object({ headers: customHeaders }
 const HeadersPatchIn = named(
   'EndpointHeadersPatchIn',
   z.object({
-    headers: customHeadersPatch.default({}),
+    headers: orDefault(customHeadersPatch, {}),
     deleteHeaders: list(text({ max: HEADER_NAME_CHARS_MAX }), { max: LIMITS.customHeadersMax }).nullish(),
   }),
 )
@@ -43,6 +46,8 @@ const RotateIn = named(
       .nullish(),
   }),
 )
+
+const SecretOut = named('EndpointSecretOut', z.object({ key: z.string() }))
 
 /** Values of headers that authenticate are not shown again, only that they are there. */
 function toHeadersOut({ headers }: Endpoint): z.infer<typeof HeadersOut> {
@@ -142,13 +147,13 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
     id: `${operations}.get-secret`,
     summary: 'Read what its receiver verifies with',
     access: access('ViewEndpointSecret'),
-    answers: { 200: named('EndpointSecretOut', z.object({ key: z.string() })) },
+    answers: { 200: SecretOut },
     async handle(call) {
       const { endpoint } = await locate(call)
       const [current] = endpoint.secrets
       if (current === undefined)
         throw new SvixError('not_found', 'The endpoint has no secret: rotate it to give it one.')
-      return ok({ key: shownSecret(current.secret) })
+      return ok(secretJson(current.secret))
     },
   })
 
@@ -156,11 +161,12 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
     method: 'POST',
     url: `${path}/secret/rotate`,
     id: `${operations}.rotate-secret`,
-    summary: 'Give it a new secret; the old one signs along for a while',
+    summary: 'Give it a new secret; the old one signs along for a while. SDKs from 2.7.0 on are told the key',
     access: access('ManageEndpointSecret'),
     body: RotateIn,
-    answers: { 204: Empty },
+    answers: { 200: SecretOut, 204: Empty },
     async handle(call) {
+      const isTold = readsRotatedKey(call.userAgent)
       const { application, endpoint } = await locate(call)
       const secret = call.body.key ?? newSecret()
       const graceMs = (call.body.gracePeriodSeconds ?? GRACE_S.fallback) * 1_000
@@ -173,11 +179,11 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
             throw new SvixError('limit_reached', 'Ten old secrets still sign: wait until one of them expires.')
           return { secrets: rotated }
         },
-        { answer: call.answer(204, null) },
+        { answer: isTold ? call.answer(200, secretRecipe(endpoint, secret)) : call.answer(204, null) },
       )
       if (edited === 'replayed') throw new Replayed()
       if (edited === null) throw new SvixError('not_found')
-      return noContent
+      return isTold ? ok(secretJson(secret)) : noContent
     },
   })
 }

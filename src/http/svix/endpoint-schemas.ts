@@ -7,13 +7,25 @@ import { generateSecret, parseSecret, SECRET_CHARS_MAX, secretProblem } from '..
 import { text } from '../bounded.ts'
 import { named, onWire, withExample } from '../described.ts'
 import { customHeaders, DESCRIPTION_CHARS_MAX, Instant, instant, targetUrl } from '../schemas.ts'
-import { channel, eventTypeName, firstGiven, metadata, plainText, setOf, throttleRate, uid } from './schemas.ts'
+import {
+  channel,
+  eventTypeName,
+  firstGiven,
+  metadata,
+  orDefault,
+  plainText,
+  setOf,
+  throttleRate,
+  uid,
+} from './schemas.ts'
 
 const description = plainText({ max: DESCRIPTION_CHARS_MAX })
 
 const CHANNELS_MAX = 10
 const EVENT_TYPES_MAX = 1_000
 const SECRET_BYTES = { min: 24, max: 75 }
+
+const version = z.number().int().min(1).max(65_535).meta({ deprecated: true })
 
 const PREFIXED = /^wh(sec|sk|pk)_/
 
@@ -64,9 +76,9 @@ const wholeEndpoint = (guard: AddressGuard) =>
   z
     .object({
       ...members(guard),
-      description: description.default(''),
-      version: z.number().int().min(1).max(65_535).default(1).meta({ deprecated: true }),
-      disabled: z.boolean().default(false),
+      description: orDefault(description, ''),
+      version: orDefault(version, 1),
+      disabled: orDefault(z.boolean(), false),
       metadata: metadata.nullish(),
     })
     .superRefine(notBothNames)
@@ -98,19 +110,30 @@ export const endpointPatch = (guard: AddressGuard) => {
           ...all,
           url: all.url.optional(),
           description: description.optional(),
-          version: z.number().int().min(1).max(65_535).optional(),
+          version: version.optional(),
           disabled: z.boolean().optional(),
-          metadata: metadata.optional(),
+          metadata: metadata.nullish(),
         })
         .superRefine(notBothNames),
     ),
   )
 }
 
-function notBothNames(given: { eventTypes?: unknown; filterTypes?: unknown }, ctx: z.RefinementCtx): void {
-  if (given.eventTypes !== undefined && given.filterTypes !== undefined)
-    ctx.addIssue({ code: 'custom', path: ['filterTypes'], message: 'is the same as eventTypes: give one of them' })
+type Names = string[] | null | undefined
+
+/** An endpoint is read with both names, and has to be taken back so. */
+function notBothNames(given: { eventTypes?: Names; filterTypes?: Names }, ctx: z.RefinementCtx): void {
+  const { eventTypes, filterTypes } = given
+  if (eventTypes === undefined || filterTypes === undefined || isSameSet(eventTypes, filterTypes)) return
+  ctx.addIssue({
+    code: 'custom',
+    path: ['filterTypes'],
+    message: 'differs from eventTypes, which is the same: give one',
+  })
 }
+
+const isSameSet = (a: string[] | null, b: string[] | null): boolean =>
+  a === null || b === null ? a === b : a.length === b.length && new Set([...a, ...b]).size === a.length
 
 export type EndpointUpdate = z.output<ReturnType<typeof endpointUpdate>>
 export type EndpointIn = z.output<ReturnType<typeof endpointIn>>
@@ -202,7 +225,7 @@ export function settingsPatched(given: EndpointPatch, before: Endpoint): Setting
     eventTypes: eventTypes === undefined ? before.eventTypes : eventTypes,
     channels: given.channels === undefined ? before.channels : given.channels,
     rateLimit: rate === undefined ? before.rateLimit : rate,
-    metadata: given.metadata ?? before.metadata,
+    metadata: given.metadata === undefined ? before.metadata : (given.metadata ?? {}),
   }
 }
 

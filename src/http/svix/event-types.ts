@@ -12,7 +12,7 @@ import { pageJson, pageOf, readPage } from './pages.ts'
 import type { Principal } from './principal.ts'
 import { SvixError } from './problems.ts'
 import { flag, iterator, limit, order } from './query.ts'
-import { eventTypeName, plainText, wordOf } from './schemas.ts'
+import { eventTypeName, orDefault, plainText, wordOf } from './schemas.ts'
 
 const DESCRIPTION_CHARS_MAX = 4_096
 const FEATURE_FLAGS_MAX = 100
@@ -40,8 +40,8 @@ const schemas = map(wholeBody(z.record(z.string(), z.unknown())), { max: SCHEMA_
 
 const settings = {
   description,
-  archived: z.boolean().default(false),
-  deprecated: z.boolean().default(false),
+  archived: orDefault(z.boolean(), false),
+  deprecated: orDefault(z.boolean(), false),
   schemas: schemas.nullish(),
   featureFlag: featureFlag.nullish(),
   featureFlags: list(featureFlag, { max: FEATURE_FLAGS_MAX }).nullish(),

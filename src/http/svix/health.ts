@@ -1,9 +1,6 @@
-import { z } from 'zod'
 import type { Server } from '../context.ts'
-import { named } from '../described.ts'
-import type { SvixContext } from './operation.ts'
-
-const Health = named('Health', z.object({ status: z.enum(['ok', 'error']), store: z.string() }))
+import { Empty, type SvixContext } from './operation.ts'
+import { SvixRefusal } from './problems.ts'
 
 /** Without a token. A 5xx makes clients try another node, so it is for trouble only. */
 export function healthOperations(app: Server, { storeProblem, isStopping }: SvixContext): void {
@@ -15,13 +12,14 @@ export function healthOperations(app: Server, { storeProblem, isStopping }: Svix
         tags: ['svix: health'],
         operationId: 'v1.health.get',
         summary: 'Whether the gateway can serve',
-        response: { 200: Health, 500: Health },
+        response: { 204: Empty, 500: SvixRefusal },
       },
     },
     async (_request, reply) => {
       const problem = isStopping() ? 'the gateway is shutting down' : await storeProblem()
-      if (problem === null) return { status: 'ok' as const, store: 'ok' }
-      return reply.code(500).send({ status: 'error' as const, store: problem })
+      return problem === null
+        ? reply.code(204).send(null)
+        : reply.code(500).send({ code: 'unhealthy', detail: problem })
     },
   )
   app.get(
@@ -32,7 +30,7 @@ export function healthOperations(app: Server, { storeProblem, isStopping }: Svix
         tags: ['svix: health'],
         operationId: 'v1.health.ping',
         summary: 'Whether the process runs',
-        response: { 204: z.null() },
+        response: { 204: Empty },
       },
     },
     async (_request, reply) => reply.code(204).send(null),

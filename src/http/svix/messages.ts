@@ -7,7 +7,7 @@ import { route } from '../../flow/route.ts'
 import { memberOf } from '../../lib/json-slices.ts'
 import type { Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
-import { wholeBody } from '../bounded.ts'
+import { map, text, wholeBody } from '../bounded.ts'
 import { named, withExample } from '../described.ts'
 import { Instant } from '../schemas.ts'
 import { ApplicationIn, applicationOnTheFly } from './applications.ts'
@@ -25,18 +25,42 @@ import {
 } from './operation.ts'
 import { pageJson, pageOf, readPage } from './pages.ts'
 import { invalidField, SvixError } from './problems.ts'
-import { eventTypes, flag, idWindow, instantParameter, iterator, limit, word } from './query.ts'
+import {
+  channelParameter,
+  eventTypes,
+  flag,
+  idWindow,
+  instantParameter,
+  iterator,
+  limit,
+  tagParameter,
+} from './query.ts'
 import { messageRecipe } from './repeats.ts'
-import { channel, eventTypeName, instantIn, setOf, uid, wordOf } from './schemas.ts'
+import { channel, eventTypeName, instantIn, setOf, tag, uid } from './schemas.ts'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000
 const RETENTION_DAYS = { min: 5, max: 90 }
 const RETENTION_HOURS = { min: 1, max: 2_160 }
-const CHANNELS_MAX = 5
+const CHANNELS_MAX = 10
 const TAGS_MAX = 5
+const CONTENT_TYPE_CHARS_MAX = 256
 /** The furthest that a message can be sent ahead of its delivery. */
 const DELIVER_AHEAD_MAX_MS = 30 * DAY_MS
+
+/** As RFC 9110, 8.3.1 writes one; of its parameters only that they are plain characters. */
+const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+([ \t]*;[\x20-\x7e\t]*)?$/
+
+/** What SDKs send along with a raw payload: its type. Other headers are those of the endpoint. */
+const rawHeaders = map(
+  text({ max: CONTENT_TYPE_CHARS_MAX }).regex(CONTENT_TYPE, 'is no media type such as text/csv; charset=utf-8'),
+  { max: 1 },
+).transform((headers, ctx) => {
+  const [entry] = Object.entries(headers)
+  if (entry === undefined || entry[0].toLowerCase() === 'content-type') return entry?.[1] ?? null
+  ctx.addIssue({ code: 'custom', message: 'is not content-type, the only header of a message', path: [entry[0]] })
+  return z.NEVER
+})
 
 const payload = wholeBody(z.record(z.string(), z.unknown()))
 
@@ -51,13 +75,13 @@ export const MessageIn = named(
         data: payload.optional().meta({ deprecated: true }),
         eventId: uid('msg').nullish(),
         channels: setOf(channel, { max: CHANNELS_MAX }).nullish(),
-        tags: setOf(wordOf('a tag', 128), { max: TAGS_MAX }).nullish(),
+        tags: setOf(tag, { max: TAGS_MAX }).nullish(),
         payloadRetentionPeriod: between(RETENTION_DAYS, 'days').nullish(),
         payloadRetentionHours: between(RETENTION_HOURS, 'hours').nullish(),
         deliverAt: instantIn.nullish(),
         transformationsParams: named(
           'TransformationsParams',
-          z.object({ rawPayload: wholeBody(z.string()).nullish() }),
+          z.object({ rawPayload: wholeBody(z.string()).nullish(), headers: rawHeaders.nullish() }),
         ).nullish(),
         application: ApplicationIn.nullish(),
       })
@@ -88,8 +112,8 @@ export const MessageOut = named('MessageOut', z.object(messageCommon))
 
 export const logQuery = {
   limit: limit(50),
-  channel: word,
-  tag: word,
+  channel: channelParameter,
+  tag: tagParameter,
   before: instantParameter,
   after: instantParameter,
   event_types: eventTypes,
@@ -131,7 +155,7 @@ async function createMessage(
     appId: application.id,
     eventType: body.eventType,
     channels,
-    contentType: 'application/json',
+    contentType: (raw === null ? null : body.transformationsParams?.headers) ?? 'application/json',
     eventId: body.eventId ?? null,
     body: raw === null ? member : Buffer.from(raw),
     hops: call.hops,

@@ -36,6 +36,7 @@ export interface Call<Q, B> {
   bytes: Buffer
   /** How many deliveries of Hookferry lie behind the request. */
   hops: number
+  userAgent: string | undefined
   /** The answer to store for repeats, or what it is made of; null when the request may not be repeated under a key. */
   answer: (status: number, body: unknown) => Answer | null
 }
@@ -147,6 +148,7 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
     body: bodyFor(operation, bytes),
     bytes,
     hops: hopsOf(request),
+    userAgent: request.headers['user-agent'],
     answer: (status, body) =>
       key === null
         ? null

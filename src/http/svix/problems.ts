@@ -8,6 +8,15 @@ import { toGatewayError } from '../errors.ts'
 
 export const SVIX_PREFIX = '/api/v1'
 
+/** Operations of the SDKs that are not here, and whose paths look like messages. */
+const LIKE_MESSAGES: ReadonlySet<string> = new Set(['expunge-all-contents', 'bulk-expunge'])
+
+/** Whether a request whose method the path does not know asks for what is not here. */
+export function isNotHere({ method, url, params }: { method: string; url: string; params: unknown }): boolean {
+  const { msg_id: name } = params as { msg_id?: string }
+  return method === 'POST' && url.startsWith(SVIX_PREFIX) && name !== undefined && LIKE_MESSAGES.has(name)
+}
+
 export const SvixRefusal = named('HttpErrorOut', z.object({ code: z.string(), detail: z.string() }))
 export const SvixValidationRefusal = named(
   'HTTPValidationError',

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import { idTime, isId, startId } from '../../domain/ids.ts'
 import { type Issue, GatewayError } from '../../domain/errors.ts'
 import { timestampProblem } from '../../domain/inbox.ts'
-import { UID_CHARS_MAX, WORD, WORD_RULE } from '../../domain/uid.ts'
+import { CHANNEL, TAG, UID_CHARS_MAX, WORD } from '../../domain/uid.ts'
 import { list, urlText } from '../bounded.ts'
 import { onWire } from '../described.ts'
 import { SvixError, toSvixIssue } from './problems.ts'
@@ -34,15 +34,22 @@ export const limit = (fallback: number) =>
     { type: 'integer', minimum: 0, maximum: LIMIT_MAX, default: fallback },
   )
 
-/** An id, or `-` and an id: the page before it. */
+/** An id, or `-` and an id: the page before it. Event types, which have no prefix, have their name as an id. */
 export const iterator = (prefix: string | null) =>
-  onWire(urlText(), { type: 'string', ...(prefix !== null && { pattern: `^(-?${prefix}_[0-9A-Za-z]{27})?$` }) })
+  onWire(urlText(), {
+    type: 'string',
+    pattern: prefix === null ? `^([-:]?${WORD.source.slice(1, -1)})?$` : `^(-?${prefix}_[0-9A-Za-z]{27})?$`,
+  })
     .optional()
     .superRefine((text, ctx) => {
       if (text === undefined || text === '') return
+      if (prefix === null) {
+        if (!isWord(text.replace(/^[-:]/, '')))
+          ctx.addIssue('Invalid iterator. It is no name that an event type can have')
+        return
+      }
       const id = text.replace(/^-/, '')
-      // Names of event types are iterators, too; any text will do for them.
-      if (prefix === null || isId(prefix, id)) return
+      if (isId(prefix, id)) return
       ctx.addIssue(
         id.startsWith(`${prefix}_`) ? 'Invalid id. It is malformed' : 'Invalid id. Expected different prefix',
       )
@@ -110,12 +117,21 @@ export const instantParameter = onWire(
 
 const isWord = (text: string) => text.length <= UID_CHARS_MAX && WORD.test(text)
 
-const NAME_ON_WIRE = { type: 'string', maxLength: UID_CHARS_MAX, pattern: WORD.source }
+const NAME_ON_WIRE = { type: 'string', minLength: 1, maxLength: UID_CHARS_MAX, pattern: WORD.source }
 
-export const word = onWire(urlText(), { ...NAME_ON_WIRE, minLength: 1 })
-  .optional()
-  .superRefine((text, ctx) => {
-    if (text !== undefined && !isWord(text)) ctx.addIssue(WORD_RULE)
+const label = ({ pattern, rule }: { pattern: RegExp; rule: string }) =>
+  onWire(urlText(), { type: 'string', minLength: 1, maxLength: UID_CHARS_MAX, pattern: pattern.source })
+    .optional()
+    .superRefine((text, ctx) => {
+      if (text !== undefined && (text.length > UID_CHARS_MAX || !pattern.test(text))) ctx.addIssue(rule)
+    })
+export const channelParameter = label(CHANNEL)
+export const tagParameter = label(TAG)
+
+/** A parameter of the SDKs that cannot be done here: to leave it out in silence would make the answer wrong. */
+export const notHere = (why: string) =>
+  flag(false).superRefine((wanted, ctx) => {
+    if (wanted) ctx.addIssue(`is not supported: ${why}`)
   })
 
 /** `event_types=a,b`, repeated, or as `event_types[]` and `event_types[0]`; arrives here as a list. */
@@ -127,15 +143,18 @@ export const eventTypes = list(onWire(urlText(), NAME_ON_WIRE), { max: EVENT_TYP
 
 const LISTS = new Set(['event_types'])
 
-/** The parameters as one value each. A list may be written in all the ways that clients write lists. */
-function gather(raw: Record<string, unknown>): Record<string, unknown> {
+/** The parameters that a schema knows, as one value each. A list may be written in all the ways that clients write lists. */
+function gather(schema: z.ZodType, raw: Record<string, unknown>): Record<string, unknown> {
+  const known = schema instanceof z.ZodObject ? schema.shape : {}
   const gathered: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(raw)) {
-    const name = key.replace(/\[\d*\]$/, '')
+    const list = key.replace(/\[\d*\]$/, '')
+    const name = LISTS.has(list) ? list : key
+    if (!Object.hasOwn(known, name)) continue
     const texts = [value].flat().map(String)
     if (LISTS.has(name)) {
       const before = gathered[name] as string[] | undefined
-      gathered[name] = [...(before ?? []), ...texts.flatMap((text) => text.split(',')).filter((text) => text !== '')]
+      gathered[name] = [...(before ?? []), ...texts.flatMap((text) => text.split(','))]
     } else if (texts.length > 1) throw new SvixError('generic_error', `The query names ${name} more than once.`)
     else gathered[name] = texts[0]
   }
@@ -143,7 +162,7 @@ function gather(raw: Record<string, unknown>): Record<string, unknown> {
 }
 
 export function parseQuery<S extends z.ZodType>(schema: S, raw: unknown): z.output<S> {
-  const given = gather(raw as Record<string, unknown>)
+  const given = gather(schema, raw as Record<string, unknown>)
   const parsed = schema.safeParse(given)
   if (parsed.success) return parsed.data
   const issues = parsed.error.issues

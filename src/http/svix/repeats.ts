@@ -1,10 +1,14 @@
 /**
- * First answers, as they are stored for repeats. Most are their own text. Two are told by what they were made of: a message's,
- * which would hold the payload a second time, and the portal's, which would hold a valid token in the clear.
+ * First answers, as they are stored for repeats. Most are their own text. Three are told by what they were made of: a message's,
+ * which would hold the payload a second time, and those of the portal and of a rotation, which would hold a valid token and a
+ * secret in the clear.
  */
-import type { AppId, MessageId } from '../../domain/ids.ts'
+import { createHash } from 'node:crypto'
+import type { Endpoint } from '../../domain/endpoint.ts'
+import type { AppId, EndpointId, MessageId } from '../../domain/ids.ts'
 import type { Claims, Tokens } from '../../lib/jwt.ts'
 import type { Store } from '../../store/store.ts'
+import { shownSecret } from './endpoint-schemas.ts'
 import { messageJson, shownPayload } from './message-json.ts'
 import { SvixError } from './problems.ts'
 
@@ -14,9 +18,10 @@ const RECIPE = '{"$'
 type Recipe =
   | { $message: { appId: AppId; id: MessageId; withContent: boolean } }
   | { $portal: { url: string; claims: Claims } }
+  | { $secret: { appId: AppId; id: EndpointId; mark: string } }
 
 export interface RepeatsContext {
-  store: Pick<Store, 'getMessage' | 'getShownPayload'>
+  store: Pick<Store, 'getMessage' | 'getShownPayload' | 'getEndpoint'>
   tokens: Tokens
 }
 
@@ -26,6 +31,12 @@ export const messageRecipe = (appId: AppId, id: MessageId, withContent: boolean)
 export const portalRecipe = (url: string, claims: Claims): string =>
   JSON.stringify({ $portal: { url, claims } } satisfies Recipe)
 
+/** Tells the few secrets of one endpoint apart, and nothing else about them. */
+const markOf = (secret: string): string => createHash('sha256').update(secret).digest('hex').slice(0, 8)
+
+export const secretRecipe = ({ appId, id }: Pick<Endpoint, 'appId' | 'id'>, secret: string): string =>
+  JSON.stringify({ $secret: { appId, id, mark: markOf(secret) } } satisfies Recipe)
+
 /**
  * The body of a first answer. A message's is the same to the byte as long as its payload is there; once that was expunged, or
  * its time is over, the answer says so as every other one does.
@@ -34,6 +45,7 @@ export async function bodyOfRepeat({ store, tokens }: RepeatsContext, stored: st
   if (!stored.startsWith(RECIPE)) return stored
   const recipe = JSON.parse(stored) as Recipe
   if ('$portal' in recipe) return portalJson(recipe.$portal.url, await tokens.signDated(recipe.$portal.claims))
+  if ('$secret' in recipe) return secretAgain(store, recipe.$secret)
   const { appId, id, withContent } = recipe.$message
   const [message, bytes] = await Promise.all([
     store.getMessage(appId, id),
@@ -44,3 +56,18 @@ export async function bodyOfRepeat({ store, tokens }: RepeatsContext, stored: st
 }
 
 export const portalJson = (url: string, token: string): string => JSON.stringify({ url, token })
+
+/** A secret that was told of once, as long as it still signs. */
+async function secretAgain(
+  store: RepeatsContext['store'],
+  { appId, id, mark }: { appId: AppId; id: EndpointId; mark: string },
+): Promise<string> {
+  const endpoint = await store.getEndpoint(appId, id)
+  if (endpoint === null) throw new SvixError('not_found')
+  const found = endpoint.secrets.find(({ secret }) => markOf(secret) === mark)
+  if (found === undefined)
+    throw new SvixError('conflict', 'The secret of the first answer is gone: read the one of today.')
+  return secretJson(found.secret)
+}
+
+export const secretJson = (secret: string): string => JSON.stringify({ key: shownSecret(secret) })

@@ -1,6 +1,6 @@
 /** What requests of the Svix API are made of, with the bounds that the original enforces (`docs/svix-api.md`). */
 import { z } from 'zod'
-import { CHANNEL_CHARS_MAX, UID_CHARS_MAX, uidProblem, WORD, WORD_RULE } from '../../domain/uid.ts'
+import { CHANNEL, LABEL_CHARS_MAX, TAG, UID_CHARS_MAX, uidProblem, WORD, WORD_RULE } from '../../domain/uid.ts'
 import { list, map, text } from '../bounded.ts'
 import { onWire } from '../described.ts'
 import { parseInstant } from './query.ts'
@@ -35,7 +35,11 @@ export const wordOf = (what: string, charsMax = UID_CHARS_MAX) =>
   text({ max: charsMax }).min(1, 'must not be empty').regex(WORD, `${what} ${WORD_RULE}`)
 
 export const eventTypeName = wordOf('an event type')
-export const channel = wordOf('a channel', CHANNEL_CHARS_MAX)
+
+const wider = (what: string, { pattern, rule }: { pattern: RegExp; rule: string }) =>
+  text({ max: LABEL_CHARS_MAX }).min(1, 'must not be empty').regex(pattern, `${what} ${rule}`)
+export const channel = wider('a channel', CHANNEL)
+export const tag = wider('a tag', TAG)
 
 /** A set: what is there twice counts once. */
 export const setOf = <T extends z.ZodType<string>>(item: T, { max }: { max: number }) =>
@@ -65,6 +69,13 @@ export const instantIn = onWire(
   }),
   { type: 'string', format: 'date-time' },
 )
+
+/** A member that may be left out: `null`, which typed clients send for whatever is not set, is the same as leaving it out. */
+export const orDefault = <T extends z.ZodType, D extends z.output<T>>(schema: T, fallback: D) =>
+  schema
+    .nullish()
+    .transform((given): z.output<T> => given ?? fallback)
+    .meta({ default: fallback })
 
 /** The members that may be given under two names; the first one counts. */
 export const firstGiven = <T>(...values: (T | undefined)[]): T | undefined =>
