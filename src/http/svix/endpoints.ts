@@ -4,7 +4,7 @@
  */
 import { z } from 'zod'
 import type { Application } from '../../domain/application.ts'
-import type { Candidate, Endpoint } from '../../domain/endpoint.ts'
+import type { Endpoint } from '../../domain/endpoint.ts'
 import type { AppId } from '../../domain/ids.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../../flow/edit-endpoint.ts'
 import type { Answer } from '../../store/once.ts'
@@ -151,10 +151,12 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
       const application = await place.toList(call)
       const page = await readPage(call.query, {
         order: call.query.order ?? 'descending',
-        keyOf: (endpoint: Candidate) => endpoint.id,
-        read: async (keyset) => (application === null ? [] : store.pageEndpoints(application.id, keyset)),
+        keyOf: (endpoint: z.infer<typeof EndpointOut>) => endpoint.id,
+        // As they are shown, for a page is bounded by what it shows: their event types, for one, are there twice.
+        read: async (keyset) =>
+          application === null ? [] : (await store.pageEndpoints(application.id, keyset)).map(toEndpointOut),
       })
-      return ok({ ...page, data: page.data.map(toEndpointOut) })
+      return ok(page)
     },
   })
 
