@@ -1,3 +1,4 @@
+import type { ServerResponse } from 'node:http'
 import { createServer, type AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { afterAll, describe, expect, test } from 'vitest'
@@ -74,7 +75,7 @@ describe('an attempt fails in words', () => {
     const attempt = await attemptAt(silence, '100ms')
     expect(attempt).toMatchObject({ outcome: 'failure', status_code: null, error: 'timed out after 100ms' })
     expect(attempt.duration_ms).toBeGreaterThanOrEqual(99)
-    expect(attempt.duration_ms).toBeLessThan(2_000)
+    expect(attempt.duration_ms).toBeLessThan(10_000)
   })
 
   test('on silence after DELIVERY_TIMEOUT where the subscription has no time-out', async () => {
@@ -151,7 +152,7 @@ describe('a response', () => {
       response.once('close', () => clearInterval(drops))
     }, '150ms')
     expect(attempt).toMatchObject({ outcome, status_code: status })
-    expect(attempt.duration_ms).toBeLessThan(2_000)
+    expect(attempt.duration_ms).toBeLessThan(10_000)
     expect(attempt.response_body).toMatch(/^x+$/)
   })
 
@@ -292,19 +293,23 @@ test('rate_limit holds at the receiver', async () => {
 
 test('no more attempts of a subscription are under way than ENDPOINT_CONCURRENCY, and others are not held up', async () => {
   let [open, most] = [0, 0]
+  const released = Promise.withResolvers<void>()
+  const answer = (response: ServerResponse) => {
+    open--
+    response.writeHead(200).end()
+  }
   const slow = receiver.hook((response) => {
     most = Math.max(most, ++open)
-    setTimeout(() => {
-      open--
-      response.writeHead(200).end()
-    }, 40)
+    // Long enough for others to begin, if they may.
+    void released.promise.then(() => setTimeout(answer, 10, response))
   })
   const quick = receiver.hook()
   const subscription = await gateway.subscribe({ target_url: slow.url })
   const messages = await Promise.all(Array.from({ length: 10 }, (_, n) => gateway.ingest(subscription, n)))
   const other = await gateway.ingest(await gateway.subscribe({ target_url: quick.url }))
   await gateway.messageWhen(other.id, 'delivered')
-  expect(slow.received.length).toBeLessThan(10)
+  await soon(() => open).toBe(2)
+  released.resolve()
   for (const { id } of messages) await gateway.messageWhen(id, 'delivered')
   expect(most).toBe(2)
 })

@@ -492,7 +492,7 @@ describe('the time-out', () => {
     const outcome = await attempt(driver, to, { timeoutMs })
     const took = performance.now() - started
     expect(took).toBeGreaterThanOrEqual(timeoutMs - 5)
-    expect(took).toBeLessThan(timeoutMs + 1_000)
+    expect(took).toBeLessThan(timeoutMs + 10_000)
     return outcome
   }
   const timedOut: Outcome = { kind: 'unreachable', error: 'timed out after 150ms' }
@@ -656,7 +656,7 @@ describe('disposing', () => {
     const started = performance.now()
     await driver[Symbol.asyncDispose]()
     const outcomes = await Promise.all(attempts)
-    expect(performance.now() - started).toBeLessThan(1_000)
+    expect(performance.now() - started).toBeLessThan(5_000)
     expect(outcomes).toEqual(
       outcomes.map(() => ({ kind: 'unreachable', error: 'ended because the gateway shut down' })),
     )

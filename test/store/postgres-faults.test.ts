@@ -135,7 +135,7 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
       await expect(store.accept([acceptance([])])).rejects.toMatchObject({ code: 'store_unavailable' })
       await expect(store.getEndpoint('app_1', 'ep_1')).rejects.toMatchObject({ code: 'store_unavailable' })
       expect(await store.problem()).toMatch(/^the database does not answer: .*ECONNREFUSED/)
-      expect(performance.now() - begun).toBeLessThan(2_000)
+      expect(performance.now() - begun).toBeLessThan(10_000)
       const acknowledgedBefore = storms.reduce((sum, { told }) => sum + told.stored.length, 0)
       await server!.start()
       await expect.poll(() => store.problem(), { timeout: 10_000 }).toBeNull()
