@@ -3,7 +3,7 @@ import { type EncryptionKey, parseEncryptionKeys } from './domain/encryption.ts'
 import { isJsonPointer } from './domain/json-pointer.ts'
 import { LIMITS } from './domain/limits.ts'
 import { NAMED_SCHEDULES } from './domain/retry-schedule.ts'
-import { svixAppProblem } from './domain/svix-id.ts'
+import { type SvixApp, svixAppProblem } from './domain/svix-id.ts'
 import { cidrProblem } from './destinations/guard.ts'
 import { parseDuration } from './lib/duration.ts'
 import { Hidden } from './lib/hidden.ts'
@@ -294,12 +294,14 @@ export interface Config {
   signatureHeaders: 'both' | 'webhook' | 'svix'
   /** Null when notifications are not handed on to Svix. */
   svix: SvixConfig | null
+  /** Known without a token too, so that every event that is kept for Svix can go there once there is one. */
+  svixApp: SvixApp | null
 }
 
 export interface SvixConfig {
   /** Null: the SDK chooses by the token's region. */
   serverUrl: string | null
-  app: { id: string } | { pointer: string }
+  app: SvixApp
   retryScheduleMs: readonly number[]
 }
 
@@ -324,6 +326,8 @@ const hiddenOrNull = (text: string): Hidden | null => (text === '' ? null : new 
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
+
+const svixAppFrom = (text: string): SvixApp => (text.startsWith('/') ? { pointer: text } : { id: text })
 
 /** Reads the environment; throws one `ConfigError` that names every problem. */
 export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; secrets: Secrets } {
@@ -368,9 +372,10 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
           ? null
           : {
               serverUrl: env.SVIX_SERVER_URL || null,
-              app: env.SVIX_APP_ID.startsWith('/') ? { pointer: env.SVIX_APP_ID } : { id: env.SVIX_APP_ID },
+              app: svixAppFrom(env.SVIX_APP_ID),
               retryScheduleMs: env.SVIX_RETRY_SCHEDULE,
             },
+      svixApp: env.SVIX_APP_ID === '' ? null : svixAppFrom(env.SVIX_APP_ID),
     },
     secrets: {
       apiKeys: env.API_KEY.map((key) => new Hidden(key)),

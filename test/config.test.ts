@@ -56,6 +56,7 @@ test('an empty environment has the documented defaults', () => {
       maxHops: 5,
       signatureHeaders: 'both',
       svix: null,
+      svixApp: null,
     },
     secrets: {
       apiKeys: [],

@@ -12,11 +12,10 @@
 import { Svix } from 'svix'
 import { buildConnector, fetch as fetchOver } from 'undici'
 import type { Outcome } from '../domain/delivery.ts'
-import { atPointer } from '../domain/json-pointer.ts'
 import { HOPS_HEADER } from '../domain/hops.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
-import { svixAppProblem, svixEventId } from '../domain/svix-id.ts'
+import { type SvixApp, svixAppOf, svixEventId } from '../domain/svix-id.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Agents, openAgents } from './agents.ts'
 import { endOf } from './connection.ts'
@@ -29,8 +28,7 @@ export interface SvixDriverOptions {
   token: string
   /** Null lets the SDK choose by the token's region. */
   serverUrl: string | null
-  /** An application's id or uid, or a JSON pointer into the event that names it. */
-  app: { id: string } | { pointer: string }
+  app: SvixApp
   clock: Clock
   /** Of a pause that Svix did not give a length, ms: the first, and the longest. */
   pauseMs?: { first: number; max: number }
@@ -201,12 +199,9 @@ function prepare({ message }: DeliveryRequest, app: SvixDriverOptions['app']): P
     // It is JSON, or it would not have been accepted; but the stack has an end.
     return { problem: `the event cannot be read, it may be nested too deeply: ${(error as Error).message}` }
   }
-  const named = 'id' in app ? app.id : atPointer(payload, app.pointer)
-  if (typeof named !== 'string')
-    return { problem: `SVIX_APP_ID is ${'id' in app ? app.id : app.pointer}, and the event has no text there` }
-  const problem = svixAppProblem(named)
-  if (problem !== null) return { problem: `"${named.slice(0, 300)}" ${problem}` }
-  return { app: named, eventId: svixEventId(message.eventId ?? message.id), payload }
+  const found = svixAppOf(payload, app)
+  if ('problem' in found) return found
+  return { app: found.app, eventId: svixEventId(message.eventId ?? message.id), payload }
 }
 
 interface RawJson {

@@ -58,6 +58,12 @@ export function activeSecrets(endpoint: Endpoint, now: number): string[] {
   return active
 }
 
+/**
+ * How an event came in. `named` ones are a private text or meant for Svix: they go only to endpoints that name their types,
+ * be it by a pattern, and not to those that take everything because they name none.
+ */
+export type Audience = 'all' | 'named'
+
 /** Whether an endpoint wants an event: enabled, the type wanted, and a channel shared where the endpoint names some. */
 export function wants(
   endpoint: Pick<Endpoint, 'disabled' | 'eventTypes' | 'channels'>,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { atPointer } from './json-pointer.ts'
 import { UID_CHARS_MAX, WORD } from './uid.ts'
 
 /** What Svix takes as an id of ours. */
@@ -23,3 +24,15 @@ export function svixEventId(identity: string): string {
 /** Null when `text` can name a Svix application, by id or uid, otherwise what is wrong. */
 export const svixAppProblem = (text: string): string | null =>
   isUid(text) ? null : 'is not a Svix application id or uid: letters, digits, "-", "_" and "."'
+
+/** What `SVIX_APP_ID` says: an application's id or uid, or a JSON pointer into the event that names it. */
+export type SvixApp = { id: string } | { pointer: string }
+
+/** The Svix application of an event, or why there is none. `event` is what its JSON says. */
+export function svixAppOf(event: unknown, app: SvixApp): { app: string } | { problem: string } {
+  const named = 'id' in app ? app.id : atPointer(event, app.pointer)
+  if (typeof named !== 'string')
+    return { problem: `SVIX_APP_ID is ${'id' in app ? app.id : app.pointer}, and the event has no text there` }
+  const problem = svixAppProblem(named)
+  return problem === null ? { app: named } : { problem: `"${named.slice(0, 300)}" ${problem}` }
+}

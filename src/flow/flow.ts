@@ -36,7 +36,7 @@ export async function ingestTo(
   endpointId: EndpointId,
   request: RawRequest,
   query: Query,
-): Promise<Receipt> {
+): Promise<Receipt & { isDisabled: boolean }> {
   const appId: AppId = DEFAULT_APP
   const endpoint = await context.cache.get(appId, endpointId)
   // The gateway's own destinations are no subscriptions: they have no secret, and anybody may know their ids.
@@ -48,7 +48,12 @@ export async function ingestTo(
   const endpoints = wants(endpoint, { eventType: event.eventType, channels: null }) ? [endpoint] : []
   const idempotency =
     event.idempotencyKey === null ? null : { scope: `ingest/${endpointId}`, key: event.idempotencyKey }
-  return accept(context, { ...event, appId, channels: null, eventId: null, idempotency, inbox: null, endpoints }, now)
+  const receipt = await accept(
+    context,
+    { ...event, appId, channels: null, eventId: null, idempotency, inbox: null, endpoints },
+    now,
+  )
+  return { ...receipt, isDisabled: endpoint.disabled }
 }
 
 /** An event for every endpoint of the application that wants its type. Throws `validation` or a 503. */

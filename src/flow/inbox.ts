@@ -94,7 +94,7 @@ export async function takeIntoInbox(
       hops: request.hops,
       idempotency: null,
       inbox,
-      endpoints: route(candidates, event),
+      endpoints: route(candidates, event, 'named'),
     },
     now,
   )

@@ -2,8 +2,10 @@
 import { DEFAULT_APP } from '../domain/application.ts'
 import type { Candidate } from '../domain/endpoint.ts'
 import { GatewayError, invalid, type Issue } from '../domain/errors.ts'
+import { atPointer, stepsOf } from '../domain/json-pointer.ts'
 import { LIMITS } from '../domain/limits.ts'
-import { fromBinaryMode, type Notification, readNotification } from '../domain/notification.ts'
+import { type EventPlace, fromBinaryMode, type Notification, readNotification } from '../domain/notification.ts'
+import { type SvixApp, svixAppOf } from '../domain/svix-id.ts'
 import { arrayElements } from '../lib/json-slices.ts'
 import { acceptAll, type NewEvent, type Receipt } from './accept.ts'
 import type { InboundContext } from './flow.ts'
@@ -15,21 +17,29 @@ export interface Notified extends Receipt {
   eventId: string
 }
 
+/** Where notifications go besides subscriptions. */
+export interface SvixDestination {
+  /** The endpoint that stands for it; null when there is none. */
+  endpoint: Candidate | null
+  /** Null when nobody said so far. */
+  app: SvixApp | null
+}
+
 /**
- * Takes in one event or many, all or none. `svix` is the endpoint that stands for the Svix destination, null when it is not
- * configured. Throws `validation`, naming every problem, or a 503.
+ * Takes in one event or many, all or none. Throws `validation`, naming every problem, also of an event that names no Svix
+ * application, or a 503.
  */
 export async function notify(
   context: InboundContext,
   request: NotificationRequest,
-  svix: Candidate | null,
+  svix: SvixDestination,
 ): Promise<Notified[]> {
-  const notifications = read(await inflated(context.inflater, request))
+  const notifications = read(await inflated(context.inflater, request), svix.app)
   if (notifications.length === 0) return []
   const candidates = await context.cache.ofApplication(DEFAULT_APP)
   const now = context.clock.now()
   const events = notifications.map((notification): NewEvent => {
-    const wanted = route(candidates, { eventType: notification.eventType, channels: null })
+    const wanted = route(candidates, { eventType: notification.eventType, channels: null }, 'named')
     return {
       appId: DEFAULT_APP,
       eventType: notification.eventType,
@@ -40,7 +50,7 @@ export async function notify(
       hops: request.hops,
       idempotency: null,
       inbox: null,
-      endpoints: svix === null ? wanted : [svix, ...wanted],
+      endpoints: svix.endpoint === null ? wanted : [svix.endpoint, ...wanted],
     }
   })
   const receipts = await acceptAll(context, events, now)
@@ -53,27 +63,34 @@ export interface NotificationRequest extends RawRequest {
 }
 
 /** The events of a request, in whichever of the ways it brings them. */
-function read(request: NotificationRequest): Notification[] {
+function read(request: NotificationRequest, app: SvixApp | null): Notification[] {
   const contentType = request.header('content-type')?.toLowerCase() ?? ''
   const issues: Issue[] = []
   // The batch's type begins with that of a single event, so it is asked for first.
   const isBatch = contentType.startsWith('application/cloudevents-batch')
   const isCloudEvent = contentType.startsWith('application/cloudevents')
   const isBinary = !isCloudEvent && 'specversion' in request.cloudEventHeaders
-  const found = isBinary ? [readBinary(request, issues)] : readJson(request.body, { isBatch, isCloudEvent }, issues)
+  const reading: Reading = { issues, app }
+  const found = isBinary ? [readBinary(request, reading)] : readJson(request.body, { isBatch, isCloudEvent }, reading)
   if (issues.length > 0) throw new GatewayError('validation', { issues })
   return found.filter((one) => one !== null)
+}
+
+/** What the reading of a request finds wrong, and the Svix application that its events have to name. */
+interface Reading {
+  issues: Issue[]
+  app: SvixApp | null
 }
 
 function readJson(
   body: Uint8Array,
   { isBatch, isCloudEvent }: { isBatch: boolean; isCloudEvent: boolean },
-  issues: Issue[],
+  reading: Reading,
 ): (Notification | null)[] {
   const value = parseJson(body)
   if (!Array.isArray(value)) {
     if (isBatch) throw invalid(['body'], 'A batch of CloudEvents is a JSON array.')
-    return [readNotification(value, body, { loc: ['body'], isCloudEvent }, issues)]
+    return [readOne(value, body, { loc: ['body'], isCloudEvent }, reading)]
   }
   if (value.length > LIMITS.notificationsMax)
     throw invalid(['body'], `There are ${value.length} events; a request may bring ${LIMITS.notificationsMax}.`)
@@ -81,12 +98,43 @@ function readJson(
   return value.map((event, i) => {
     // A copy of its own for each: a view would keep the whole request in memory for as long as one of its events is.
     const slice = Uint8Array.from(slices[i]!)
-    return readNotification(event, slice, { loc: ['body', i], isCloudEvent }, issues)
+    return readOne(event, slice, { loc: ['body', i], isCloudEvent }, reading)
   })
 }
 
-function readBinary(request: NotificationRequest, issues: Issue[]): Notification | null {
+function readOne(value: unknown, body: Uint8Array, place: EventPlace, { issues, app }: Reading): Notification | null {
+  const notification = readNotification(value, body, place, issues)
+  const problem = app === null ? null : svixAppIssue(value, app, place.loc)
+  if (problem !== null) issues.push(problem)
+  return notification
+}
+
+/** Svix would refuse it for ever, and its id would be used up: so its sender is told. */
+function svixAppIssue(event: unknown, app: SvixApp, loc: Issue['loc']): Issue | null {
+  if ('id' in app || typeof event !== 'object' || event === null) return null
+  const found = svixAppOf(event, app)
+  if (!('problem' in found)) return null
+  const isMissing = atPointer(event, app.pointer) === undefined
+  return {
+    loc: [...loc, ...stepsOf(app.pointer)],
+    msg: found.problem,
+    type: isMissing ? 'missing' : 'value_error',
+  }
+}
+
+function readBinary(request: NotificationRequest, { issues, app }: Reading): Notification | null {
   const contentType = request.header('content-type')
   const { attributes, body } = fromBinaryMode(request.cloudEventHeaders, contentType, request.body, issues)
-  return readNotification(attributes, body, { loc: ['header'], prefix: 'ce-', isCloudEvent: true }, issues)
+  const before = issues.length
+  const notification = readNotification(
+    attributes,
+    body,
+    { loc: ['header'], prefix: 'ce-', isCloudEvent: true },
+    issues,
+  )
+  // The application may be named in the data, which is read only where somebody asks.
+  if (notification === null || issues.length > before || app === null || 'id' in app) return notification
+  const problem = svixAppIssue(parseJson(body), app, ['body'])
+  if (problem !== null) issues.push(problem)
+  return notification
 }

@@ -1,4 +1,4 @@
-import { type Candidate, wants } from '../domain/endpoint.ts'
+import { type Audience, type Candidate, wants } from '../domain/endpoint.ts'
 
 /**
  * The endpoints that get the event, other than the Svix destination, which gets notifications only. What matches now is what
@@ -7,4 +7,10 @@ import { type Candidate, wants } from '../domain/endpoint.ts'
 export const route = (
   endpoints: readonly Candidate[],
   event: { eventType: string; channels: readonly string[] | null },
-): Candidate[] => endpoints.filter((endpoint) => endpoint.driver === 'http' && wants(endpoint, event))
+  audience: Audience = 'all',
+): Candidate[] =>
+  endpoints.filter(
+    (endpoint) => endpoint.driver === 'http' && (audience === 'all' || namesTypes(endpoint)) && wants(endpoint, event),
+  )
+
+const namesTypes = ({ eventTypes }: Candidate): boolean => eventTypes !== null && eventTypes.length > 0

@@ -14,7 +14,9 @@ const Queued = named(
   'Receipt',
   z.object({
     id: z.string().meta({ example: 'msg_2p1dTq0vAc3m5n7R9sXyZbCdEfG' }),
-    status: z.enum(['queued', 'filtered']),
+    status: z
+      .enum(['queued', 'filtered', 'disabled'])
+      .describe('`filtered`: nobody wants the event type; `disabled`: the subscription is. Retry delivers it later'),
     deliveries: count,
   }),
 )
@@ -59,9 +61,9 @@ const answers = {
   508: Refusal,
 }
 
-const answer = (receipt: Receipt): z.infer<typeof Queued> => ({
+const answer = (receipt: Receipt & { isDisabled?: boolean }): z.infer<typeof Queued> => ({
   id: receipt.messageId,
-  status: receipt.deliveries > 0 ? 'queued' : 'filtered',
+  status: receipt.deliveries > 0 ? 'queued' : receipt.isDisabled === true ? 'disabled' : 'filtered',
   deliveries: receipt.deliveries,
 })
 

@@ -71,7 +71,11 @@ export function notificationRoutes(app: Server, { config, cache, inbound }: Http
     },
     async (request, reply) => {
       const svix = config.svix === null ? null : await cache.get(DEFAULT_APP, SVIX_ENDPOINT)
-      const notified = await notify(inbound, { ...rawOf(request), cloudEventHeaders: cloudEventHeaders(request) }, svix)
+      const notified = await notify(
+        inbound,
+        { ...rawOf(request), cloudEventHeaders: cloudEventHeaders(request) },
+        { endpoint: svix, app: config.svixApp },
+      )
       const duplicates = notified.filter((one) => one.duplicate).length
       return reply.code(202).send({
         accepted: notified.length - duplicates,

@@ -64,7 +64,11 @@ function members(guard: AddressGuard) {
       max: EVENT_TYPES_MAX,
     })
       .nullish()
-      .describe('`user.*` is every type below `user.`; none or null is all'),
+
+      .describe(
+        '`user.*` is every type below `user.`, `*` is all. None or null is everything that is ingested, but neither inbox ' +
+          'messages nor notifications: those go to subscriptions that name their types',
+      ),
     description: text({ max: DESCRIPTION_CHARS_MAX }).nullish(),
     enabled: z.boolean().nullish(),
     rate_limit: z.number().int().min(1).max(RATE_MAX).nullish().describe('Attempts per second'),

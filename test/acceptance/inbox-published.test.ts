@@ -9,14 +9,15 @@ afterAll(() => receiver[Symbol.asyncDispose]())
 describe('a first-time message', () => {
   const bodies = (hook: Hook) => hook.received.map((request) => request.body.toString())
 
-  test('reaches the subscriptions that want message.received as the bytes that were posted, and reaches them once', async () => {
+  test('reaches the subscriptions that name message.received as the bytes that were posted, and reaches them once', async () => {
     await using other = await startGateway({ WEBHOOK_SECRET: SECRET })
-    const [all, exact, pattern, unwanted, disabled] = Array.from({ length: 5 }, () => receiver.hook())
-    await other.subscribe({ target_url: all!.url })
+    const [all, exact, pattern, unwanted, disabled, nameless] = Array.from({ length: 6 }, () => receiver.hook())
+    await other.subscribe({ target_url: all!.url, event_types: ['*'] })
+    await other.subscribe({ target_url: nameless!.url })
     await other.subscribe({ target_url: exact!.url, event_types: ['message.received'] })
     await other.subscribe({ target_url: pattern!.url, event_types: ['order.created', 'message.*'] })
     await other.subscribe({ target_url: unwanted!.url, event_types: ['message.sent', 'message'] })
-    await other.subscribe({ target_url: disabled!.url, enabled: false })
+    await other.subscribe({ target_url: disabled!.url, event_types: ['*'], enabled: false })
 
     const message = inboxMessage()
     const body = ` ${JSON.stringify({ ...message, text: 'ünïcode\u0000 "😀"', extra: [1] }, null, 3)}\n`
@@ -34,7 +35,7 @@ describe('a first-time message', () => {
         'x-event-type': 'message.received',
       })
     }
-    expect([unwanted!.received, disabled!.received]).toEqual([[], []])
+    expect([unwanted!.received, disabled!.received, nameless!.received]).toEqual([[], [], []])
     expect(other.rows()).toMatchObject({ msg: 2, delivery: 6 })
   })
 
@@ -42,7 +43,7 @@ describe('a first-time message', () => {
     await using other = await startGateway({ WEBHOOK_SECRET: SECRET })
     await take(other, inboxMessage())
     const hook = receiver.hook()
-    await other.subscribe({ target_url: hook.url })
+    await other.subscribe({ target_url: hook.url, event_types: ['message.received'] })
     await post(other, inboxMessage({ ts: '' }))
     await post(other, inboxMessage(), { 'x-signature': '' })
     const body = JSON.stringify(inboxMessage())

@@ -130,10 +130,10 @@ test('only wanted event types are delivered, the others are kept as filtered', a
   expect(hook.received.map((request) => request.headers['x-event-type'])).toEqual(wanted)
 })
 
-test('a disabled subscription accepts events as filtered, and delivers the next ones once it is enabled', async () => {
+test('a disabled subscription says that it is, keeps the event, and delivers the next ones once it is enabled', async () => {
   const hook = receiver.hook()
   const subscription = await gateway.subscribe({ target_url: hook.url, enabled: false })
-  expect(await gateway.ingest(subscription, 1)).toMatchObject({ status: 'filtered', deliveries: 0 })
+  expect(await gateway.ingest(subscription, 1)).toMatchObject({ status: 'disabled', deliveries: 0 })
   await gateway.send(`/subscriptions/${subscription.id}`, { method: 'PATCH', json: { enabled: true } })
   expect(await gateway.ingest(subscription, 2)).toMatchObject({ status: 'queued', deliveries: 1 })
   await soon(() => hook.received.map((request) => request.body.toString())).toEqual(['2'])

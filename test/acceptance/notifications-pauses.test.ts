@@ -64,7 +64,7 @@ describe('a 429', () => {
     await using limited = await startGateway(towards(svix))
     svix.script = [limitRate('3600')]
     const hook = receiver.hook()
-    await limited.subscribe({ target_url: hook.url })
+    await limited.subscribe({ target_url: hook.url, event_types: ['*'] })
     await notifyOne(limited, plainEvent())
     await soon(() => pauses(limited)).toHaveLength(1)
     const later = await notifyOne(limited, plainEvent())

@@ -1,7 +1,16 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { hang, healthy, html, invalidMessage, say, serveAndDrop, serveAndHang, startFakeSvix } from './fake-svix.ts'
 import { type MessageStatus, soon, startGateway } from './gateway.ts'
-import { notify, notifyOne, plainEvent, SVIX_ENDPOINT, svixDelivery, towards } from './notification-gateway.ts'
+import {
+  issuesOf,
+  notify,
+  notifyOne,
+  placesOf,
+  plainEvent,
+  SVIX_ENDPOINT,
+  svixDelivery,
+  towards,
+} from './notification-gateway.ts'
 import { startReceiver } from './receiver.ts'
 
 const svix = await startFakeSvix()
@@ -90,7 +99,7 @@ describe('a delivery to Svix', () => {
   test('ends failed when the schedule does, and can be made again for Svix alone', async () => {
     svix.otherwise = say(html(502))
     const hook = receiver.hook()
-    const { id: subscription } = await gateway.subscribe({ target_url: hook.url })
+    const { id: subscription } = await gateway.subscribe({ target_url: hook.url, event_types: ['*'] })
     const event = plainEvent()
     const id = await notifyOne(gateway, event)
     const failed = await gateway.messageWhen(id, 'failed')
@@ -136,16 +145,33 @@ describe('a delivery to Svix', () => {
 
 test('the application is where the event says, when SVIX_APP_ID is a pointer', async () => {
   await using pointing = await startGateway(towards(svix, { SVIX_APP_ID: '/data/project' }))
-  const [a, b, none, wrong] = ['project-a', 'project-b', undefined, '..'].map((project) =>
+  const [a, b, none, wrong, number] = ['project-a', 'project-b', undefined, '..', 7].map((project) =>
     plainEvent({ data: { project } }),
   )
-  const { messages } = await notify(pointing, [a, b, none, wrong])
-  const [, , nameless, unusable] = messages
-  await soon(() => [a, b].flatMap((event) => inSvix(event!.id)).map((message) => message.app)).toEqual([
+  // Svix would refuse them for ever, and their ids would be used up.
+  const issues = await issuesOf(pointing, [a, none, wrong, number])
+  expect(placesOf(issues)).toEqual([
+    'body.1.data.project: missing',
+    'body.2.data.project: value_error',
+    'body.3.data.project: value_error',
+  ])
+  expect(issues.map(({ msg }) => msg)).toEqual([
+    'SVIX_APP_ID is /data/project, and the event has no text there',
+    expect.stringMatching(/^"\.\." is not a Svix application id or uid/),
+    'SVIX_APP_ID is /data/project, and the event has no text there',
+  ])
+  const corrected = { ...none, data: { project: 'project-c' } }
+  expect(await notify(pointing, [a, b, corrected])).toMatchObject({ accepted: 3, duplicates: 0 })
+  await soon(() => [a, b, corrected].flatMap((event) => inSvix(event!['id'] as string)).map(({ app }) => app)).toEqual([
     'project-a',
     'project-b',
+    'project-c',
   ])
-  const errorOf = async (id: string) => (await pointing.messageWhen(id, 'failed')).attempts[0]?.error
-  expect(await errorOf(nameless!.id)).toBe('SVIX_APP_ID is /data/project, and the event has no text there')
-  expect(await errorOf(unusable!.id)).toMatch(/^"\.\." is not a Svix application id or uid/)
+})
+
+test('in binary mode of CloudEvents the application is found in the data too', async () => {
+  await using pointing = await startGateway(towards(svix, { SVIX_APP_ID: '/data/project' }))
+  const headers = { 'ce-specversion': '1.0', 'ce-source': '/s', 'ce-type': 'a.b', 'ce-id': plainEvent().id }
+  expect(placesOf(await issuesOf(pointing, '{"name":"x"}', headers))).toEqual(['body.data.project: missing'])
+  expect(await notify(pointing, '{"project":"acme"}', headers)).toMatchObject({ accepted: 1 })
 })

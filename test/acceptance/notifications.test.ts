@@ -159,9 +159,10 @@ describe('the same event', () => {
 })
 
 describe('subscriptions', () => {
-  test('receive notifications that they want, byte for byte as they stood in the list', async () => {
-    const [all, some] = [receiver.hook(), receiver.hook()]
-    await gateway.subscribe({ target_url: all.url })
+  test('receive notifications whose types they name, byte for byte as they stood in the list', async () => {
+    const [all, some, nameless] = [receiver.hook(), receiver.hook(), receiver.hook()]
+    await gateway.subscribe({ target_url: all.url, event_types: ['*'] })
+    await gateway.subscribe({ target_url: nameless.url })
     await gateway.subscribe({ target_url: some.url, event_types: ['user.*'] })
     const [a, b] = [plainEvent().id, plainEvent().id]
     const elements = [
@@ -178,6 +179,9 @@ describe('subscriptions', () => {
     })
     await soon(() => inSvix(a)[0]?.text).toContain('"n":-0')
     await soon(() => inSvix(b)).toHaveLength(1)
+    // Whoever names no type gets what is published by hand.
+    await gateway.ask('/ingest?event_type=order.paid', { json: { by: 'hand' } })
+    await soon(() => nameless.received.map((request) => request.body.toString())).toEqual(['{"by":"hand"}'])
   })
 
   test('do not include Svix: it cannot be listed, read, changed, deleted or sent to', async () => {
@@ -218,7 +222,7 @@ test('without SVIX_TOKEN the answer says so, and subscriptions are all that rece
   expect(await without.message(first.messages[0]!.id)).toMatchObject({ status: 'filtered', deliveries: [] })
   expect(await notify(without, [event])).toMatchObject({ accepted: 0, duplicates: 1, svix: 'not configured' })
   const hook = receiver.hook()
-  await without.subscribe({ target_url: hook.url })
+  await without.subscribe({ target_url: hook.url, event_types: ['*'] })
   await notify(without, [event, plainEvent()])
   await soon(() => hook.received).toHaveLength(1)
   expect(inSvix(event.id)).toEqual([])

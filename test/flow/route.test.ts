@@ -37,6 +37,16 @@ describe('an event', () => {
     expect(route(all, event('user.created'))).toEqual([all[0], all[3]])
   })
 
+  test('for those that name its type passes over endpoints that name none', () => {
+    const all = [
+      endpoint(),
+      endpoint({ eventTypes: [] }),
+      endpoint({ eventTypes: ['*'] }),
+      endpoint({ eventTypes: ['x'] }),
+    ]
+    expect(route(all, event('user.created'), 'named')).toEqual([all[2]])
+  })
+
   test('never goes to the Svix destination by itself', () => {
     expect(route([endpoint({ driver: 'svix' })], event('user.created'))).toEqual([])
   })
