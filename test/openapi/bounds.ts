@@ -18,6 +18,8 @@ const FILLS: ((length: number) => string)[] = [
   (length) => `${'0'.repeat(Math.max(length - 2, 0))}5s`,
   (length) => `${'a'.repeat(Math.max(length - 2, 0))}.*`,
   (length) => 'https://example.com/'.padEnd(length, 'a'),
+  (length) => 'text/'.padEnd(length, 'a'),
+  (length) => 'content-type'.padEnd(length, 's'),
   (length) => `${'2026-01-15T10:00:00.'.padEnd(length - 1, '0')}Z`,
 ]
 /** One of them is valid, whatever the pattern is; and each pattern refuses one. */
@@ -28,6 +30,8 @@ const SAMPLES = [
   '5s',
   '2026-01-15T10:00:00Z',
   'https://example.com/',
+  'application/json',
+  'content-type',
   'whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD',
   `sha256=${'0'.repeat(64)}`,
   '0'.repeat(64),
@@ -164,11 +168,13 @@ function casesOfObject(schema: Schema): Case[] {
   cases.push(...required.map((name) => ({ at: [name], value: undefined, what: 'nothing', isValid: false })))
   if (typeof additionalProperties !== 'object' || maxProperties === undefined) return cases
   const value = validValue(additionalProperties)
-  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [`x-${n}`, value]))
+  const first = isText(propertyNames ?? {}, 'x-0') ? 'x-0' : validText(propertyNames ?? {})
+  const nameAt = (n: number) => (n === 0 ? first : `x-${n}`)
+  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, n) => [nameAt(n), value]))
   cases.push(at(`${maxProperties} members`, many(maxProperties), true))
   cases.push(at('too many members', many(maxProperties + 1), false))
   for (const one of casesOf(additionalProperties))
-    cases.push({ ...one, at: [], value: { 'x-a': one.value }, what: `a member: ${one.what}` })
+    cases.push({ ...one, at: [], value: { [first]: one.value }, what: `a member: ${one.what}` })
   for (const one of casesOf(propertyNames ?? {}))
     cases.push({ ...one, at: [], value: { [String(one.value)]: value }, what: `a name: ${one.what}` })
   return cases

@@ -51,13 +51,15 @@ const DELIVER_AHEAD_MAX_MS = 30 * DAY_MS
 /** As RFC 9110, 8.3.1 writes one; of its parameters only that they are plain characters. */
 const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+([ \t]*;[\x20-\x7e\t]*)?$/
 
+const CONTENT_TYPE_NAME = 'content-type'
+
 /** What SDKs send along with a raw payload: its type. Other headers are those of the endpoint. */
 const rawHeaders = map(
   text({ max: CONTENT_TYPE_CHARS_MAX }).regex(CONTENT_TYPE, 'is no media type such as text/csv; charset=utf-8'),
-  { max: 1 },
+  { max: 1, keyCharsMax: CONTENT_TYPE_NAME.length, keyPattern: '^[cC][oO][nN][tT][eE][nN][tT]-[tT][yY][pP][eE]$' },
 ).transform((headers, ctx) => {
   const [entry] = Object.entries(headers)
-  if (entry === undefined || entry[0].toLowerCase() === 'content-type') return entry?.[1] ?? null
+  if (entry === undefined || entry[0].toLowerCase() === CONTENT_TYPE_NAME) return entry?.[1] ?? null
   ctx.addIssue({ code: 'custom', message: 'is not content-type, the only header of a message', path: [entry[0]] })
   return z.NEVER
 })
