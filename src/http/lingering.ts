@@ -76,9 +76,8 @@ export class Lingering {
   }
 
   #add(socket: Socket): Lingerer {
-    const lingerer = new Lingerer(socket, this.#limits)
+    const lingerer = new Lingerer(socket, this.#limits, () => this.#sockets.delete(socket))
     this.#sockets.set(socket, lingerer)
-    socket.once('close', () => this.#sockets.delete(socket))
     return lingerer
   }
 }
@@ -94,19 +93,23 @@ class Lingerer {
   isLast = false
   readonly #socket: Socket
   readonly #limits: Limits
+  readonly #onClose: () => void
   readonly #from: number
   #read: number
   #sweeps = 0
   #idleSweeps = 0
 
-  constructor(socket: Socket, limits: Limits) {
+  constructor(socket: Socket, limits: Limits, onClose: () => void) {
     this.#socket = socket
     this.#limits = limits
+    this.#onClose = onClose
+    socket.once('close', onClose)
     this.#from = this.#read = socket.bytesRead
   }
 
-  /** Leaves the connection to Node again. */
+  /** Leaves the connection to Node again, with nothing on it: many requests of one connection may end like this. */
   end(): void {
+    this.#socket.off('close', this.#onClose)
     Reflect.deleteProperty(this.#socket, 'destroySoon')
     if (this.isLast) this.#socket.destroySoon()
   }

@@ -68,3 +68,24 @@ test('nobody is waited for once the server stops', async () => {
   server.lingering.stop()
   expect(await closed).toEqual([false])
 })
+
+test('a connection whose requests are answered early, one after the other, keeps nothing of them', async () => {
+  const lingering = new Lingering({ bodyBytesMax: 1_000, sweepEveryMs: 1_000 })
+  const listeners: number[] = []
+  const server = createServer((request, response) => {
+    listeners.push(request.socket.listenerCount('close'))
+    lingering.beforeAnswer(request, () => {})
+    request.resume()
+    response.writeHead(401).end('who?')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const client = await connectTo(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  for (let n = 0; n < 5; n++) {
+    client.write(begin('/', 4))
+    expect(String(await once(client, 'data'))).toMatch(/^HTTP\/1\.1 401 /)
+    client.write('rest')
+  }
+  expect(listeners).toEqual(Array(5).fill(listeners[0]))
+  client.destroy()
+  await new Promise<void>((resolve) => server.close(() => resolve()))
+})
