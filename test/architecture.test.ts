@@ -104,7 +104,7 @@ const TIME_AND_CHANCE: Readonly<Record<string, readonly string[]>> = {
   'cli/ending.ts': ['setTimeout'],
   'lib/clock.ts': ['Date.now', 'setTimeout'],
   // The time of a log line is when it is written, whatever the clock of a test says.
-  'lib/log.ts': ['new Date()'],
+  'lib/log.ts': ['Date.now', 'setImmediate'],
   // The threads have their own clock; what durable work is about gets its times passed in.
   'store/postgres/batcher.ts': ['setImmediate'],
   'store/sqlite/thread.ts': ['Date.now', 'setInterval'],

@@ -78,12 +78,13 @@ export class Bodies {
 }
 
 const FIRST_CAPACITY = 16_384
+const NO_BYTES = Buffer.alloc(0)
 
 /** Pieces are joined as they arrive: a thousand of one byte each take a thousand bytes, and no Buffer each. */
 class Body {
   received = 0
   refuse = (): void => {}
-  #bytes = Buffer.alloc(0)
+  #bytes: Buffer = NO_BYTES
   readonly #capacityMax: number
 
   constructor(capacityMax: number) {

@@ -10,7 +10,7 @@ import { HOPS_HEADER, parseHops } from '../domain/hops.ts'
 /** Refuses deliveries of Hookferry: all of them but to routes with `config.events`, and there those with more than `maxHops`. */
 export function useHops(app: FastifyInstance, maxHops: number): void {
   app.addHook('onRequest', (request, reply, done) => {
-    const value = request.headers[HOPS_HEADER]
+    const value = request.raw.headers[HOPS_HEADER]
     if (value === undefined || request.is404) {
       done()
       return
@@ -34,6 +34,6 @@ function problemOf(hops: number | null, takesEvents: boolean, maxHops: number): 
 
 /** How many deliveries of Hookferry lie behind a request that was let in. */
 export const hopsOf = (request: FastifyRequest): number => {
-  const value = request.headers[HOPS_HEADER]
+  const value = request.raw.headers[HOPS_HEADER]
   return value === undefined ? 0 : Number(value)
 }

@@ -54,11 +54,15 @@ const NO_BYTES = Buffer.alloc(0)
 export const bodyOf = (request: FastifyRequest): Buffer => (Buffer.isBuffer(request.body) ? request.body : NO_BYTES)
 
 /** The request without the framework around it. */
-export const rawOf = (request: FastifyRequest): RawRequest => ({
-  header(name) {
-    const value = request.headers[name]
-    return Array.isArray(value) ? value.join(', ') : value
-  },
-  body: bodyOf(request),
-  hops: hopsOf(request),
-})
+export function rawOf(request: FastifyRequest): RawRequest {
+  // Read once: they are asked for dozens of names, and the framework's own getter looks twice each time.
+  const { headers } = request.raw
+  return {
+    header(name) {
+      const value = headers[name]
+      return Array.isArray(value) ? value.join(', ') : value
+    },
+    body: bodyOf(request),
+    hops: hopsOf(request),
+  }
+}
