@@ -140,10 +140,8 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     config.svix === null || secrets.svixToken === null
       ? null
       : stack.use(createSvixDriver({ ...config.svix, token: secrets.svixToken.reveal(), clock }))
-  if (config.svix !== null) {
-    await prepareSvixEndpoint(store, config.svix, clock)
-    cache.forget(DEFAULT_APP, SVIX_ENDPOINT)
-  }
+  await prepareSvixEndpoint(store, config.svix, clock)
+  cache.forget(DEFAULT_APP, SVIX_ENDPOINT)
 
   const canceller = createCanceller({ queue: store, cache, clock })
   const limiter = redis?.limiter ?? null
@@ -197,6 +195,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     inMemory: () => dispatcher?.inMemory ?? 0,
     waiting: () => store.waiting(),
     backlog: () => store.backlog(clock.now()).catch(() => null),
+    held: () => store.heldDeliveries().catch(() => null),
     now: () => clock.now(),
   })
 

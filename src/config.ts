@@ -232,6 +232,9 @@ const Environment = z.object({
         ctx.addIssue(`"${text}" ${problem}; a JSON pointer into the event begins with "/"`)
     }),
   SVIX_RETRY_SCHEDULE: scheduleOf('5s,30s,2m,10m,30m,1h,2h,4h,8h,12h,24h,24h,24h'),
+  SVIX_REQUIRED: oneOf('false', ['true', 'false', '1', '0'] as const).transform(
+    (text) => text === 'true' || text === '1',
+  ),
   MAX_HOPS: integer(5, 0, 100),
   SIGNATURE_HEADERS: oneOf('both', ['both', 'webhook', 'svix'] as const),
 })
@@ -292,10 +295,12 @@ export interface Config {
   /** Deliveries of Hookferry that may lie behind an event which is taken in. */
   maxHops: number
   signatureHeaders: 'both' | 'webhook' | 'svix'
-  /** Null when notifications are not handed on to Svix. */
+  /** Null: notifications wait until it is set. */
   svix: SvixConfig | null
   /** Known without a token too, so that every event that is kept for Svix can go there once there is one. */
   svixApp: SvixApp | null
+  /** Without a token notifications are refused, instead of kept until there is one. */
+  svixRequired: boolean
 }
 
 export interface SvixConfig {
@@ -375,6 +380,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
               app: svixAppFrom(env.SVIX_APP_ID),
               retryScheduleMs: env.SVIX_RETRY_SCHEDULE,
             },
+      svixRequired: env.SVIX_REQUIRED,
       svixApp: env.SVIX_APP_ID === '' ? null : svixAppFrom(env.SVIX_APP_ID),
     },
     secrets: {

@@ -57,6 +57,7 @@ test('an empty environment has the documented defaults', () => {
       signatureHeaders: 'both',
       svix: null,
       svixApp: null,
+      svixRequired: false,
     },
     secrets: {
       apiKeys: [],

@@ -57,6 +57,10 @@ function* warnings(config: Config, secrets: Secrets): Generator<string> {
     yield `API_KEY is not set: the management routes are open to whoever reaches ${config.host}`
   if (secrets.apiKeys.some((key) => key.length < API_KEY_CHARS_MIN))
     yield `API_KEY has a key of fewer than ${API_KEY_CHARS_MIN} characters, which may be guessed: make one with openssl rand -hex 24`
+  if (config.svix === null)
+    yield config.svixRequired
+      ? 'SVIX_TOKEN is not set, and SVIX_REQUIRED is: /notifications answers 503'
+      : 'SVIX_TOKEN is not set: notifications reach subscriptions only, and their deliveries to Svix wait until it is set, at most MESSAGE_RETENTION'
   if (secrets.webhookSecret === null) yield 'WEBHOOK_SECRET is not set: /webhook and /health/ready answer 503'
 }
 

@@ -45,6 +45,24 @@ export interface Endpoint {
   updatedAt: number
 }
 
+/**
+ * `pausedUntil` of an endpoint that is held until somebody configures it, ms since the epoch: later than any clock, and than
+ * any pause that a receiver can ask for.
+ */
+export const HELD_UNTIL = Date.UTC(9999, 0, 1)
+
+/** What waits for it is not due, however long it has been waiting. */
+export const isHeld = ({ pausedUntil }: Pick<Endpoint, 'pausedUntil'>): boolean => (pausedUntil ?? 0) >= HELD_UNTIL
+
+const HELD_PAUSE_MS = 60_000
+
+/**
+ * When deliveries of a paused endpoint that were in memory are due again. What is held sleeps with its lane, and has to be due
+ * once the endpoint is let go.
+ */
+export const pauseEnd = (endpoint: Pick<Endpoint, 'pausedUntil'>, now: number): number =>
+  isHeld(endpoint) ? now + HELD_PAUSE_MS : Math.max(now, endpoint.pausedUntil ?? 0)
+
 /** An endpoint as routing and the dispatcher see it: without what is secret. */
 export type Candidate = Omit<Endpoint, 'headers' | 'secrets'>
 

@@ -35,6 +35,7 @@ export const ERRORS = {
   not_ready: { status: 503, detail: 'The gateway is not ready.' },
   edit_conflict: { status: 409, detail: 'The subscription was changed by somebody else at the same time. Try again.' },
   webhook_secret_missing: { status: 503, detail: 'WEBHOOK_SECRET is not set, so no signature can be checked.' },
+  svix_not_configured: { status: 503, detail: 'SVIX_TOKEN is not set, and SVIX_REQUIRED is: nothing was accepted.' },
   store_unavailable: { status: 503, detail: 'The store cannot commit at the moment; nothing was accepted. Try again.' },
   overloaded: { status: 503, detail: 'Too much is waiting already; nothing was accepted. Try again.' },
   loop_detected: { status: 508, detail: 'The event went through more gateways than MAX_HOPS allows: it is in a loop.' },

@@ -3,7 +3,7 @@
  * may the sender be told. Deliveries for which this node has room are leased to it by the insert itself and start from
  * memory; the others are due in the store.
  */
-import type { Candidate } from '../domain/endpoint.ts'
+import { type Candidate, isHeld } from '../domain/endpoint.ts'
 import type { DeliveryKey } from '../domain/delivery.ts'
 import { OutcomeUnknown } from '../domain/errors.ts'
 import type { AppId, Ids, MessageId } from '../domain/ids.ts'
@@ -107,6 +107,8 @@ export async function acceptAll(context: AcceptContext, events: readonly NewEven
 /** An event as the store will get it, and the endpoints for whose deliveries there is room in memory. */
 interface Offer {
   acceptance: Acceptance
+  /** Of its deliveries, in their order. */
+  endpoints: readonly Candidate[]
   reserved: ReadonlySet<Candidate>
   leaseUntil: number
 }
@@ -137,20 +139,22 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
     deliveries: event.endpoints.map((endpoint) => ({
       endpointId: endpoint.id,
       lease: reserved.has(endpoint) ? lease : null,
-      dueAt: Math.max(now, endpoint.pausedUntil ?? 0, more?.deliverAt ?? 0),
+      dueAt: Math.max(now, isHeld(endpoint) ? 0 : (endpoint.pausedUntil ?? 0), more?.deliverAt ?? 0),
     })),
     idempotency: idempotency && { ...idempotency, expiresAt: message.expiresAt },
     inbox,
     answer: more?.answer?.(message) ?? null,
   }
-  return { acceptance, reserved, leaseUntil: lease.until }
+  return { acceptance, endpoints: event.endpoints, reserved, leaseUntil: lease.until }
 }
 
 function handOver(handoff: Handoff, one: Offer): void {
-  const { acceptance, reserved } = one
+  const { acceptance, endpoints, reserved } = one
   for (const endpoint of reserved) handoff.start(leased(one, endpoint))
   // Not simply now: for a paused endpoint that would be a claim for every message, which finds nothing.
-  for (const { lease, dueAt } of acceptance.deliveries) if (lease === null) handoff.noteDue(dueAt)
+  acceptance.deliveries.forEach(({ lease, dueAt }, i) => {
+    if (lease === null && !isHeld(endpoints[i]!)) handoff.noteDue(dueAt)
+  })
 }
 
 const leased = ({ acceptance: { message }, leaseUntil }: Offer, endpoint: Candidate): LeasedDelivery => ({

@@ -18,7 +18,7 @@ export interface Tried {
   durationMs: number
 }
 
-/** Until somebody configures the destination and starts the gateway again. */
+/** Only where another node, with other settings, let go of what this one would hold. */
 const NOT_CONFIGURED_WAIT_MS = 60_000
 
 /** Hands the message to the endpoint's driver, once. A failure is an outcome. */

@@ -280,6 +280,7 @@ export function observeGauges(
     inFlight: () => number
     inMemory: () => number
     backlog: () => Promise<{ pending: number; oldestDueAt: number | null } | null>
+    held: () => Promise<number | null>
     waiting: () => { writes: number; bytes: number }
     now: () => number
   },
@@ -314,6 +315,10 @@ export function observeGauges(
     if (backlog === null) return
     set(backlog.pending)
     oldest.set(backlog.oldestDueAt === null ? 0 : Math.max(0, (ask.now() - backlog.oldestDueAt) / 1_000))
+  })
+  gauge('hookferry_svix_unconfigured_deliveries', 'Deliveries that wait until SVIX_TOKEN is set', async (set) => {
+    const held = await ask.held()
+    if (held !== null) set(held)
   })
 }
 

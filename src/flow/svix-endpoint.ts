@@ -1,7 +1,7 @@
 import { DEFAULT_APP } from '../domain/application.ts'
 import { type Endpoint, SVIX_ENDPOINT } from '../domain/endpoint.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Endpoints } from '../store/store.ts'
+import type { Endpoints, Queue } from '../store/store.ts'
 
 /** Shown as the target where the SDK chooses the server. */
 const DEFAULT_URL = 'https://api.svix.com'
@@ -14,11 +14,23 @@ interface Settings {
 /** Nodes that start together do this together; whoever comes second reads again, this often. */
 const TRIES = 5
 
-/** Sees to it that the endpoint which stands for the Svix destination is there, with the settings of the configuration. */
-export async function prepareSvixEndpoint(store: Endpoints, config: Settings, clock: Clock): Promise<void> {
+/**
+ * Sees to it that the endpoint which stands for the Svix destination is there, with the settings of the configuration. Where
+ * there are none it is held: what is accepted for it waits until it is configured.
+ */
+export async function prepareSvixEndpoint(
+  store: Endpoints & Pick<Queue, 'holdEndpoint'>,
+  config: Settings | null,
+  clock: Clock,
+): Promise<void> {
+  await persistently(() => prepare(store, config, clock))
+  await store.holdEndpoint({ appId: DEFAULT_APP, id: SVIX_ENDPOINT, held: config === null }, clock.now())
+}
+
+async function persistently(work: () => Promise<boolean>): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
-      if ((await prepare(store, config, clock)) || tries === TRIES) return
+      if ((await work()) || tries === TRIES) return
     } catch (error) {
       if (tries === TRIES) throw error
     }
@@ -26,19 +38,20 @@ export async function prepareSvixEndpoint(store: Endpoints, config: Settings, cl
 }
 
 /** False when another node was faster. */
-async function prepare(store: Endpoints, config: Settings, clock: Clock): Promise<boolean> {
+async function prepare(store: Endpoints, config: Settings | null, clock: Clock): Promise<boolean> {
   const now = clock.now()
   const before = await store.getEndpoint(DEFAULT_APP, SVIX_ENDPOINT)
+  if (before !== null && config === null) return true
   const settings = {
-    url: config.serverUrl ?? DEFAULT_URL,
-    retryScheduleMs: [...config.retryScheduleMs],
+    url: config?.serverUrl ?? DEFAULT_URL,
+    retryScheduleMs: config === null ? null : [...config.retryScheduleMs],
     disabled: false,
   }
   if (before !== null) {
     // Not at every start of every node: the others would forget it for nothing.
     const isAsItShouldBe =
       before.url === settings.url &&
-      before.retryScheduleMs?.join() === settings.retryScheduleMs.join() &&
+      before.retryScheduleMs?.join() === settings.retryScheduleMs?.join() &&
       !before.disabled
     if (isAsItShouldBe) return true
     const after: Endpoint = {

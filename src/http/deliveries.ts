@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { type DeliveryInfo, deliveryStatus, messageStatus } from '../domain/delivery.ts'
+import { isHeld } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { MessageId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
@@ -33,13 +34,15 @@ export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: Ht
 
   async function describe(delivery: DeliveryInfo): Promise<z.infer<typeof Delivery>> {
     const endpoint = await cache.get(appId, delivery.endpointId)
+    const held = delivery.state === 'pending' && endpoint !== null && isHeld(endpoint)
     return {
       subscription_id: delivery.endpointId,
       target_url: endpoint?.url ?? null,
       status: deliveryStatus(delivery),
       attempts: delivery.attempts,
-      next_attempt_at: instantOrNull(delivery.nextAttemptAt),
+      next_attempt_at: held ? null : instantOrNull(delivery.nextAttemptAt),
       last_attempt_at: instantOrNull(delivery.lastAttemptAt),
+      ...(held ? { held: 'not configured' as const } : {}),
     }
   }
 

@@ -49,6 +49,7 @@ export const Delivery = named(
     attempts: count,
     next_attempt_at: Instant.nullable(),
     last_attempt_at: Instant.nullable(),
+    held: z.literal('not configured').optional().describe('It waits until SVIX_TOKEN is set'),
   }),
 )
 

@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
+import { GatewayError } from '../domain/errors.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { EVENT_ID_CHARS_MAX } from '../domain/notification.ts'
 import { notify } from '../flow/notify.ts'
@@ -20,7 +21,7 @@ const Answer = named(
     messages: z.array(
       named('NotificationMessage', z.object({ id: z.string(), event_id: z.string(), duplicate: z.boolean() })),
     ),
-    svix: z.literal('not configured').optional().describe('Without SVIX_TOKEN events go to subscriptions only'),
+    svix: z.literal('not configured').optional().describe('Without SVIX_TOKEN the deliveries to Svix wait for it'),
   }),
 )
 
@@ -70,7 +71,8 @@ export function notificationRoutes(app: Server, { config, cache, inbound }: Http
       },
     },
     async (request, reply) => {
-      const svix = config.svix === null ? null : await cache.get(DEFAULT_APP, SVIX_ENDPOINT)
+      if (config.svix === null && config.svixRequired) throw new GatewayError('svix_not_configured')
+      const svix = await cache.get(DEFAULT_APP, SVIX_ENDPOINT)
       const notified = await notify(
         inbound,
         { ...rawOf(request), cloudEventHeaders: cloudEventHeaders(request) },
@@ -85,7 +87,7 @@ export function notificationRoutes(app: Server, { config, cache, inbound }: Http
           event_id: eventId,
           duplicate,
         })),
-        ...(svix === null ? { svix: 'not configured' as const } : {}),
+        ...(config.svix === null ? { svix: 'not configured' as const } : {}),
       })
     },
   )

@@ -11,7 +11,7 @@
  */
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { DeliveryKey } from '../domain/delivery.ts'
-import type { Candidate } from '../domain/endpoint.ts'
+import { type Candidate, pauseEnd } from '../domain/endpoint.ts'
 import type { AppId, EndpointId, MessageId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Handoff } from '../flow/accept.ts'
@@ -194,7 +194,7 @@ export class Dispatcher implements Handoff, Service {
       if (!expunged.isCurrent(now)) return this.#sleepUntil(lane, expunged.soon(), 'ask what was expunged')
       const settings = lane.settings(cache)
       if (settings === undefined) return this.#sleepUntilLoaded(lane)
-      if ((settings.pausedUntil ?? 0) > now) return void this.#giveBack([lane], settings.pausedUntil!)
+      if ((settings.pausedUntil ?? 0) > now) return void this.#giveBack([lane], pauseEnd(settings, now))
       // A lane that was away does not know how its last attempt went; its endpoint's record does.
       lane.isSuspect ??= settings.failingSince !== null
       if (lane.isSuspect && rank !== 'suspect') return

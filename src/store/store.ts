@@ -166,7 +166,14 @@ export interface Queue {
    * that wait go away, or are left alone when only what is `scheduled` is meant.
    */
   cancelWaiting(appId: AppId, endpointId: EndpointId, step: { max: number; what: 'all' | 'scheduled' }): Promise<number>
-  /** Waiting deliveries of the whole store, and when the oldest one that is due now became so. */
+  /**
+   * Holds a live endpoint until it is let go (`held`), or lets it go: meanwhile what is accepted for it waits, is no part of
+   * `backlog`, and ends as failed when its payload expires. False when it was so already.
+   */
+  holdEndpoint(endpoint: { appId: AppId; id: EndpointId; held: boolean }, now: number): Promise<boolean>
+  /** Deliveries that wait for endpoints which are held. */
+  heldDeliveries(): Promise<number>
+  /** Waiting deliveries of the whole store but those held, and when the oldest one that is due now became so. */
   backlog(now: number): Promise<{ pending: number; oldestDueAt: number | null }>
 }
 

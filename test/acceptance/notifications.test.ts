@@ -1,6 +1,6 @@
 import { afterAll, beforeEach, describe, expect, test } from 'vitest'
 import { startFakeSvix } from './fake-svix.ts'
-import { soon, startGateway } from './gateway.ts'
+import { type Client, soon, startGateway, temporaryDirectory } from './gateway.ts'
 import {
   cloudEvent,
   issuesOf,
@@ -214,16 +214,54 @@ test('with API_KEY a key is needed', async () => {
   expect(await notify(guarded, event, { authorization: 'Bearer management-key' })).toMatchObject({ accepted: 1 })
 })
 
-test('without SVIX_TOKEN the answer says so, and subscriptions are all that receives', async () => {
-  await using without = await startGateway({ SVIX_APP_ID: 'app1', SVIX_SERVER_URL: svix.url })
-  const event = plainEvent()
-  const first = await notify(without, event)
-  expect(first).toMatchObject({ accepted: 1, duplicates: 0, svix: 'not configured' })
-  expect(await without.message(first.messages[0]!.id)).toMatchObject({ status: 'filtered', deliveries: [] })
-  expect(await notify(without, [event])).toMatchObject({ accepted: 0, duplicates: 1, svix: 'not configured' })
-  const hook = receiver.hook()
-  await without.subscribe({ target_url: hook.url, event_types: ['*'] })
-  await notify(without, [event, plainEvent()])
-  await soon(() => hook.received).toHaveLength(1)
-  expect(inSvix(event.id)).toEqual([])
+describe('without SVIX_TOKEN', () => {
+  const metric = async (at: Client, name: string) =>
+    new RegExp(`^${name} (\\d+)$`, 'm').exec((await at.send('/metrics')).text)?.[1]
+
+  test('events are stored, published, and kept for Svix, which gets them once it is configured', async () => {
+    using directory = temporaryDirectory()
+    const [event, other] = [plainEvent(), plainEvent()]
+    let id = ''
+    {
+      await using without = await startGateway({ SVIX_APP_ID: 'app1', SVIX_SERVER_URL: svix.url }, directory.path)
+      const first = await notify(without, event)
+      expect(first).toMatchObject({ accepted: 1, duplicates: 0, svix: 'not configured' })
+      id = first.messages[0]!.id
+      expect(await without.message(id)).toMatchObject({
+        status: 'queued',
+        deliveries: [
+          { subscription_id: SVIX_ENDPOINT, status: 'queued', next_attempt_at: null, held: 'not configured' },
+        ],
+      })
+      expect(await notify(without, [event])).toMatchObject({ accepted: 0, duplicates: 1, svix: 'not configured' })
+      const hook = receiver.hook()
+      await without.subscribe({ target_url: hook.url, event_types: ['*'] })
+      await notify(without, [event, other])
+      await soon(() => hook.received).toHaveLength(1)
+      await soon(() => metric(without, 'hookferry_svix_unconfigured_deliveries')).toBe('2')
+      await soon(() => metric(without, 'hookferry_deliveries_pending')).toBe('0')
+    }
+    {
+      await using still = await startGateway({}, directory.path)
+      expect(await metric(still, 'hookferry_svix_unconfigured_deliveries')).toBe('2')
+    }
+    expect([...inSvix(event.id), ...inSvix(other.id)]).toEqual([])
+    await using configured = await startGateway(towards(svix), directory.path)
+    const message = await configured.messageWhen(id, 'delivered')
+    expect(message.deliveries[0]).not.toHaveProperty('held')
+    for (const one of [event, other]) await soon(() => inSvix(one.id)).toHaveLength(1)
+    expect(await metric(configured, 'hookferry_svix_unconfigured_deliveries')).toBe('0')
+  })
+
+  test('an event without the text that SVIX_APP_ID points to is refused all the same', async () => {
+    await using without = await startGateway({ SVIX_APP_ID: '/project' })
+    expect(placesOf(await issuesOf(without, plainEvent()))).toEqual(['body.project: missing'])
+  })
+
+  test('SVIX_REQUIRED refuses events, and nothing is stored', async () => {
+    await using required = await startGateway({ SVIX_REQUIRED: 'true' })
+    const answer = await post(required, plainEvent())
+    expect([answer.status, answer.json()]).toMatchObject([503, { code: 'svix_not_configured' }])
+    expect(required.rows().msg).toBe(0)
+  })
 })

@@ -15,6 +15,7 @@ test('a line break at the end of a key is no part of it, and the log says so', a
   expect((await client.send('/webhook', { body, headers: { 'x-signature': signature } })).status).toBe(200)
   const warnings = program.log.filter((line) => line['level'] === 'WARN').map((line) => String(line['msg']))
   expect(warnings).toContainEqual(expect.stringMatching(/^WEBHOOK_SECRET ends with a line break/))
+  expect(warnings).toContainEqual(expect.stringMatching(/^SVIX_TOKEN is not set: /))
 })
 
 describe('what keeps the gateway from starting is said on standard error, with exit code 1', () => {

@@ -17,6 +17,7 @@ import { endpointPagingConformance } from './store-endpoint-paging.ts'
 import { endpointConformance } from './store-endpoints.ts'
 import { eventTypeConformance } from './store-event-types.ts'
 import { expungeConformance } from './store-expunge.ts'
+import { holdConformance } from './store-hold.ts'
 import { inboxConformance } from './store-inbox.ts'
 import { leaseConformance } from './store-leases.ts'
 import { listConformance } from './store-lists.ts'
@@ -38,6 +39,7 @@ const PARTS: [what: string, suite: (open: OpenStore) => void][] = [
   ['what an attempt means for its endpoint', endpointEffectConformance],
   ['leases', leaseConformance],
   ['a clock that is put back', clockConformance],
+  ['endpoints that are held', holdConformance],
   ['endpoints', endpointConformance],
   ['pages of endpoints', endpointPagingConformance],
   ['applications', applicationConformance],

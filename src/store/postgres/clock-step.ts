@@ -1,4 +1,5 @@
 import { type ClockStep, dueAfterStep } from '../../domain/clock-step.ts'
+import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import type { QueuePlace } from '../store.ts'
 import { type Pool, type Session, statement } from './database.ts'
 import { numberArray, textArray } from './values.ts'
@@ -34,7 +35,8 @@ export async function putClockBack(
 
 async function endPausesEarlier(pool: Pool, { now, backMs }: ClockStep): Promise<void> {
   await pool.write(
-    'UPDATE endpoint SET paused_until = greatest($1::bigint, paused_until - $2::bigint) WHERE paused_until > $1::bigint',
+    `UPDATE endpoint SET paused_until = greatest($1::bigint, paused_until - $2::bigint)
+     WHERE paused_until > $1::bigint AND paused_until < ${HELD_UNTIL}`,
     now,
     backMs,
   )

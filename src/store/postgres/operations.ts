@@ -1,4 +1,5 @@
 /** Small questions about the store as a whole. */
+import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { type Pool, statement } from './database.ts'
 import { SCHEMA_VERSION_NOW, schemaProblem } from './start.ts'
@@ -13,7 +14,8 @@ export async function secret(pool: Pool, name: string, fresh: string): Promise<s
 
 export async function backlog(pool: Pool, now: number): Promise<{ pending: number; oldestDueAt: number | null }> {
   const [row] = await pool.read<{ pending: number; oldest: number | null }>(
-    `SELECT coalesce(sum(size), 0)::bigint AS pending, min(oldest_due_at) FILTER (WHERE wake_at <= $1) AS oldest FROM lane`,
+    `SELECT coalesce(sum(size), 0)::bigint AS pending, min(oldest_due_at) FILTER (WHERE wake_at <= $1) AS oldest
+     FROM lane WHERE wake_at < ${HELD_UNTIL}`,
     now,
   )
   return { pending: row?.pending ?? 0, oldestDueAt: row?.oldest ?? null }

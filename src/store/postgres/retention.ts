@@ -5,6 +5,7 @@
 import { startId } from '../../domain/ids.ts'
 import { pruneAnswers } from './answers.ts'
 import { type Pool, type Session, statement } from './database.ts'
+import { failHeld } from './hold.ts'
 import { ATTEMPT, type Partition, PARTITIONS_LOCK, partitionsOf, PAYLOAD } from './partitions.ts'
 import { PAYLOAD_GRACE_MS } from './payloads.ts'
 import { sqlState } from './trouble.ts'
@@ -72,6 +73,19 @@ const ARE_OPEN = statement(
   `SELECT p.app_id, p.msg_id, ${IS_OPEN} AS open FROM unnest($1::text[], $2::text[]) p (app_id, msg_id)`,
 )
 
+/** Those with open deliveries, once what only waits for endpoints that are held has been given up. */
+async function stillOpen(session: Session, rows: readonly Expired[]): Promise<Expired[]> {
+  const open = rows.filter((row) => row.open)
+  if (open.length === 0) return []
+  await failHeld(session, open)
+  const left = await session.all<Expired>(
+    ARE_OPEN,
+    textArray(open.map((row) => row.app_id)),
+    textArray(open.map((row) => row.msg_id)),
+  )
+  return left.filter((row) => row.open)
+}
+
 /** Where the look through a partition has got to; every node has its own, and begins anew when it takes over. */
 export interface PayloadCursor {
   partition: string
@@ -97,11 +111,7 @@ export async function prunePayloads(
       from.msg_id,
       max * LOOKED_AT,
     )
-    await postpone(
-      session,
-      rows.filter((row) => row.open),
-      now + POSTPONE_MS,
-    )
+    await postpone(session, await stillOpen(session, rows), now + POSTPONE_MS)
     const last = rows.at(-1)
     next = last === undefined ? null : { partition: oldest.name, app_id: last.app_id, msg_id: last.msg_id }
     // Everything in it was looked at: whatever is left, nobody needs.
@@ -129,10 +139,11 @@ async function pruneDefault(session: Session, now: number, max: number): Promise
     textArray(held.map((row) => row.app_id)),
     textArray(held.map((row) => row.msg_id)),
   )
-  const done = rows.filter((row) => !row.open)
+  const open = new Set((await stillOpen(session, rows)).map((row) => `${row.app_id} ${row.msg_id}`))
+  const done = rows.filter((row) => !open.has(`${row.app_id} ${row.msg_id}`))
   await postpone(
     session,
-    rows.filter((row) => row.open),
+    rows.filter((row) => open.has(`${row.app_id} ${row.msg_id}`)),
     now + POSTPONE_MS,
   )
   if (done.length > 0)

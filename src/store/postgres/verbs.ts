@@ -49,6 +49,7 @@ import { listAttemptedMessages, listMessages } from './lists.ts'
 import { requestManualAttempt, resend } from './manual.ts'
 import { expungeMessage, holdersOf, recentlyExpunged } from './expunge.ts'
 import { deliveriesOf, findMessage, getMessage, getPayload, getShownPayload } from './messages.ts'
+import { heldDeliveries, holdEndpoint } from './hold.ts'
 import { backlog, problem, secret } from './operations.ts'
 import type { Partitions } from './partitions.ts'
 import { type PayloadCursor, pruneAttempts, pruneIdempotency, prunePayloads } from './retention.ts'
@@ -104,6 +105,8 @@ function queueVerbs({ writes, points, lists, searches, partitions, gates }: Part
     resend: (key, now, extras) => gates.write(() => resend(writer, key, now, extras)),
     cancelWaiting: (appId, endpointId, step) => gates.write(() => cancelWaiting(writes, appId, endpointId, step)),
     backlog: (now) => gates.list(() => backlog(searches, now)),
+    heldDeliveries: () => gates.list(() => heldDeliveries(searches)),
+    holdEndpoint: (endpoint, now) => gates.write(() => holdEndpoint(writes, endpoint, now)),
     createTask: (task, extras, max) => gates.write(() => createTask(writer, task, extras, max)),
     stepTask: (now, max) => gates.write(() => stepTask(writes, now, max)),
     getTask: (orgId, id) => gates.point(() => getTask(points, orgId, id)),

@@ -1,4 +1,5 @@
 import { type ClockStep, dueAfterStep } from '../../domain/clock-step.ts'
+import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import type { QueuePlace } from '../store.ts'
 import type { Database } from './database.ts'
 import type { LaneKey } from './lanes.ts'
@@ -49,7 +50,11 @@ export function putClockBack(
 }
 
 function endPausesEarlier(db: Database, { now, backMs }: ClockStep): void {
-  db.run('UPDATE endpoint SET paused_until = max(?1, paused_until - ?2) WHERE paused_until > ?1', now, backMs)
+  db.run(
+    `UPDATE endpoint SET paused_until = max(?1, paused_until - ?2) WHERE paused_until > ?1 AND paused_until < ${HELD_UNTIL}`,
+    now,
+    backMs,
+  )
   db.run('UPDATE endpoint SET failing_since = ?1 WHERE failing_since > ?1', now)
   db.run('UPDATE endpoint SET given_up_since = ?1 WHERE given_up_since > ?1', now)
 }

@@ -1,6 +1,7 @@
 /**
  * What the threads can do. The main thread knows only the names and types of these: no SQL runs on the event loop.
  */
+import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import { accept } from './accept.ts'
 import { getAnswer, saveAnswer } from './answers.ts'
 import {
@@ -34,6 +35,7 @@ import {
   removeEventType,
   updateEventType,
 } from './event-types.ts'
+import { heldDeliveries, holdEndpoint } from './hold.ts'
 import { inboxStats, listInbox } from './inbox.ts'
 import { cancelWaiting, release, renew, sweep } from './leases.ts'
 import { listAttemptedMessages, listMessages } from './lists.ts'
@@ -72,6 +74,7 @@ export const WRITES = {
   createEndpoint,
   updateEndpoint,
   deleteEndpoint,
+  holdEndpoint,
   expungeMessage,
   expungeAttempt,
   saveAnswer,
@@ -121,6 +124,7 @@ export const LISTS = {
   listInbox,
   inboxStats,
   backlog,
+  heldDeliveries,
 }
 
 export const READS = { ...POINTS, ...LISTS }
@@ -133,8 +137,9 @@ function secret(db: Database, name: string, fresh: string): string {
 
 function backlog(db: Database, now: number): { pending: number; oldestDueAt: number | null } {
   const row = db.get<{ pending: number | null; oldest: number | null }>(
-    'SELECT sum(size) AS pending, min(CASE WHEN wake_at <= ? THEN oldest_due_at END) AS oldest FROM lane',
+    'SELECT sum(size) AS pending, min(CASE WHEN wake_at <= ? THEN oldest_due_at END) AS oldest FROM lane WHERE wake_at < ?',
     now,
+    HELD_UNTIL,
   )
   return { pending: row?.pending ?? 0, oldestDueAt: row?.oldest ?? null }
 }

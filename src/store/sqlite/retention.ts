@@ -1,6 +1,7 @@
 import { startId } from '../../domain/ids.ts'
 import { pruneAnswers } from './answers.ts'
 import type { Database } from './database.ts'
+import { failHeld } from './hold.ts'
 
 interface Stretch {
   app_id: string
@@ -58,19 +59,25 @@ export function pruneAttempts(db: Database, before: number, max: number): number
 /** A message with open deliveries keeps its payload; it is looked at again this much later. */
 const POSTPONE_MS = 3_600_000
 
+const OPEN = `SELECT 1 FROM delivery d
+  WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.state IN ('pending', 'leased')`
+
+const isOpen = (db: Database, { app_id, id }: { app_id: string; id: string }): boolean =>
+  db.get(`SELECT 1 FROM msg m WHERE app_id = ? AND id = ? AND EXISTS (${OPEN})`, app_id, id) !== undefined
+
 /** Removes payloads that expired and that no delivery needs any more. Returns how many messages it dealt with. */
 export function prunePayloads(db: Database, now: number, max: number): number {
   const rows = db.all<{ app_id: string; id: string; open: number }>(
-    `SELECT app_id, id, EXISTS (
-       SELECT 1 FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.state IN ('pending', 'leased')) AS open
-     FROM msg m WHERE payload IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
+    `SELECT app_id, id, EXISTS (${OPEN}) AS open FROM msg m WHERE payload IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
     now,
     max,
   )
-  for (const row of rows)
-    if (row.open === 1)
+  for (const row of rows) {
+    if (row.open === 1) failHeld(db, row.app_id, row.id)
+    if (row.open === 1 && isOpen(db, row))
       db.run('UPDATE msg SET expires_at = ? WHERE app_id = ? AND id = ?', now + POSTPONE_MS, row.app_id, row.id)
     else db.run('UPDATE msg SET payload = NULL, shown = NULL WHERE app_id = ? AND id = ?', row.app_id, row.id)
+  }
   return rows.length
 }
 

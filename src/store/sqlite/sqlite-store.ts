@@ -113,6 +113,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     updateEventType: write('updateEventType'),
     removeEventType: write('removeEventType'),
     deleteEndpoint: (appId, id, now, extras) => deleteEndpoint({ appId, id }, now, extras),
+    holdEndpoint: write('holdEndpoint'),
     expungeMessage: write('expungeMessage'),
     expungeAttempt: write('expungeAttempt'),
     saveAnswer: write('saveAnswer'),
@@ -155,6 +156,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     listInbox: (query) => (query.q === null ? listInbox(query) : searchInbox(query)),
     inboxStats: list('inboxStats'),
     backlog: list('backlog'),
+    heldDeliveries: list('heldDeliveries'),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
