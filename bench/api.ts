@@ -2,7 +2,7 @@
 
 import { z } from 'zod'
 import { DEFAULT_APP, DEFAULT_ORG } from '../src/domain/application.ts'
-import { createTokens } from '../src/lib/jwt.ts'
+import { createTokens, hs256 } from '../src/lib/jwt.ts'
 import type { KindName } from './event.ts'
 import { type Gateway, JWT_SECRET } from './processes.ts'
 
@@ -37,7 +37,7 @@ export async function openDoor(
 ): Promise<{ path: string; kind: KindName; token?: string }> {
   if (door === 'plain') return { path: `/ingest/${subscription}`, kind: 'order' }
   const path = `/api/v1/app/${DEFAULT_APP}/msg`
-  const token = await createTokens(JWT_SECRET, Date).sign({ sub: DEFAULT_ORG }, Date.now() + 86_400_000)
+  const token = await createTokens(hs256(JWT_SECRET), Date).sign({ sub: DEFAULT_ORG }, Date.now() + 86_400_000)
   await expectStatus(
     await fetch(`http://127.0.0.1:${gateway.port}/api/v1/app/${DEFAULT_APP}`, {
       headers: { authorization: `Bearer ${token}` },

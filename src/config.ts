@@ -1,118 +1,22 @@
 import { z } from 'zod'
+import { duration, integer, isQuoted, key, list, oneOf, scheduleOf, size } from './config-values.ts'
 import { type EncryptionKey, parseEncryptionKeys } from './domain/encryption.ts'
 import { isJsonPointer } from './domain/json-pointer.ts'
-import { LIMITS } from './domain/limits.ts'
-import { NAMED_SCHEDULES } from './domain/retry-schedule.ts'
+import { isCompatible, presetOf } from './domain/presets.ts'
 import { type SvixApp, svixAppProblem } from './domain/svix-id.ts'
-import { cidrProblem } from './destinations/guard.ts'
-import { parseDuration } from './lib/duration.ts'
+import { TOKEN_ALGORITHMS, type TokenAlgorithm, tokenSecretProblem } from './domain/token-keys.ts'
+import { cidrProblem, isNameServer } from './destinations/guard.ts'
 import { Hidden } from './lib/hidden.ts'
 import { type DatabaseUrl, parseDatabaseUrl, publicUrl, redisName } from './lib/service-url.ts'
-import { parseSize } from './lib/size.ts'
-
-const duration = (fallback: string, max = '3650d', min = '1ms') =>
-  z
-    .string()
-    .default(fallback)
-    .transform((text, ctx) => {
-      const ms = parseDuration(text)
-      if (ms !== null && ms >= parseDuration(min)! && ms <= parseDuration(max)!) return ms
-      ctx.addIssue(`"${text}" is not a duration between ${min} and ${max}, such as 250ms, 10s, 5m, 72h or 90d`)
-      return z.NEVER
-    })
-
-const integer = (fallback: number, min: number, max: number) =>
-  z
-    .string()
-    .default(String(fallback))
-    .transform((text, ctx) => {
-      const value = Number(text)
-      if (/^\d+$/.test(text) && value >= min && value <= max) return value
-      ctx.addIssue(`"${text}" is not a whole number from ${min} to ${max}`)
-      return z.NEVER
-    })
-
-const size = (fallback: string, min: string, max: string) =>
-  z
-    .string()
-    .default(fallback)
-    .transform((text, ctx) => {
-      const bytes = parseSize(text)
-      if (bytes !== null && bytes >= parseSize(min)! && bytes <= parseSize(max)!) return bytes
-      ctx.addIssue(`"${text}" is not a size from ${min} to ${max}, such as 256kb or 1mb`)
-      return z.NEVER
-    })
-
-const oneOf = <T extends string>(fallback: T, values: readonly T[]) =>
-  z
-    .string()
-    .default(fallback)
-    .transform((text, ctx) => {
-      const found = values.find((value) => value.toLowerCase() === text.toLowerCase())
-      if (found !== undefined) return found
-      ctx.addIssue(`"${text}" is none of ${values.join(', ')}`)
-      return z.NEVER
-    })
-
-/** `10s,30s,1m`, a name, or nothing for a single attempt. */
-export function parseSchedule(text: string): readonly number[] | null {
-  const trimmed = text.trim()
-  if (trimmed === '') return []
-  const name = trimmed.toLowerCase()
-  if (Object.hasOwn(NAMED_SCHEDULES, name)) return NAMED_SCHEDULES[name]!
-  const waits = trimmed.split(',').map((part) => parseDuration(part.trim()))
-  return waits.length <= LIMITS.retriesMax && waits.every((wait) => wait !== null) ? waits : null
-}
-
-const scheduleOf = (fallback: string) =>
-  z
-    .string()
-    .default(fallback)
-    .transform((text, ctx) => {
-      const schedule = parseSchedule(text)
-      if (schedule !== null) return schedule
-      ctx.addIssue(
-        `"${text}" is not a list of up to ${LIMITS.retriesMax} waits such as 10s,30s,1m, nor one of ${Object.keys(NAMED_SCHEDULES).join(', ')}, nor empty`,
-      )
-      return z.NEVER
-    })
-
-const list = z
-  .string()
-  .default('')
-  .transform((text) =>
-    text
-      .split(',')
-      .map((part) => part.trim())
-      .filter((part) => part !== ''),
-  )
-
-/** `10.0.0.2`, `10.0.0.2:5353`, `fd00::2`, `[fd00::2]:5353`. */
-function isNameServer(text: string): boolean {
-  const [, address = text, port] = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? /^([\d.]+)(?::(\d+))?$/.exec(text) ?? []
-  return (
-    cidrProblem(address) === null &&
-    !address.includes('/') &&
-    (port === undefined || (Number(port) > 0 && Number(port) <= 65_535))
-  )
-}
 
 /** Settings of which every character counts, also at the ends. */
 const KEYS: readonly string[] = ['WEBHOOK_SECRET', 'JWT_SECRET']
 
-const isQuoted = (text: string): boolean => /^(["'`]).+\1$/s.test(text)
-
-const key = z
-  .string()
-  .default('')
-  .superRefine((text, ctx) => {
-    if (text !== text.trim()) ctx.addIssue('begins or ends with a blank: leave it out, or choose another one')
-    if (isQuoted(text)) ctx.addIssue('is in quotes, which would be a part of it: leave them out')
-  })
-
 /** Environment files and secrets of Kubernetes leave line breaks and blanks at the ends, which nobody means. */
 function trimmed(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const texts = Object.entries(environment).filter(([name]) => Object.hasOwn(Environment.shape, name))
+  const texts = Object.entries(environment).filter(
+    ([name, text]) => text !== undefined && Object.hasOwn(Environment.shape, name),
+  )
   return Object.fromEntries(
     texts.map(([name, text]) => [name, KEYS.includes(name) ? text?.replaceAll(LINE_BREAKS, '') : text?.trim()]),
   )
@@ -150,9 +54,8 @@ const Environment = z.object({
     if (keys.some((key) => key.length < 8)) ctx.addIssue('has a key of fewer than 8 characters')
     if (keys.some(isQuoted)) ctx.addIssue('has a key in quotes, which would be a part of it: leave them out')
   }),
-  JWT_SECRET: key.superRefine((text, ctx) => {
-    if (text !== '' && text.length < 16) ctx.addIssue('has fewer than 16 characters')
-  }),
+  JWT_SECRET: key,
+  JWT_ALGORITHM: oneOf('HS256', TOKEN_ALGORITHMS),
   ENCRYPTION_KEY: z
     .string()
     .default('')
@@ -237,6 +140,11 @@ const Environment = z.object({
   ),
   MAX_HOPS: integer(5, 0, 100),
   SIGNATURE_HEADERS: oneOf('both', ['both', 'webhook', 'svix'] as const),
+  DEFAULT_SIGNATURE_TYPE: oneOf('hmac256', ['hmac256', 'ed25519'] as const),
+  COMPATIBILITY: z
+    .string()
+    .default('')
+    .refine((text) => text === '' || isCompatible(text), { error: 'is not svix, the only program with a preset' }),
 })
 
 /** What one variable demands of another. Also when something else is wrong: all problems are reported at once. */
@@ -252,6 +160,14 @@ const Settings = Environment.refine((env) => env.SVIX_TOKEN === '' || env.SVIX_A
     when: () => true,
   })
 
+  .refine((env) => tokenSecretProblem(env.JWT_ALGORITHM, env.JWT_SECRET) === null, {
+    path: ['JWT_SECRET'],
+    error: ({ input }) => {
+      const env = input as Record<string, unknown>
+      return tokenSecretProblem(env['JWT_ALGORITHM'], env['JWT_SECRET']) ?? ''
+    },
+    when: () => true,
+  })
   .refine((env) => !(env.MAX_BODY_BYTES_IN_PROGRESS < env.MAX_BODY), {
     path: ['MAX_BODY_BYTES_IN_PROGRESS'],
     error: 'is smaller than MAX_BODY, so that the largest body could never arrive',
@@ -295,6 +211,9 @@ export interface Config {
   /** Deliveries of Hookferry that may lie behind an event which is taken in. */
   maxHops: number
   signatureHeaders: 'both' | 'webhook' | 'svix'
+  /** What a secret of an endpoint is when nobody gives one. */
+  defaultSignatureType: 'hmac256' | 'ed25519'
+  jwtAlgorithm: TokenAlgorithm
   /** Null: notifications wait until it is set. */
   svix: SvixConfig | null
   /** Known without a token too, so that every event that is kept for Svix can go there once there is one. */
@@ -336,7 +255,8 @@ const svixAppFrom = (text: string): SvixApp => (text.startsWith('/') ? { pointer
 
 /** Reads the environment; throws one `ConfigError` that names every problem. */
 export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; secrets: Secrets } {
-  const given = trimmed(environment)
+  const set = trimmed(environment)
+  const given = { ...presetOf(set['COMPATIBILITY'] ?? ''), ...set }
   // It may be written as the headers themselves.
   given['SIGNATURE_HEADERS'] = given['SIGNATURE_HEADERS']?.replace(/-\*$/, '')
   const parsed = Settings.safeParse(given)
@@ -372,6 +292,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       httpsOnly: env.HTTPS_ONLY,
       maxHops: env.MAX_HOPS,
       signatureHeaders: env.SIGNATURE_HEADERS,
+      defaultSignatureType: env.DEFAULT_SIGNATURE_TYPE,
+      jwtAlgorithm: env.JWT_ALGORITHM,
       svix:
         env.SVIX_TOKEN === ''
           ? null

@@ -1,3 +1,4 @@
+import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { type Config, ConfigError, keysWithLineBreaks, readConfig, type Secrets } from '../src/config.ts'
@@ -35,6 +36,8 @@ test('an empty environment has the documented defaults', () => {
       port: 8_000,
       publicUrl: null,
       logLevel: 'INFO',
+      defaultSignatureType: 'hmac256',
+      jwtAlgorithm: 'HS256',
       retryScheduleMs: [10_000, 30_000, 60_000, 300_000, 900_000],
       shutdownDelayMs: 0,
       deliveryTimeoutMs: 10_000,
@@ -323,6 +326,70 @@ test('the Svix destination is described by its own variables', () => {
     retryScheduleMs: [1_000],
   })
   expect(readConfig({ SVIX_APP_ID: 'app_1' }).config.svix).toBeNull()
+})
+
+describe('what signs tokens', () => {
+  const pair = (type: string, options: object = {}) => {
+    const generate = generateKeyPairSync as unknown as (type: string, options: object) => Record<string, KeyObject>
+    const { publicKey, privateKey } = generate(type, options)
+    return {
+      publicPem: publicKey!.export({ type: 'spki', format: 'pem' }) as string,
+      privatePem: privateKey!.export({ type: 'pkcs8', format: 'pem' }) as string,
+    }
+  }
+  const rsa = pair('rsa', { modulusLength: 2_048 })
+
+  test('is a secret of any length for HS…, of which the log warns if it is short', () => {
+    for (const JWT_ALGORITHM of ['HS256', 'hs384', 'HS512'])
+      expect(problems({ JWT_ALGORITHM, JWT_SECRET: 'x' })).toEqual([])
+    expect(readConfig({ JWT_ALGORITHM: 'hs384' }).config.jwtAlgorithm).toBe('HS384')
+    expect(problems({ JWT_ALGORITHM: 'HS257' })).toEqual([expect.stringMatching(/^JWT_ALGORITHM: .*HS256/)])
+  })
+
+  test('is a key in PEM of the right kind for the others', () => {
+    const keys: [string, ReturnType<typeof pair>][] = [
+      ['RS256', rsa],
+      ['PS512', rsa],
+      ['ES256', pair('ec', { namedCurve: 'P-256' })],
+      ['ES384', pair('ec', { namedCurve: 'P-384' })],
+      ['ES512', pair('ec', { namedCurve: 'P-521' })],
+      ['EdDSA', pair('ed25519')],
+    ]
+    for (const [JWT_ALGORITHM, { publicPem, privatePem }] of keys) {
+      for (const pem of [publicPem, privatePem, privatePem.replaceAll('\n', '\\n')])
+        expect(problems({ JWT_ALGORITHM, JWT_SECRET: pem })).toEqual([])
+      const others = keys.filter(([, other]) => other.publicPem !== publicPem)
+      for (const [, other] of others)
+        expect(problems({ JWT_ALGORITHM, JWT_SECRET: other.publicPem }).map(variableOf)).toEqual(['JWT_SECRET'])
+    }
+  })
+
+  test('is no public key that would be taken for a secret, no small key, and nothing that cannot be read', () => {
+    const refused = [
+      { JWT_SECRET: rsa.publicPem },
+      { JWT_SECRET: rsa.publicPem, JWT_ALGORITHM: 'HS512' },
+      { JWT_ALGORITHM: 'RS256' },
+      { JWT_ALGORITHM: 'RS256', JWT_SECRET: 'a plain secret of some length' },
+      { JWT_ALGORITHM: 'RS256', JWT_SECRET: pair('rsa', { modulusLength: 1_024 }).privatePem },
+      { JWT_ALGORITHM: 'EdDSA', JWT_SECRET: '-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----' },
+    ]
+    for (const environment of refused) {
+      const found = problems(environment)
+      expect(found.map(variableOf)).toEqual(['JWT_SECRET'])
+      expect(found.join()).not.toMatch(/BEGIN|plain secret/)
+    }
+  })
+})
+
+test('COMPATIBILITY sets the defaults of another program, and what is set by itself counts', () => {
+  const { config } = readConfig({ COMPATIBILITY: 'Svix' })
+  const schedule = [5_000, 300_000, 1_800_000, hours(2), hours(5), hours(10), hours(10)]
+  expect(config).toEqual({ ...readConfig({}).config, maxBodyBytes: 2 * 1_048_576, retryScheduleMs: schedule })
+  expect(readConfig({ COMPATIBILITY: 'svix', MAX_BODY: '3mb', RETRY_SCHEDULE: '' }).config).toMatchObject({
+    maxBodyBytes: 3 * 1_048_576,
+    retryScheduleMs: [],
+  })
+  expect(problems({ COMPATIBILITY: 'other' }).map(variableOf)).toEqual(['COMPATIBILITY'])
 })
 
 test('variables of others are ignored', () => {

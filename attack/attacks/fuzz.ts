@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { JWT_SECRET, peakRssMb, startGateway } from '../../bench/processes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createTokens } from '../../src/lib/jwt.ts'
+import { createTokens, hs256 } from '../../src/lib/jwt.ts'
 import type { Attack, Check } from '../attack.ts'
 import { fuzz } from '../fuzz/fuzz.ts'
 
@@ -21,7 +21,7 @@ export const fuzzAttack: Attack = {
       nodeOptions: [],
       webhookSecret: WEBHOOK_SECRET,
     })
-    const tokens = createTokens(JWT_SECRET, systemClock)
+    const tokens = createTokens(hs256(JWT_SECRET), systemClock)
     const sign = (claims: Record<string, unknown>) => tokens.sign(claims, Date.now() + DAY_MS)
     const url = `http://127.0.0.1:${gateway.port}`
     const organization = await sign({ sub: 'org_fuzz' })

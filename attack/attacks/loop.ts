@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Gateway, JWT_SECRET, startGateway, within } from '../../bench/processes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createTokens } from '../../src/lib/jwt.ts'
+import { createTokens, hs256 } from '../../src/lib/jwt.ts'
 import type { Attack, AttackSettings, Check } from '../attack.ts'
 
 const MAX_HOPS = 5
@@ -109,7 +109,7 @@ const backAndForth = (one: Target, other: Target): Promise<Check> =>
 
 /** No message is made by a resend, so that its number of hops would stay the same for ever. */
 async function resends(one: Target): Promise<Check> {
-  const token = await createTokens(JWT_SECRET, systemClock).sign({ sub: 'org_loop' }, Date.now() + 3_600_000)
+  const token = await createTokens(hs256(JWT_SECRET), systemClock).sign({ sub: 'org_loop' }, Date.now() + 3_600_000)
   const authorization = `Bearer ${token}`
   const api = `${one.url}/api/v1/app`
   await ask(api, { name: 'Loop', uid: 'loop' }, { authorization })

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { JWT_SECRET, startGateway } from '../../bench/processes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createTokens } from '../../src/lib/jwt.ts'
+import { createTokens, hs256 } from '../../src/lib/jwt.ts'
 import type { AttackSettings } from '../attack.ts'
 
 const DAY_MS = 86_400_000
@@ -36,7 +36,7 @@ export async function openTenants(
     nodeOptions: [],
     environment,
   })
-  const tokens = createTokens(JWT_SECRET, systemClock)
+  const tokens = createTokens(hs256(JWT_SECRET), systemClock)
   const asking = async (claims: Record<string, unknown>): Promise<Ask> => {
     const authorization = `Bearer ${await tokens.sign(claims, Date.now() + DAY_MS)}`
     return async (what, json) => {

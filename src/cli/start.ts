@@ -6,6 +6,9 @@ import { Ending } from './ending.ts'
 /** Shorter keys work, so that an upgrade stops no gateway, and are warned of. */
 const API_KEY_CHARS_MIN = 16
 
+/** Shorter ones work, so that what runs elsewhere can move over. */
+const JWT_SECRET_CHARS_MIN = 16
+
 /** Runs the gateway until SIGTERM or SIGINT. What keeps it from starting is said in one line each, and the exit code is 1. */
 export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
   const settings = readOrExit(environment)
@@ -61,6 +64,9 @@ function* warnings(config: Config, secrets: Secrets): Generator<string> {
     yield config.svixRequired
       ? 'SVIX_TOKEN is not set, and SVIX_REQUIRED is: /notifications answers 503'
       : 'SVIX_TOKEN is not set: notifications reach subscriptions only, and their deliveries to Svix wait until it is set, at most MESSAGE_RETENTION'
+  const { jwtSecret } = secrets
+  if (jwtSecret !== null && jwtSecret.length < JWT_SECRET_CHARS_MIN)
+    yield `JWT_SECRET has fewer than ${JWT_SECRET_CHARS_MIN} characters: whoever guesses it speaks for every organization. Make one with openssl rand -hex 32, and new tokens with it`
   if (secrets.webhookSecret === null) yield 'WEBHOOK_SECRET is not set: /webhook and /health/ready answer 503'
 }
 

@@ -1,6 +1,7 @@
 import { readSigningSecret } from '../app.ts'
 import { ConfigError, readConfig } from '../config.ts'
 import { DEFAULT_ORG } from '../domain/application.ts'
+import { tokenKeys } from '../domain/token-keys.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createTokens } from '../lib/jwt.ts'
 
@@ -13,7 +14,9 @@ export async function printToken(organization: string = DEFAULT_ORG, environment
     if (!ORGANIZATION.test(organization))
       throw new ConfigError(`"${organization}" is not an organization: org_ and letters or digits, such as org_acme`)
     const { config, secrets } = readConfig(environment)
-    const tokens = createTokens(await readSigningSecret(config, secrets), systemClock)
+    const read = tokenKeys(config.jwtAlgorithm, await readSigningSecret(config, secrets))
+    if ('problem' in read) throw new ConfigError(`JWT_SECRET: ${read.problem}`)
+    const tokens = createTokens(read.keys, systemClock)
     process.stdout.write(`${await tokens.sign({ sub: organization }, systemClock.now() + TEN_YEARS_MS)}\n`)
   } catch (error) {
     for (const line of (error as Error).message.split('\n')) process.stderr.write(`hookferry: ${line}\n`)

@@ -203,3 +203,13 @@ function checkedLookup({
     })
   }
 }
+
+/** `10.0.0.2`, `10.0.0.2:5353`, `fd00::2`, `[fd00::2]:5353`. */
+export function isNameServer(text: string): boolean {
+  const [, address = text, port] = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? /^([\d.]+)(?::(\d+))?$/.exec(text) ?? []
+  return (
+    cidrProblem(address) === null &&
+    !address.includes('/') &&
+    (port === undefined || (Number(port) > 0 && Number(port) <= 65_535))
+  )
+}

@@ -70,6 +70,18 @@ function disguiseProblem(text: string): string | null {
 export const generateSecret = (randomBytes: (n: number) => Uint8Array): string =>
   SECRET_PREFIX + Buffer.from(randomBytes(HMAC_SECRET_BYTES)).toString('base64')
 
+/** A new Ed25519 pair: `whsk_` and the base64 of its seed and public key. `randomBytes(n)` gives n unpredictable bytes. */
+export function generatePair(randomBytes: (n: number) => Uint8Array): string {
+  const seed = randomBytes(ED25519_HALF_BYTES)
+  return PRIVATE_PREFIX + Buffer.concat([seed, pairOf(seed).publicBytes]).toString('base64')
+}
+
+function pairOf(seed: Uint8Array): { privateKey: KeyObject; publicBytes: Buffer } {
+  const privateKey = createPrivateKey({ key: Buffer.concat([PKCS8_ED25519, seed]), format: 'der', type: 'pkcs8' })
+  const spki = createPublicKey(privateKey).export({ format: 'der', type: 'spki' })
+  return { privateKey, publicBytes: spki.subarray(-ED25519_HALF_BYTES) }
+}
+
 function read(text: string): { key: SigningKey } | { problem: string } {
   if (text === '') return { problem: 'A secret must not be empty.' }
   if (text.startsWith(SECRET_PREFIX)) return readHmac(text.slice(SECRET_PREFIX.length))
@@ -90,9 +102,7 @@ function readEd25519(base64: string): { key: SigningKey } | { problem: string } 
   if (bytes?.length !== 2 * ED25519_HALF_BYTES) {
     return { problem: 'After whsk_ a secret is base64 of 64 bytes: the Ed25519 seed and the public key.' }
   }
-  const der = Buffer.concat([PKCS8_ED25519, bytes.subarray(0, ED25519_HALF_BYTES)])
-  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
-  const publicBytes = createPublicKey(privateKey).export({ format: 'der', type: 'spki' }).subarray(-ED25519_HALF_BYTES)
+  const { privateKey, publicBytes } = pairOf(bytes.subarray(0, ED25519_HALF_BYTES))
   if (!publicBytes.equals(bytes.subarray(ED25519_HALF_BYTES))) {
     return {
       problem: 'The two halves of the whsk_ secret do not match: the last 32 bytes are the public key of the first 32.',

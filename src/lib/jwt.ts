@@ -1,21 +1,30 @@
-/** Signed tokens: HS256, the key is the UTF-8 bytes of a secret (RFC 7515, RFC 7519). */
+/** Signed tokens (RFC 7515, RFC 7519). One algorithm is accepted, whatever a token says about itself. */
 import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose'
 import { LRUCache } from 'lru-cache'
 
 export type Claims = JWTPayload
 
+type Key = Parameters<SignJWT['sign']>[0]
+
+/** `sign` is null where only the public key is known: tokens are verified and not made. */
+export interface SigningKeys {
+  algorithm: string
+  sign: Key | null
+  verify: Key
+}
+
 export interface Tokens {
+  canSign: boolean
   /** `expiresAt` in ms; the token says its claims to everybody, so that nothing secret belongs into them. */
   sign(claims: Claims, expiresAt: number): Promise<string>
   /** The claims with issuer, time of issue and of expiry: all that a token of now says. */
   dated(claims: Claims, expiresAt: number): Claims
-  /** The token that says just this; of the same claims always the same. */
+  /** The token that says just this; of the same claims always the same, unless the algorithm is one of PS… and ES…. */
   signDated(claims: Claims): Promise<string>
   /** The claims; null when the token is malformed, signed otherwise, not valid yet, or not any more. */
   verify(token: string): Claims | Promise<Claims | null>
 }
 
-const ALGORITHM = 'HS256'
 /** Verified tokens that are remembered: clients send the same one with every request. */
 const REMEMBERED_MAX = 10_000
 const REMEMBERED_CHARS_MAX = 16 * 1_048_576
@@ -23,8 +32,13 @@ const TOKEN_CHARS_MAX = 8_192
 /** What clocks may differ by. */
 const TOLERANCE_S = 60
 
-export function createTokens(secret: string, clock: { now(): number }): Tokens {
+/** The keys of HS256: the UTF-8 bytes of a secret. */
+export function hs256(secret: string): SigningKeys {
   const key = new TextEncoder().encode(secret)
+  return { algorithm: 'HS256', sign: key, verify: key }
+}
+
+export function createTokens({ algorithm, sign, verify }: SigningKeys, clock: { now(): number }): Tokens {
   const verified = new LRUCache<string, Claims>({
     max: REMEMBERED_MAX,
     maxSize: REMEMBERED_CHARS_MAX,
@@ -38,8 +52,8 @@ export function createTokens(secret: string, clock: { now(): number }): Tokens {
   async function verifyAnew(token: string): Promise<Claims | null> {
     if (token.length > TOKEN_CHARS_MAX) return null
     try {
-      const { payload } = await jwtVerify(token, key, {
-        algorithms: [ALGORITHM],
+      const { payload } = await jwtVerify(token, verify, {
+        algorithms: [algorithm],
         clockTolerance: TOLERANCE_S,
         currentDate: new Date(clock.now()),
       })
@@ -57,9 +71,13 @@ export function createTokens(secret: string, clock: { now(): number }): Tokens {
     iat: seconds(),
     exp: Math.floor(expiresAt / 1_000),
   })
-  const signDated = (claims: Claims) => new SignJWT(claims).setProtectedHeader({ alg: ALGORITHM, typ: 'JWT' }).sign(key)
+  async function signDated(claims: Claims): Promise<string> {
+    if (sign === null) throw new Error('JWT_SECRET is a public key: tokens can be verified with it, and not made')
+    return new SignJWT(claims).setProtectedHeader({ alg: algorithm, typ: 'JWT' }).sign(sign)
+  }
 
   return {
+    canSign: sign !== null,
     dated,
     signDated,
     sign: (claims, expiresAt) => signDated(dated(claims, expiresAt)),

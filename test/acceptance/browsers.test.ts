@@ -4,7 +4,7 @@
  * of three media types, and about no header below.
  */
 import { afterAll, describe, expect, test } from 'vitest'
-import { createTokens } from '../../src/lib/jwt.ts'
+import { createTokens, hs256 } from '../../src/lib/jwt.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { type Answer, type Sending, startGateway } from './gateway.ts'
 
@@ -127,7 +127,7 @@ const routes = Object.entries(paths).flatMap(([path, methods]) =>
 )
 
 describe('every route', async () => {
-  const token = await createTokens(JWT_SECRET, systemClock).sign({ sub: 'org_acme' }, Date.now() + 3_600_000)
+  const token = await createTokens(hs256(JWT_SECRET), systemClock).sign({ sub: 'org_acme' }, Date.now() + 3_600_000)
   const bodyOf = (method: string): Sending => (['GET', 'HEAD', 'DELETE'].includes(method) ? {} : { body: '{}' })
   const headers = { ...evil, host: 'evil.example', 'sec-fetch-site': 'cross-site' }
 

@@ -1,7 +1,7 @@
 /** Events that come back: a subscription may point at the gateway itself, or at one that sends everything back. */
 import { createHmac } from 'node:crypto'
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
-import { createTokens } from '../../src/lib/jwt.ts'
+import { createTokens, hs256 } from '../../src/lib/jwt.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { type Issue, soon, startGateway } from './gateway.ts'
 import { startReceiver } from './receiver.ts'
@@ -19,7 +19,7 @@ afterEach(() => gateway.unsubscribeAll())
 const quiet = async (): Promise<boolean> =>
   /^hookferry_deliveries_pending 0$/m.test((await gateway.send('/metrics')).text)
 
-const token = await createTokens(JWT_SECRET, systemClock).sign(
+const token = await createTokens(hs256(JWT_SECRET), systemClock).sign(
   { sub: 'org_00000000000000000000default' },
   Date.now() + 3_600_000,
 )

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEFAULT_ORG } from '../../src/domain/application.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createTokens } from '../../src/lib/jwt.ts'
+import { createTokens, hs256 } from '../../src/lib/jwt.ts'
 import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
 import { missingRedis, type RedisServer, startRedis } from '../redis-server.ts'
 import { type Client, eventually, Program, soon, startGateway, temporaryDirectory } from './gateway.ts'
@@ -142,7 +142,7 @@ describe.skipIf(missingPostgres() !== null || missingRedis() !== null)('several 
     const isLeased = async () =>
       (await postgres.sql(url, `SELECT 1 FROM delivery WHERE msg_id = '${last.id}' AND state = 'leased'`)).length === 1
     await eventually(isLeased)
-    const token = await createTokens(TOKEN_SECRET, systemClock).sign({ sub: DEFAULT_ORG }, Date.now() + 60_000)
+    const token = await createTokens(hs256(TOKEN_SECRET), systemClock).sign({ sub: DEFAULT_ORG }, Date.now() + 60_000)
     const answer = await api.send(`/api/v1/app/default/msg/${last.id}/content`, {
       method: 'DELETE',
       headers: { authorization: `Bearer ${token}` },

@@ -1,11 +1,11 @@
 /** A gateway with its Svix API, tokens for it, and clients that remember everything that was said. */
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
-import { type Claims, createTokens } from '../../src/lib/jwt.ts'
+import { type Claims, createTokens, hs256 } from '../../src/lib/jwt.ts'
 import { type Gateway, startGateway } from '../acceptance/gateway.ts'
 
 const JWT_SECRET = 'signs the tokens of these tests'
 const DAY_MS = 86_400_000
-const tokens = createTokens(JWT_SECRET, systemClock)
+const tokens = createTokens(hs256(JWT_SECRET), systemClock)
 
 /** A token with these claims, valid for a day. */
 export const sign = (claims: Claims, expiresAt = Date.now() + DAY_MS): Promise<string> => tokens.sign(claims, expiresAt)

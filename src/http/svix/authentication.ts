@@ -42,6 +42,8 @@ const PortalAccessIn = named(
   ),
 )
 
+const CANNOT_SIGN = 'JWT_SECRET is a public key, so that tokens of portals are made by whoever has the private one.'
+
 type PortalAccess = z.output<typeof PortalAccessIn>
 
 /** The older operation has no body, and takes whatever comes. Only what would narrow the token down is not ignored. */
@@ -63,6 +65,7 @@ export function authenticationOperations(app: Server, context: SvixContext): voi
   const { tokens, clock, store } = context
 
   async function portalAccess(call: Call<unknown, unknown>, body: PortalAccess): Promise<Done> {
+    if (!tokens.canSign) throw new SvixError('not_implemented', CANNOT_SIGN)
     const { principal, answer } = call
     const application = await applicationOnTheFly(context, call, body.application)
     const capabilities =

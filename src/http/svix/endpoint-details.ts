@@ -168,7 +168,7 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
     async handle(call) {
       const isTold = readsRotatedKey(call.userAgent)
       const { application, endpoint } = await locate(call)
-      const secret = call.body.key ?? newSecret()
+      const secret = call.body.key ?? newSecret(context.config.defaultSignatureType)
       const graceMs = (call.body.gracePeriodSeconds ?? GRACE_S.fallback) * 1_000
       const edited = await editEndpoint(
         editing,

@@ -1,9 +1,10 @@
 /** An endpoint, as the Svix API writes it. */
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import type { Config } from '../../config.ts'
 import type { AddressGuard } from '../../destinations/guard.ts'
 import type { Candidate, Endpoint, EndpointSecret } from '../../domain/endpoint.ts'
-import { generateSecret, parseSecret, SECRET_CHARS_MAX, secretProblem } from '../../domain/secret.ts'
+import { generatePair, generateSecret, parseSecret, SECRET_CHARS_MAX, secretProblem } from '../../domain/secret.ts'
 import { text } from '../bounded.ts'
 import { named, onWire, withExample } from '../described.ts'
 import { customHeaders, DESCRIPTION_CHARS_MAX, Instant, instant, targetUrl } from '../schemas.ts'
@@ -48,7 +49,9 @@ function secretSizeProblem(secret: string): string | null {
   return `After whsec_ a secret is base64 of ${SECRET_BYTES.min} to ${SECRET_BYTES.max} bytes.`
 }
 
-export const newSecret = (): string => generateSecret(randomBytes)
+/** What signs where nobody gave a secret. */
+export const newSecret = (type: Config['defaultSignatureType']): string =>
+  type === 'ed25519' ? generatePair(randomBytes) : generateSecret(randomBytes)
 
 /** What receivers need in order to verify: an HMAC secret, or the public half of an Ed25519 pair. */
 export function shownSecret(secret: string): string {

@@ -86,7 +86,7 @@ async function checkEventTypes(
 }
 
 export function newEndpoint(
-  { ids, clock }: Pick<SvixContext, 'ids' | 'clock'>,
+  { ids, clock, config }: Pick<SvixContext, 'ids' | 'clock' | 'config'>,
   appId: AppId,
   given: Omit<EndpointIn, 'secret' | 'headers'> & Partial<Pick<EndpointIn, 'secret' | 'headers'>>,
 ): Endpoint {
@@ -97,7 +97,7 @@ export function newEndpoint(
     id: ids.next('ep', now),
     driver: 'http',
     headers: given.headers ?? {},
-    secrets: [{ secret: given.secret ?? newSecret(), expiresAt: null }],
+    secrets: [{ secret: given.secret ?? newSecret(config.defaultSignatureType), expiresAt: null }],
     timeoutMs: null,
     retryScheduleMs: null,
     failingSince: null,

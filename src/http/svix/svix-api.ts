@@ -3,6 +3,7 @@
  * it keeps promises that the original does not: `docs/svix-api.md`.
  */
 import cors from '@fastify/cors'
+import { type TokenKeys, tokenKeys } from '../../domain/token-keys.ts'
 import { createTokens } from '../../lib/jwt.ts'
 import { constant, once, sendConstant } from '../constants.ts'
 import type { HttpContext, Server } from '../context.ts'
@@ -21,10 +22,17 @@ import { operationalWebhookOperations } from './operational-webhooks.ts'
 import { SVIX_PREFIX, useSvixErrors } from './problems.ts'
 import { taskOperations } from './tasks.ts'
 
+/** They are valid: the configuration was read with them. */
+function keysOf({ config, jwtSecret }: HttpContext): TokenKeys {
+  const read = tokenKeys(config.jwtAlgorithm, jwtSecret.reveal())
+  if ('problem' in read) throw new Error(`JWT_SECRET ${read.problem}`)
+  return read.keys
+}
+
 export async function svixApi(app: Server, http: HttpContext): Promise<void> {
   const context: SvixContext = {
     ...http,
-    tokens: createTokens(http.jwtSecret.reveal(), http.clock),
+    tokens: createTokens(keysOf(http), http.clock),
   }
   // Every request brings a token, which no browser sends on its own.
   app.addHook('onRoute', (route) => {
