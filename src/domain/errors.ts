@@ -20,7 +20,10 @@ export const ERRORS = {
   not_found: { status: 404, detail: 'There is no such route.' },
   subscription_not_found: { status: 404, detail: 'There is no such subscription.' },
   message_not_found: { status: 404, detail: 'There is no such message.' },
-  delivery_not_found: { status: 404, detail: 'The message has no delivery to this subscription.' },
+  delivery_not_found: {
+    status: 404,
+    detail: 'The message has no delivery that could be tried, and no subscription that wants it.',
+  },
   payload_removed: {
     status: 410,
     detail: 'The payload was removed, at the end of its retention period or because it was expunged.',

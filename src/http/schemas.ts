@@ -3,7 +3,8 @@ import { z } from 'zod'
 import type { AddressGuard } from '../destinations/guard.ts'
 import { CUSTOM_HEADER_NAME, CUSTOM_HEADER_VALUE, customHeaderProblem } from '../domain/custom-headers.ts'
 import { EVENT_TYPE_CHARS_MAX } from '../domain/event-filter.ts'
-import { isId } from '../domain/ids.ts'
+import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
+import { type EndpointId, isId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { map, text, urlText } from './bounded.ts'
 import { named, onWire } from './described.ts'
@@ -59,6 +60,13 @@ export const saidEventType = onWire(urlText(), {
 
 /** A path or query parameter that is an id. One that cannot be an id names nothing, so it is a 404 and not a 422. */
 export const toId = <K extends string>(prefix: K, text: string) => (isId(prefix, text) ? text : null)
+
+/** What stands for the id of the Svix destination's endpoint. */
+const SVIX_ALIAS = 'svix'
+
+/** The same of an endpoint whose deliveries are asked for: `svix` is the Svix destination. */
+export const toEndpointId = (text: string): EndpointId | null =>
+  text === SVIX_ALIAS ? SVIX_ENDPOINT : toId('ep', text)
 
 export const instant = (ms: number): string => new Date(ms).toISOString()
 export const instantOrNull = (ms: number | null): string | null => (ms === null ? null : instant(ms))

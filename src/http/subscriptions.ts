@@ -14,6 +14,7 @@ import {
   limitParameter,
   offsetParameter,
   Refusal,
+  toEndpointId,
   toId,
   ValidationRefusal,
 } from './schemas.ts'
@@ -237,6 +238,7 @@ export function subscriptionRoutes(
         ...common,
         operationId: 'listSubscriptionAttempts',
         summary: 'Recent delivery attempts, newest first',
+        description: 'The id `svix` stands for the Svix destination of notifications.',
         params,
         querystring: z.object({
           limit: limitParameter(20, LIST_MAX),
@@ -246,7 +248,9 @@ export function subscriptionRoutes(
       },
     },
     async (request) => {
-      const endpoint = await find(request.params.id)
+      const id = toEndpointId(request.params.id)
+      const endpoint = id && (await store.getEndpoint(DEFAULT_APP, id))
+      if (endpoint === null) throw new GatewayError('subscription_not_found')
       const { limit, outcome } = request.query
       const attempts = await store.attemptsOfEndpoint({
         appId: endpoint.appId,

@@ -76,9 +76,38 @@ describe('a manual retry', () => {
     await soon(() => [a, b].map((hook) => hook.received.length)).toEqual([3, 2])
   })
 
+  test('makes the delivery that is missing because the subscription was disabled when the event came', async () => {
+    await gateway.unsubscribeAll()
+    const [hook, other] = [receiver.hook(), receiver.hook()]
+    const subscription = await gateway.subscribe({ target_url: hook.url, enabled: false })
+    await gateway.subscribe({ target_url: other.url })
+    const { id, status } = await gateway.ingest(subscription, { late: true })
+    expect(status).toBe('disabled')
+    await gateway.send(`/subscriptions/${subscription.id}`, { method: 'PATCH', json: { enabled: true } })
+    // It came in for one subscription: it is nothing for those that take whatever is ingested for them.
+    expect((await retry({ id })).status).toBe(404)
+    expect((await retry({ id }, `?subscription_id=${subscription.id}`)).json()).toMatchObject({ deliveries: 1 })
+    await gateway.messageWhen(id, 'delivered')
+    expect(hook.received.map((request) => request.body.toString())).toEqual(['{"late":true}'])
+    expect((await retry({ id }, '?subscription_id=svix')).status).toBe(404)
+    expect(other.received).toEqual([])
+  })
+
+  test('of an event that nobody wanted goes to those that name its type now', async () => {
+    await gateway.unsubscribeAll()
+    const { id } = await gateway.ask<Accepted>('/ingest?event_type=news.late', { json: {} })
+    const [named, nameless] = [receiver.hook(), receiver.hook()]
+    await gateway.subscribe({ target_url: named.url, event_types: ['news.*'] })
+    await gateway.subscribe({ target_url: nameless.url })
+    expect((await retry({ id })).json()).toMatchObject({ deliveries: 1 })
+    await gateway.messageWhen(id, 'delivered')
+    expect([named.received.length, nameless.received.length]).toEqual([1, 0])
+  })
+
   test('of what is unknown is a 404', async () => {
     const subscription = await gateway.subscribe({ target_url: receiver.hook().url, enabled: false })
     const { id } = await gateway.ingest(subscription)
+    await gateway.send(`/subscriptions/${subscription.id}`, { method: 'DELETE' })
     const codeOf = async (answer: ReturnType<typeof retry>) => [
       (await answer).status,
       (await answer).json<{ code: string }>().code,

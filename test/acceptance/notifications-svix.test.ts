@@ -107,8 +107,12 @@ describe('a delivery to Svix', () => {
       outcomes({ ...failed, attempts: failed.attempts.filter((one) => one.subscription_id === SVIX_ENDPOINT) }),
     ).toEqual(['failed_attempt', 'failed_attempt', 'failed_attempt', 'failure'])
     svix.otherwise = healthy
-    expect(await retry(id, `?subscription_id=${SVIX_ENDPOINT}`)).toMatchObject({ deliveries: 1 })
+    expect(await retry(id, '?subscription_id=svix')).toMatchObject({ deliveries: 1 })
     await gateway.messageWhen(id, 'delivered')
+    const { data } = await gateway.ask<{ data: { webhook_id: string }[] }>(
+      '/subscriptions/svix/attempts?outcome=failure',
+    )
+    expect(data.map((attempt) => attempt.webhook_id)).toContain(id)
     expect(inSvix(event.id)).toHaveLength(1)
     expect(hook.received).toHaveLength(1)
     await gateway.send(`/subscriptions/${subscription}`, { method: 'DELETE' })
