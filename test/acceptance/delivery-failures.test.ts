@@ -178,7 +178,7 @@ test('410 disables the subscription and cancels what waits for it', async () => 
   expect(deliveries[0]?.next_attempt_at).toBeNull()
   await gateway.messageWhen(waiting.id, 'cancelled')
   expect(await read(subscription)).toMatchObject({ enabled: false, disabled_reason: 'gone' })
-  expect(await gateway.ingest(subscription)).toMatchObject({ status: 'filtered' })
+  expect(await gateway.ingest(subscription)).toMatchObject({ status: 'disabled' })
 
   hook.replies = [200]
   expect(await patch(subscription, { enabled: true })).toMatchObject({ enabled: true, disabled_reason: null })
