@@ -4,6 +4,7 @@ import type { Endpoint } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../flow/edit-endpoint.ts'
 import type { HttpContext, Server } from './context.ts'
+import { closed } from './closed.ts'
 import { urlText } from './bounded.ts'
 import { named } from './described.ts'
 import { Attempt, Outcome, toAttempt } from './delivery-schemas.ts'
@@ -40,8 +41,8 @@ export function subscriptionRoutes(
   app: Server,
   { config: { applicationEndpointsMax: max }, store, applications, editing, guard, clock, ids }: HttpContext,
 ): void {
-  const SubscriptionIn = subscriptionIn(guard)
-  const SubscriptionPatch = subscriptionPatch(guard)
+  const SubscriptionIn = closed(subscriptionIn(guard), Subscription)
+  const SubscriptionPatch = closed(subscriptionPatch(guard), Subscription)
   const common = {
     tags: ['subscriptions'],
     security: [{ management: [] }],

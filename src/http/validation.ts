@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { GatewayError, type Issue } from '../domain/errors.ts'
 import { parseJson, type RawRequest } from '../flow/receive.ts'
 import { toIssues } from '../flow/validate.ts'
+import { unknownMembers } from './closed.ts'
 import { hopsOf } from './hops.ts'
 import { assertBounded } from './unbounded.ts'
 import type { Bodies } from './bodies.ts'
@@ -37,6 +38,7 @@ function validate(request: FastifyRequest): void {
     const target = part === 'querystring' ? 'query' : part
     try {
       const given = part === 'body' ? parseJson(bodyOf(request)) : request[target]
+      if (part === 'body') issues.push(...unknownMembers(type, given))
       const parsed = type.safeParse(given)
       if (parsed.success) request[target] = parsed.data
       else issues.push(...parsed.error.issues.flatMap((issue) => toIssues(issue, loc, given)))

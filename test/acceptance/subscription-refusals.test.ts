@@ -19,6 +19,25 @@ async function refusal(body: unknown): Promise<Record<string, string>> {
   return Object.fromEntries(detail.map((issue) => [issue.loc.join('.'), issue.msg]))
 }
 
+test('a member that does not exist is named, with the one that was meant, beside every other problem', async () => {
+  const known = 'target_url, secret, event_types, description, enabled, rate_limit, timeout, retry_schedule, headers'
+  const wrong = { url: TARGET, event_type: ['order.created'], retries: 3, ['__proto__x']: 1, rate_limit: 0 }
+  expect(await refusal(wrong)).toEqual({
+    'body.url': 'There is no such member. Did you mean "target_url"?',
+    'body.event_type': 'There is no such member. Did you mean "event_types"?',
+    'body.retries': `There is no such member. There are ${known}.`,
+    'body.__proto__x': `There is no such member. There are ${known}.`,
+    'body.target_url': 'Field required',
+    'body.rate_limit': expect.any(String),
+  })
+  const subscription = await gateway.subscribe({ target_url: TARGET, enabled: false })
+  for (const method of ['PUT', 'PATCH']) {
+    const path = `/subscriptions/${subscription.id}`
+    const answer = await gateway.send(path, { method, json: { target_url: TARGET, enable: true } })
+    expect([answer.status, answer.text]).toEqual([422, expect.stringContaining('Did you mean \\"enabled\\"?')])
+  }
+})
+
 test('a refused subscription is told every problem at once', async () => {
   const problems = await refusal({
     target_url: 'http://user:password@127.0.0.1/',

@@ -135,10 +135,13 @@ describe('a new subscription', () => {
     expect(JSON.stringify(gateway.log)).not.toContain('seen-only-there')
   })
 
-  test('may name a retry schedule, and unknown members are ignored', async () => {
-    const subscription = await gateway.subscribe({ target_url: TARGET, retry_schedule: 'svix', colour: 'red' })
+  test('may name a retry schedule, and what was shown may be sent back', async () => {
+    const subscription = await gateway.subscribe({ target_url: TARGET, retry_schedule: 'svix' })
     expect(subscription.retry_schedule).toHaveLength(7)
-    expect(subscription).not.toHaveProperty('colour')
+    for (const method of ['PUT', 'PATCH'] as const) {
+      const again = await edit(method, subscription.id, { ...subscription, id: 'ep_other' })
+      expect({ ...again, updated_at: null }).toEqual({ ...subscription, updated_at: null })
+    }
   })
 })
 
