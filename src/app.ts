@@ -8,6 +8,7 @@ import { amongOthers } from './cache/freshness.ts'
 import type { Config, Secrets } from './config.ts'
 import { createAddressGuard } from './destinations/guard.ts'
 import { createHttpDriver } from './destinations/http.ts'
+import { proxyFrom } from './destinations/proxy.ts'
 import { createNameResolver } from './destinations/resolver.ts'
 import { createSvixDriver } from './destinations/svix.ts'
 import { DEFAULT_APP } from './domain/application.ts'
@@ -119,16 +120,18 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   observeCache(registry, () => cache.counts)
   const resolver = stack.use(createNameResolver({ clock, servers: config.dnsServers }))
   observeLookups(registry, () => resolver.counts)
-  const { allowedSubnets, httpsOnly } = config
   const guard = createAddressGuard({
-    allowedSubnets,
-    httpsOnly,
+    allowedSubnets: config.allowedSubnets,
+    httpsOnly: config.httpsOnly,
     lookup: resolver.lookup,
     onBlocked: createBlockedLog(log),
   })
+  const proxy = proxyFrom(secrets.proxyUrl?.reveal() ?? null, config.proxyExceptions)
   const http = stack.use(
     createHttpDriver({
       guard,
+      proxy,
+      verifyTls: config.verifyTls,
       clock,
       userAgent: `Hookferry/${VERSION}`,
       signatureHeaders: config.signatureHeaders,
@@ -139,7 +142,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   const svix =
     config.svix === null || secrets.svixToken === null
       ? null
-      : stack.use(createSvixDriver({ ...config.svix, token: secrets.svixToken.reveal(), clock }))
+      : stack.use(createSvixDriver({ ...config.svix, token: secrets.svixToken.reveal(), clock, proxy }))
   await prepareSvixEndpoint(store, config.svix, clock)
   cache.forget(DEFAULT_APP, SVIX_ENDPOINT)
 

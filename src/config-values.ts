@@ -91,3 +91,7 @@ export const key = z
     if (text !== text.trim()) ctx.addIssue('begins or ends with a blank: leave it out, or choose another one')
     if (isQuoted(text)) ctx.addIssue('is in quotes, which would be a part of it: leave them out')
   })
+
+export const yesOrNo = oneOf('false', ['true', 'false', '1', '0'] as const).transform(
+  (text) => text === 'true' || text === '1',
+)

@@ -1,11 +1,12 @@
 import { z } from 'zod'
-import { duration, integer, isQuoted, key, list, oneOf, scheduleOf, size } from './config-values.ts'
+import { duration, integer, isQuoted, key, list, oneOf, scheduleOf, size, yesOrNo } from './config-values.ts'
 import { type EncryptionKey, parseEncryptionKeys } from './domain/encryption.ts'
 import { isJsonPointer } from './domain/json-pointer.ts'
 import { isCompatible, presetOf } from './domain/presets.ts'
 import { type SvixApp, svixAppProblem } from './domain/svix-id.ts'
 import { TOKEN_ALGORITHMS, type TokenAlgorithm, tokenSecretProblem } from './domain/token-keys.ts'
 import { cidrProblem, isNameServer } from './destinations/guard.ts'
+import { exceptionProblem, parseProxy } from './destinations/proxy.ts'
 import { Hidden } from './lib/hidden.ts'
 import { type DatabaseUrl, parseDatabaseUrl, publicUrl, redisName } from './lib/service-url.ts'
 
@@ -113,7 +114,22 @@ const Environment = z.object({
       if (!isNameServer(server))
         ctx.addIssue(`"${server}" is not an IP address, nor one with a port such as 10.0.0.2:5353 or [fd00::2]:5353`)
   }),
-  HTTPS_ONLY: oneOf('false', ['true', 'false', '1', '0'] as const).transform((text) => text === 'true' || text === '1'),
+  PROXY_URL: z
+    .string()
+    .default('')
+    .superRefine((text, ctx) => {
+      // Not repeated here: it may hold a password.
+      if (text !== '' && parseProxy(text) === null)
+        ctx.addIssue('has to be http://user:password@host:port or https://…, with nothing behind the port')
+    }),
+  PROXY_EXCEPTIONS: list.superRefine((exceptions, ctx) => {
+    for (const one of exceptions) {
+      const problem = exceptionProblem(one)
+      if (problem !== null) ctx.addIssue(problem)
+    }
+  }),
+  DANGEROUS_DISABLE_TLS_VERIFICATION: yesOrNo,
+  HTTPS_ONLY: yesOrNo,
   SVIX_TOKEN: z.string().default(''),
   SVIX_SERVER_URL: z
     .string()
@@ -135,9 +151,7 @@ const Environment = z.object({
         ctx.addIssue(`"${text}" ${problem}; a JSON pointer into the event begins with "/"`)
     }),
   SVIX_RETRY_SCHEDULE: scheduleOf('5s,30s,2m,10m,30m,1h,2h,4h,8h,12h,24h,24h,24h'),
-  SVIX_REQUIRED: oneOf('false', ['true', 'false', '1', '0'] as const).transform(
-    (text) => text === 'true' || text === '1',
-  ),
+  SVIX_REQUIRED: yesOrNo,
   MAX_HOPS: integer(5, 0, 100),
   SIGNATURE_HEADERS: oneOf('both', ['both', 'webhook', 'svix'] as const),
   DEFAULT_SIGNATURE_TYPE: oneOf('hmac256', ['hmac256', 'ed25519'] as const),
@@ -208,6 +222,10 @@ export interface Config {
   /** Name servers for deliveries; none: those of the machine. */
   dnsServers: readonly string[]
   httpsOnly: boolean
+  /** Hosts that are connected to directly although there is a proxy. */
+  proxyExceptions: readonly string[]
+  /** False: certificates of receivers are not looked at. */
+  verifyTls: boolean
   /** Deliveries of Hookferry that may lie behind an event which is taken in. */
   maxHops: number
   signatureHeaders: 'both' | 'webhook' | 'svix'
@@ -242,6 +260,8 @@ export interface Secrets {
   encryptionKeys: readonly EncryptionKey[]
   databaseUrl: Hidden
   redisUrl: Hidden | null
+  /** What deliveries connect through; null: they connect directly. */
+  proxyUrl: Hidden | null
 }
 
 const hiddenOrNull = (text: string): Hidden | null => (text === '' ? null : new Hidden(text))
@@ -290,6 +310,8 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       allowedSubnets: env.ALLOWED_SUBNETS,
       dnsServers: env.DNS_SERVERS,
       httpsOnly: env.HTTPS_ONLY,
+      proxyExceptions: env.PROXY_EXCEPTIONS,
+      verifyTls: !env.DANGEROUS_DISABLE_TLS_VERIFICATION,
       maxHops: env.MAX_HOPS,
       signatureHeaders: env.SIGNATURE_HEADERS,
       defaultSignatureType: env.DEFAULT_SIGNATURE_TYPE,
@@ -313,6 +335,7 @@ export function readConfig(environment: NodeJS.ProcessEnv): { config: Config; se
       encryptionKeys: env.ENCRYPTION_KEY,
       databaseUrl: new Hidden(env.DATABASE_URL.text),
       redisUrl: hiddenOrNull(env.REDIS_URL),
+      proxyUrl: hiddenOrNull(env.PROXY_URL),
     },
   }
 }

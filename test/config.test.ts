@@ -56,6 +56,8 @@ test('an empty environment has the documented defaults', () => {
       allowedSubnets: [],
       dnsServers: [],
       httpsOnly: false,
+      proxyExceptions: [],
+      verifyTls: true,
       maxHops: 5,
       signatureHeaders: 'both',
       svix: null,
@@ -70,6 +72,7 @@ test('an empty environment has the documented defaults', () => {
       encryptionKeys: [],
       databaseUrl: new Hidden('sqlite:./data/hookferry.db'),
       redisUrl: null,
+      proxyUrl: null,
     },
   })
 })
@@ -237,6 +240,9 @@ const invalid: Record<string, string[]> = {
     '010.0.0.1',
   ],
   HTTPS_ONLY: ['', 'yes', '2'],
+  DANGEROUS_DISABLE_TLS_VERIFICATION: ['', 'yes'],
+  PROXY_URL: ['proxy:3128', 'socks5://proxy:1080', 'http://proxy/path'],
+  PROXY_EXCEPTIONS: ['http://a', '10.0.0.0/33'],
   SIGNATURE_HEADERS: ['', 'none', 'webhook-id', '*'],
   SVIX_SERVER_URL: ['svix.example.com', 'ftp://svix.example.com'],
   SVIX_APP_ID: ['an app', '/a~2b'],
@@ -287,6 +293,7 @@ describe('secrets', () => {
       SVIX_APP_ID: 'app',
       DATABASE_URL: 'postgres://user:hidden-1@host/db',
       REDIS_URL: 'redis://user:hidden-2@host',
+      PROXY_URL: 'http://user:hidden-3@proxy:3128',
     }
     const { config, secrets } = readConfig(environment)
     expect(revealed(secrets)).toEqual({
@@ -295,6 +302,7 @@ describe('secrets', () => {
       svixToken: 'testsk_x',
       databaseUrl: 'postgres://user:hidden-1@host/db',
       redisUrl: 'redis://user:hidden-2@host',
+      proxyUrl: 'http://user:hidden-3@proxy:3128',
       jwtSecret: null,
       encryptionKeys: [],
     })

@@ -54,6 +54,10 @@ const keyWarnings = (environment: NodeJS.ProcessEnv): string[] =>
 function* warnings(config: Config, secrets: Secrets): Generator<string> {
   if (config.redis !== null && config.database.engine === 'sqlite')
     yield 'REDIS_URL is not used: with SQLite there are no other nodes to share anything with'
+  if (!config.verifyTls)
+    yield 'DANGEROUS_DISABLE_TLS_VERIFICATION is set: certificates of receivers are not looked at, and whoever is on the way reads and changes events. For tests only'
+  if (secrets.proxyUrl !== null)
+    yield 'PROXY_URL is set: the proxy resolves the names of targets, and has to keep deliveries away from your network. ALLOWED_SUBNETS is for the addresses in URLs, and for PROXY_EXCEPTIONS'
   // It serves nothing that these would guard.
   if (config.role === 'worker') return
   if (secrets.apiKeys.length === 0)

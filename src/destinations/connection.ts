@@ -112,7 +112,7 @@ class Connection {
   readonly #options: WatchOptions
   readonly #bornAt: number
   readonly #head = new AnswerHead()
-  #written = 0
+  #written: number
   #requests = 0
   /** Since the last request. */
   #bytes = 0
@@ -121,6 +121,8 @@ class Connection {
 
   constructor(socket: Socket, options: WatchOptions) {
     this.#socket = socket
+    // A tunnel was asked for on it before.
+    this.#written = socket.bytesWritten
     this.#options = options
     this.#bornAt = options.clock.now()
   }

@@ -52,6 +52,7 @@ export function failureWords(error: unknown, host: string): string {
   if (error instanceof AggregateError && error.errors.length > 0) return failureWords(error.errors[0], host)
   // The guard's refusals are in words already.
   if (code === 'BLOCKED_ADDRESS') return `blocked: ${error.message}`
+  if (code === 'PROXY_REFUSAL') return `${host}: ${error.message}`
   // undici's "bad response" is an answer before there was a request, its "bad upgrade" a 101 that nobody asked for.
   if (code.startsWith('HPE_') || error.name === 'HTTPParserError' || /^bad (response|upgrade)$/.test(error.message))
     return notHttp(host)

@@ -27,7 +27,7 @@ export interface AddressGuard {
    * and no socket is opened, when the host is a forbidden address or its name resolves to one. The time-out covers the
    * name's resolution, the connection and the TLS handshake.
    */
-  connector(options: { connectTimeoutMs: number }): buildConnector.connector
+  connector(options: { connectTimeoutMs: number; verifyTls?: boolean }): buildConnector.connector
 }
 
 /** Resolves a name to all of its addresses. */
@@ -82,10 +82,11 @@ export function createAddressGuard(options: {
       return `the host name ${url.hostname} is a local one; a subnet in ALLOWED_SUBNETS can allow its address`
     },
 
-    connector({ connectTimeoutMs }) {
+    connector({ connectTimeoutMs, verifyTls = true }) {
       const connect = buildConnector({
         allowH2: false,
         timeout: connectTimeoutMs,
+        rejectUnauthorized: verifyTls,
         lookup: checkedLookup({ lookup, refusesAddress, onBlocked }),
       })
 

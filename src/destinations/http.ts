@@ -15,6 +15,7 @@ import { openAgents } from './agents.ts'
 import type { DeliveryRequest, Driver } from './driver.ts'
 import { exchange } from './exchange.ts'
 import type { AddressGuard } from './guard.ts'
+import { type ProxySettings, throughProxy } from './proxy.ts'
 
 export interface HttpDriverOptions {
   guard: AddressGuard
@@ -23,14 +24,19 @@ export interface HttpDriverOptions {
   /** Which family of Standard Webhooks headers is sent. */
   signatureHeaders: 'both' | 'webhook' | 'svix'
   connectTimeoutMs: number
+  /** Null: deliveries connect directly. */
+  proxy?: ProxySettings | null
+  /** False for tests only: whoever is on the way reads and changes what is sent. */
+  verifyTls?: boolean
   /** How old a connection may be when an attempt begins on it, ms. */
   connectionAgeMs?: number
 }
 
 export function createHttpDriver(options: HttpDriverOptions): Driver {
-  const { guard, clock, connectTimeoutMs, connectionAgeMs } = options
+  const { guard, clock, connectTimeoutMs, connectionAgeMs, proxy = null, verifyTls = true } = options
+  const direct = guard.connector({ connectTimeoutMs, verifyTls })
   const agents = openAgents({
-    connect: guard.connector({ connectTimeoutMs }),
+    connect: proxy === null ? direct : throughProxy({ ...proxy, direct, connectTimeoutMs, verifyTls, clock }),
     bounds: { bytesMax: LIMITS.answerBytesOnWire, linesMax: LIMITS.answerLinesMax },
     clock,
     ...(connectionAgeMs === undefined ? {} : { connectionAgeMs }),

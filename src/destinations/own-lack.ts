@@ -1,5 +1,5 @@
 /**
- * What this node lacks itself, and what therefore says nothing about a receiver: descriptors, ports, memory. Counted as
+ * What this node lacks itself, and what therefore says nothing about a receiver: descriptors, ports, memory, its proxy. Counted as
  * the receiver's failure it would use up the schedules of healthy endpoints.
  */
 import { closeSync, openSync } from 'node:fs'
@@ -15,6 +15,7 @@ const WORDS = new Map(
     EADDRNOTAVAIL: 'the gateway has no port left to connect from (EADDRNOTAVAIL)',
     ENOBUFS: 'the gateway has no memory for network buffers (ENOBUFS)',
     ENOMEM: 'the gateway has no memory left (ENOMEM)',
+    PROXY_UNUSABLE: 'the proxy of the gateway (PROXY_URL) cannot be used',
     DNS_BUSY: 'the gateway looks up as many names as it may at once',
   }),
 )

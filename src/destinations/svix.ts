@@ -18,6 +18,7 @@ import { parseRetryAfter } from '../domain/retry-after.ts'
 import { type SvixApp, svixAppOf, svixEventId } from '../domain/svix-id.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Agents, openAgents } from './agents.ts'
+import { type ProxySettings, throughProxy } from './proxy.ts'
 import { endOf } from './connection.ts'
 import type { DeliveryRequest, Driver } from './driver.ts'
 import { failureWords, timedOutWords } from './failure-words.ts'
@@ -30,6 +31,8 @@ export interface SvixDriverOptions {
   serverUrl: string | null
   app: SvixApp
   clock: Clock
+  /** Null: it is connected to directly. */
+  proxy?: ProxySettings | null
   /** Of a pause that Svix did not give a length, ms: the first, and the longest. */
   pauseMs?: { first: number; max: number }
 }
@@ -42,12 +45,18 @@ const ANSWER_BYTES_MAX = 1_048_576
 const OWN_BOUNDS = { bytesMax: Infinity, linesMax: Infinity }
 const CONNECT_TIMEOUT_MS = 10_000
 
+function connectorFor({ proxy = null, clock }: SvixDriverOptions): buildConnector.connector {
+  const direct = buildConnector({ allowH2: false, timeout: CONNECT_TIMEOUT_MS })
+  if (proxy === null) return direct
+  return throughProxy({ ...proxy, direct, connectTimeoutMs: CONNECT_TIMEOUT_MS, verifyTls: true, clock })
+}
+
 export function createSvixDriver(options: SvixDriverOptions): Driver {
   const { clock } = options
   const stop = new AbortController()
   const pauses = new Pauses(clock, options.pauseMs ?? DEFAULT_PAUSE_MS)
   const agents = openAgents({
-    connect: buildConnector({ allowH2: false, timeout: CONNECT_TIMEOUT_MS }),
+    connect: connectorFor(options),
     bounds: OWN_BOUNDS,
     clock,
   })

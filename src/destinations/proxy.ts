@@ -1,0 +1,177 @@
+/**
+ * Connections through an HTTP proxy: a tunnel by CONNECT (RFC 9110, 9.3.6) for each, whether the target is http or https.
+ *
+ * The proxy is given the target's name and resolves it, because it may be the only one that can. So the guard sees no address:
+ * it still refuses what a URL says itself (an address, a local name), and keeping names away from the inside is the proxy's
+ * affair. Targets that are excepted are connected to directly, with the whole guard.
+ */
+import type { Socket } from 'node:net'
+import { buildConnector } from 'undici'
+import type { Clock } from '../lib/clock.ts'
+import { contains, parseAddress, parseSubnet, type Subnet } from './address-ranges.ts'
+
+type Connector = buildConnector.connector
+
+export interface Proxy {
+  protocol: 'http:' | 'https:'
+  hostname: string
+  port: string
+  /** The value of `Proxy-Authorization`; null when the URL has no user. */
+  authorization: string | null
+}
+
+/** A proxy, and the hosts that are connected to without it. */
+export interface ProxySettings {
+  proxy: Proxy
+  exceptions: readonly string[]
+}
+
+/** Of a URL that `parseProxy` has understood before; null without one. */
+export function proxyFrom(url: string | null, exceptions: readonly string[]): ProxySettings | null {
+  const proxy = url === null ? null : parseProxy(url)
+  return proxy && { proxy, exceptions }
+}
+
+/** `http://user:password@proxy:3128` or `https://…`, with nothing behind the port; null when it is something else. */
+export function parseProxy(text: string): Proxy | null {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return null
+  if (url.pathname !== '/' || url.search !== '' || url.hash !== '' || url.port === '0') return null
+  const user = [url.username, url.password].map(decoded)
+  if (user.includes(null)) return null
+  return {
+    protocol: url.protocol,
+    hostname: url.hostname,
+    port: url.port || (url.protocol === 'https:' ? '443' : '80'),
+    authorization: url.username === '' ? null : `Basic ${Buffer.from(user.join(':')).toString('base64')}`,
+  }
+}
+
+function decoded(text: string): string | null {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return null
+  }
+}
+
+const NAME = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
+
+/** Why `text` is no exception; null when it is a name, which stands for those below it too, an address or a subnet. */
+export function exceptionProblem(text: string): string | null {
+  if (typeof parseSubnet(text) !== 'string' || NAME.test(nameOf(text))) return null
+  return `"${text}" is no name such as example.com, no address and no subnet`
+}
+
+const nameOf = (text: string): string => text.toLowerCase().replace(/^\*?\./, '')
+
+/** Tells of a URL's host, as it is written there, whether it is one of the exceptions. */
+export function isExcepted(exceptions: readonly string[]): (hostname: string) => boolean {
+  const subnets = exceptions.map(parseSubnet).filter((one): one is Subnet => typeof one !== 'string')
+  const names = exceptions.filter((one) => typeof parseSubnet(one) === 'string').map(nameOf)
+  return (hostname) => {
+    const address = parseAddress(hostname.replace(/^\[(.*)\]$/, '$1'))
+    if (address !== null) return subnets.some((subnet) => contains(subnet, address))
+    const name = hostname.toLowerCase().replace(/\.$/, '')
+    return names.some((one) => name === one || name.endsWith(`.${one}`))
+  }
+}
+
+/** The proxy cannot be used at all, which says nothing about a target. */
+export class ProxyUnusableError extends Error {
+  override readonly name = 'ProxyUnusableError'
+  readonly code = 'PROXY_UNUSABLE'
+}
+
+/** The proxy does not connect to this target. Its message is for whoever chose the target, and does not tell of the proxy. */
+export class ProxyRefusalError extends Error {
+  override readonly name = 'ProxyRefusalError'
+  readonly code = 'PROXY_REFUSAL'
+}
+
+export interface ThroughProxyOptions extends ProxySettings {
+  /** For the exceptions. */
+  direct: Connector
+  /** For each of: the connection to the proxy, its answer, the handshake with the target. */
+  connectTimeoutMs: number
+  verifyTls: boolean
+  clock: Pick<Clock, 'after'>
+}
+
+export function throughProxy(options: ThroughProxyOptions): Connector {
+  const { proxy, direct, connectTimeoutMs: timeout, verifyTls, clock } = options
+  const isDirect = isExcepted(options.exceptions)
+  const toProxy = buildConnector({ allowH2: false, timeout })
+  const overTunnel = buildConnector({ allowH2: false, timeout, rejectUnauthorized: verifyTls })
+  const { protocol, hostname, port } = proxy
+  return (target, callback) => {
+    if (isDirect(target.hostname)) return direct(target, callback)
+    toProxy({ protocol, hostname, host: hostname, port }, (error, socket) => {
+      if (error) {
+        callback(new ProxyUnusableError('the proxy cannot be reached', { cause: error }), null)
+        return
+      }
+      const authority = `${target.hostname}:${target.port || (target.protocol === 'https:' ? '443' : '80')}`
+      const { authorization } = proxy
+      openTunnel(socket, { authority, authorization, timeoutMs: timeout, clock }, (refusal) => {
+        if (refusal !== null) callback(refusal, null)
+        else if (target.protocol === 'https:') overTunnel({ ...target, httpSocket: socket }, callback)
+        else callback(null, socket)
+      })
+    })
+  }
+}
+
+/** No proxy says more before a tunnel. */
+const HEAD_BYTES_MAX = 16_384
+const HEAD_END = Buffer.from('\r\n\r\n')
+
+interface Tunnel {
+  authority: string
+  authorization: string | null
+  timeoutMs: number
+  clock: Pick<Clock, 'after'>
+}
+
+/** Asks for the tunnel, and calls back once: with null when the socket is one, and else it is destroyed. */
+function openTunnel(
+  socket: Socket,
+  { authority, authorization, timeoutMs, clock }: Tunnel,
+  done: (refusal: Error | null) => void,
+): void {
+  let head = Buffer.alloc(0)
+  const end = (refusal: Error | null) => {
+    timer.cancel()
+    socket.off('readable', read).off('error', broken).off('close', broken)
+    if (refusal !== null) socket.on('error', () => {}).destroy()
+    done(refusal)
+  }
+  const broken = () => end(new ProxyUnusableError('the proxy closed the connection before it answered'))
+  const timer = clock.after(timeoutMs, () => end(new ProxyUnusableError('the proxy did not answer in time')))
+  const read = () => {
+    for (;;) {
+      const chunk = socket.read() as Buffer | null
+      if (chunk === null) return
+      head = Buffer.concat([head, chunk])
+      const at = head.indexOf(HEAD_END)
+      if (at < 0 && head.length > HEAD_BYTES_MAX)
+        return end(new ProxyUnusableError('the proxy answered without an end'))
+      if (at < 0) continue
+      const rest = head.subarray(at + HEAD_END.length)
+      const refusal = refusalIn(head.toString('latin1', 0, at))
+      if (refusal === null && rest.length > 0) socket.unshift(rest)
+      return end(refusal)
+    }
+  }
+  socket.on('readable', read).on('error', broken).on('close', broken)
+  const credentials = authorization === null ? '' : `Proxy-Authorization: ${authorization}\r\n`
+  socket.write(`CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\n${credentials}\r\n`)
+}
+
+function refusalIn(head: string): Error | null {
+  const status = Number(/^HTTP\/1\.[01] (\d{3})(?: |\r|$)/.exec(head)?.[1] ?? 0)
+  if (status >= 200 && status < 300) return null
+  if (status === 0) return new ProxyUnusableError('the proxy does not speak HTTP/1.1')
+  if (status === 407) return new ProxyUnusableError('the proxy wants another user or password (407)')
+  return new ProxyRefusalError(`the proxy of the gateway did not connect to it (${status})`)
+}
