@@ -103,6 +103,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 const TIME_AND_CHANCE: Readonly<Record<string, readonly string[]>> = {
   'app.ts': ['Math.random'],
   'cli/ending.ts': ['setTimeout'],
+  'destinations/ends-in-turns.ts': ['setImmediate'],
   'lib/clock.ts': ['Date.now', 'setTimeout'],
   // The time of a log line is when it is written, whatever the clock of a test says.
   'lib/log.ts': ['Date.now', 'setImmediate'],

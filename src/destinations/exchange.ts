@@ -8,6 +8,9 @@ import type { Agents } from './agents.ts'
 import { type ConnectionEnd, endBy, endOf } from './connection.ts'
 import { timedOutWords } from './failure-words.ts'
 import { type Heard, isWorthRepeating, judge } from './outcome.ts'
+import { endsInTurns } from './ends-in-turns.ts'
+
+const inTurns = endsInTurns()
 
 export interface ExchangeOptions {
   agents: Agents
@@ -47,7 +50,12 @@ class Exchange implements Dispatcher.DispatchHandler {
   constructor(options: ExchangeOptions, resolve: (outcome: Outcome) => void) {
     this.#options = options
     this.#resolve = resolve
-    this.#timer = options.clock.after(options.timeoutMs, () => this.#cutOff(this.#timedOut()))
+    this.#timer = options.clock.after(options.timeoutMs, () =>
+      inTurns(() => {
+        // The answer may have come while this waited for its turn.
+        if (!this.#ended) this.#cutOff(this.#timedOut())
+      }),
+    )
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
