@@ -1,7 +1,7 @@
 /**
  * The bodies that are being received. Each has its own bound (MAX_BODY), and all of them together have one
  * (MAX_BODY_BYTES_IN_PROGRESS). Bytes count as they arrive and not as they are announced: an announcement costs its sender
- * nothing. Beyond the bound the body that was begun first is refused, for an honest one is complete after a moment: whoever
+ * nothing. Beyond the bound the bodies that were begun first are refused, for honest ones are complete after a moment: whoever
  * wants to shut others out has to send the whole bound again and again, faster than they send one body.
  */
 import type { IncomingMessage } from 'node:http'
@@ -56,7 +56,8 @@ export class Bodies {
       body.add(chunk)
       this.#begun.add(body)
       this.#bytes += body.capacity - before
-      if (this.#bytes > this.#limits.bodyBytesInProgressMax) this.#refuseOldest()
+      // One piece can make a large body twice as large, and the oldest ones may be small.
+      while (this.#bytes > this.#limits.bodyBytesInProgressMax) this.#refuseOldest()
     }
     const onEnd = () => {
       const bytes = body.bytes()
@@ -71,9 +72,8 @@ export class Bodies {
 
   #refuseOldest(): void {
     const [oldest] = this.#begun
-    if (oldest === undefined) return
     this.#onTooMany()
-    oldest.refuse()
+    oldest!.refuse()
   }
 }
 
