@@ -4,6 +4,7 @@ import type { AddressGuard } from '../destinations/guard.ts'
 import { CUSTOM_HEADER_NAME, CUSTOM_HEADER_VALUE, customHeaderProblem } from '../domain/custom-headers.ts'
 import { EVENT_TYPE_CHARS_MAX } from '../domain/event-filter.ts'
 import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
+import { invalid } from '../domain/errors.ts'
 import { type EndpointId, isId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { map, text, urlText } from './bounded.ts'
@@ -112,3 +113,19 @@ const NAMES_THAT_MAY =
 export const customHeaders = map(headerValue, headersBound).superRefine(checkHeaders).describe(NAMES_THAT_MAY)
 /** The same as changes: `null` removes one. */
 export const customHeadersPatch = map(headerValue.nullable(), headersBound).superRefine(checkHeaders)
+
+/**
+ * The headers of an endpoint after such changes. A name replaces one that differs in case only: on the wire they are the same
+ * header. Throws `validation` where there would be too many.
+ */
+export function mergeHeaders(
+  before: Readonly<Record<string, string>>,
+  changes: Readonly<Record<string, string | null>>,
+): Record<string, string> {
+  const touched = new Set(Object.keys(changes).map((name) => name.toLowerCase()))
+  const kept = Object.entries(before).filter(([name]) => !touched.has(name.toLowerCase()))
+  const set = Object.entries(changes).filter((entry): entry is [string, string] => entry[1] !== null)
+  if (kept.length + set.length > LIMITS.customHeadersMax)
+    throw invalid(['body', 'headers'], `would make it more than ${LIMITS.customHeadersMax} headers`)
+  return Object.fromEntries([...kept, ...set])
+}

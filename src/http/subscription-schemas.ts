@@ -18,6 +18,7 @@ import {
   Instant,
   instant,
   instantOrNull,
+  mergeHeaders,
   targetUrl,
 } from './schemas.ts'
 
@@ -205,7 +206,7 @@ export function settingsPatched(given: SubscriptionPatch, before: Endpoint): Set
     ),
     eventTypes: pick(given.event_types, before.eventTypes, nonEmpty),
     headers: pick(given.headers, before.headers, (patch) =>
-      mergeHeaders(before.headers, patch && restored(patch, before.headers)),
+      patch === null ? {} : mergeHeaders(before.headers, restored(patch, before.headers)),
     ),
     secrets: pick(given.secret, before.secrets, secretsFrom),
     rateLimit: pick(given.rate_limit, before.rateLimit, (rate) => rate),
@@ -233,15 +234,4 @@ function restored<V extends string | null>(
   const result = restoreHidden(given, before)
   if ('headers' in result) return result.headers as Record<string, V>
   throw invalid(['body', 'headers', result.missing], `${HIDDEN_VALUE} keeps a value, and there is none: give the value`)
-}
-
-function mergeHeaders(
-  before: Record<string, string>,
-  patch: Record<string, string | null> | null,
-): Record<string, string> {
-  if (patch === null) return {}
-  const replaced = new Set(Object.keys(patch).map((name) => name.toLowerCase()))
-  const kept = Object.entries(before).filter(([name]) => !replaced.has(name.toLowerCase()))
-  const set = Object.entries(patch).filter((entry): entry is [string, string] => entry[1] !== null)
-  return Object.fromEntries([...kept, ...set])
 }

@@ -216,6 +216,16 @@ describe('PATCH', () => {
     expect(headers).toEqual({ 'x-a': 'one', 'X-C': '3', 'X-D': '4' })
   })
 
+  test('makes no more headers than a subscription may have', async () => {
+    const named = (prefix: string, count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, i) => [`${prefix}-${i}`, 'v']))
+    const { id } = await gateway.subscribe({ target_url: TARGET, headers: named('X-A', 50) })
+    const path = `/subscriptions/${id}`
+    expect(await refusedPlaces('PATCH', path, { headers: { 'X-B': '1' } })).toEqual(['body.headers'])
+    const { headers } = await edit('PATCH', id, { headers: { 'X-B': '1', 'x-a-0': '2', 'X-A-1': null } })
+    expect(Object.keys(headers)).toHaveLength(50)
+  })
+
   test('at the same time as others undoes none of them', async () => {
     const { id } = await gateway.subscribe({ target_url: TARGET })
     const changes = [

@@ -49,7 +49,7 @@ interface Part {
 /** What a schema cannot say: these are refused, or taken, for reasons in words. */
 function isInWords({ operationId }: Operation, part: Part['name'], { at, what, value, isValid }: Case): boolean {
   // Headers that are there already count.
-  if (operationId.endsWith('patch-headers') && what === '50 members') return true
+  if (/patch-headers$|^updateSubscription$/.test(operationId) && what === '50 members') return true
   // The event types that there are to be told of are the gateway's own.
   if (operationId.includes('operational') && at[0] === 'eventTypes' && isValid && value !== null) return true
   // The members of `metadata` are bounded together.

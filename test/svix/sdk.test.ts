@@ -149,6 +149,18 @@ describe('endpoints', () => {
     await expect(svix.endpoint.setHeaders('a', id, { headers: { 'svix-id': 'mine' } })).rejects.toEqual(refusal(422))
   })
 
+  test('have no more headers than 50, also by changes', async () => {
+    const { id } = await svix.endpoint.create('a', { url: URL_1 })
+    const patch = (headers: Record<string, string>, deleteHeaders: string[] = []) =>
+      svix.endpoint.patchHeaders('a', id, { headers, deleteHeaders })
+    await patch(Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`x-${i}`, 'v'])))
+    await expect(patch({ another: '1' })).rejects.toEqual(refusal(422))
+    await patch({ another: '1', 'X-1': 'set' }, ['X-0', 'x-1'])
+    const { headers } = await svix.endpoint.getHeaders('a', id)
+    expect(Object.keys(headers)).toHaveLength(50)
+    expect(headers).toMatchObject({ another: '1', 'X-1': 'set' })
+  })
+
   test('have the secret that they were given, or one of 24 bytes', async () => {
     const secret = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
     const { id } = await svix.endpoint.create('a', { url: URL_1, secret })

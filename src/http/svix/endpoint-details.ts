@@ -7,11 +7,11 @@ import { editEndpoint } from '../../flow/edit-endpoint.ts'
 import type { Server } from '../context.ts'
 import { list, text } from '../bounded.ts'
 import { named } from '../described.ts'
-import { customHeaders, customHeadersPatch } from '../schemas.ts'
+import { customHeaders, customHeadersPatch, mergeHeaders } from '../schemas.ts'
 import type { EndpointPlace } from './endpoints.ts'
 import { newSecret, rotate, secretIn } from './endpoint-schemas.ts'
 import { defineOperation, Empty, findEndpoint, noContent, ok, Replayed, type SvixContext } from './operation.ts'
-import { invalidField, SvixError } from './problems.ts'
+import { SvixError } from './problems.ts'
 import { orDefault } from './schemas.ts'
 import { secretJson, secretRecipe } from './repeats.ts'
 import { readsRotatedKey } from './sdk.ts'
@@ -57,21 +57,11 @@ function toHeadersOut({ headers }: Endpoint): z.infer<typeof HeadersOut> {
   }
 }
 
-/** A name replaces one that differs in case only: on the wire they are the same header. */
-function patchHeaders(
-  before: Readonly<Record<string, string>>,
-  patch: z.output<typeof HeadersPatchIn>,
-): Record<string, string> {
-  const touched = new Set(
-    [...Object.keys(patch.headers), ...(patch.deleteHeaders ?? [])].map((name) => name.toLowerCase()),
-  )
-  return {
-    ...Object.fromEntries(Object.entries(before).filter(([name]) => !touched.has(name.toLowerCase()))),
-    ...Object.fromEntries(
-      Object.entries(patch.headers).filter((entry): entry is [string, string] => entry[1] !== null),
-    ),
-  }
-}
+/** What is set wins over what is deleted. */
+const changesIn = ({ headers, deleteHeaders }: z.output<typeof HeadersPatchIn>): Record<string, string | null> => ({
+  ...Object.fromEntries((deleteHeaders ?? []).map((name) => [name, null])),
+  ...headers,
+})
 
 export function endpointDetailOperations(app: Server, context: SvixContext, place: EndpointPlace): void {
   const { editing } = context
@@ -131,12 +121,7 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
     body: HeadersPatchIn,
     answers: { 204: Empty },
     async handle(call) {
-      await setHeaders(call, (before) => {
-        const headers = patchHeaders(before.headers, call.body)
-        if (Object.keys(headers).length > LIMITS.customHeadersMax)
-          throw invalidField(['body', 'headers'], `would make it more than ${LIMITS.customHeadersMax} headers`)
-        return headers
-      })
+      await setHeaders(call, (before) => mergeHeaders(before.headers, changesIn(call.body)))
       return noContent
     },
   })
