@@ -1,5 +1,5 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { GatewayError } from '../domain/errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Hidden } from '../lib/hidden.ts'
@@ -18,8 +18,13 @@ export const isManagement = ({ is404, routeOptions }: FastifyRequest): boolean =
 export function useManagementKeys(app: FastifyInstance, apiKeys: readonly Hidden[], clock: Clock): void {
   const digests = apiKeys.map((key) => digest(key.reveal()))
   const wrongKeys = new WrongKeys()
-  app.addHook('onRequest', async (request, reply) => {
-    if (!isManagement(request)) return
+  // No promise: most requests are events, and no business of the management.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (isManagement(request)) check(request, reply)
+    done()
+  })
+
+  function check(request: FastifyRequest, reply: FastifyReply): void {
     const key = /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1]
     const given = digest(key ?? '')
     const matches = digests.filter((one) => timingSafeEqual(one, given))
@@ -29,5 +34,5 @@ export function useManagementKeys(app: FastifyInstance, apiKeys: readonly Hidden
     if (waitS === 0) throw new GatewayError('unauthorized')
     reply.header('retry-after', String(waitS)).header('connection', 'close')
     throw new GatewayError('too_many_keys')
-  })
+  }
 }

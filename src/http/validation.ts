@@ -25,7 +25,10 @@ export function useValidation(app: FastifyInstance, bodies: Bodies): void {
   app.setValidatorCompiler(() => (value) => ({ value }))
   app.setSerializerCompiler(() => JSON.stringify)
   app.addHook('onRoute', assertBounded)
-  app.addHook('preValidation', async (request) => validate(request))
+  app.addHook('preValidation', (request, _reply, done) => {
+    validate(request)
+    done()
+  })
 }
 
 function validate(request: FastifyRequest): void {
