@@ -12,7 +12,7 @@ export function unboundedIn(schema: z.core.$ZodType, at = ''): string[] {
   // oxlint-disable-next-line typescript/switch-exhaustiveness-check
   switch (def.type) {
     case 'string':
-      return hasMax(def) || formatOf(def) !== undefined ? [] : [`${at}: a text without a maximum`]
+      return hasMax(def) ? [] : [`${at}: a text without a maximum`]
     case 'array':
       return [...(hasMax(def) ? [] : [`${at}: a list without a maximum`]), ...unboundedIn(def.element, `${at}[]`)]
     case 'object':
@@ -59,9 +59,6 @@ function pipeProblems({ in: before, out }: z.core.$ZodPipeDef, at: string): stri
 
 const isTransform = (schema: z.core.$ZodType): boolean => schema._zod.def.type === 'transform'
 const isNever = (schema: z.core.$ZodType): boolean => schema._zod.def.type === 'never'
-
-/** A format of the library's own, such as a UUID's, bounds a text as well as a maximum does. */
-const formatOf = (def: object): unknown => ('format' in def ? def.format : undefined)
 
 const hasMax = ({ checks }: z.core.$ZodTypeDef): boolean =>
   checks?.some((check) => ['max_length', 'length_equals'].includes(check._zod.def.check)) ?? false

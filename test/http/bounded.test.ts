@@ -62,6 +62,7 @@ describe('what has no bound is found', () => {
   test.each<[string, z.ZodType]>([
     ['a text', z.string().min(1)],
     ['a text behind a transformation', z.string().transform(Number)],
+    ['a text of a format', z.url()],
     ['a list', z.array(text({ max: 1 }))],
     ['a list of such texts', list(z.string(), { max: 1 })],
     ['a map', z.record(text({ max: 1 }), text({ max: 1 }))],

@@ -28,7 +28,6 @@ export interface Principal {
 export type Access = 'organization' | Capability
 
 const DAY_MS = 86_400_000
-export const ORG_TOKEN_MS = 3_650 * DAY_MS
 export const PORTAL_TOKEN_MS = 28 * DAY_MS
 
 /** A signed token has dots (RFC 7515, 7.1), and a `JWT_SECRET` has 16 characters or more, or is warned of. */
