@@ -93,7 +93,10 @@ export async function removeEndpoint(
 ): Promise<boolean> {
   const now = context.clock.now()
   const announce = await telling(context, application, { type: 'endpoint.deleted', endpoint, now })
-  const wasThere = await context.store.deleteEndpoint(endpoint.appId, endpoint.id, now, { answer: null, announce })
+  const wasThere = await context.store.deleteEndpoint({ appId: endpoint.appId, id: endpoint.id }, now, {
+    answer: null,
+    announce,
+  })
   context.cache.forget(endpoint.appId, endpoint.id)
   if (!wasThere) return false
   written(context, endpoint, announce.length)

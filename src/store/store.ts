@@ -204,7 +204,7 @@ export interface Endpoints {
     extras?: Extras,
   ): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken' | 'replayed'>
   /** False when unknown or already deleted. Its deliveries and attempts stay on record. */
-  deleteEndpoint(appId: AppId, id: EndpointId, now: number, extras?: Extras): Promise<boolean>
+  deleteEndpoint(endpoint: { appId: AppId; id: EndpointId }, now: number, extras?: Extras): Promise<boolean>
   getEndpoint(appId: AppId, id: EndpointId): Promise<Endpoint | null>
   /** By id or uid. */
   findEndpoint(appId: AppId, idOrUid: string): Promise<Endpoint | null>

@@ -201,7 +201,7 @@ export function endpointEffectConformance(open: OpenStore): void {
     const { store } = opened
     const target = await createTarget(store)
     const held = await target.held()
-    await store.deleteEndpoint(APP, target.id, T0)
+    await store.deleteEndpoint({ appId: APP, id: target.id }, T0)
     const settled = await store.settle(
       settlement(held, { endpoint: effect({ disable: 'gone', pausedUntil: T0 + HOUR }) }),
     )

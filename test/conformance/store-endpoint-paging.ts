@@ -25,7 +25,7 @@ export function endpointPagingConformance(open: OpenStore): void {
       )
       for (const one of created.toReversed()) await store.createEndpoint(one)
       await store.createEndpoint(endpoint({ appId: OTHER_APP }))
-      await store.deleteEndpoint(APP, created[7]!.id, T0 + HOUR)
+      await store.deleteEndpoint({ appId: APP, id: created[7]!.id }, T0 + HOUR)
       const live = created.filter((_, i) => i !== 4 && i !== 7)
       for (const limit of [1, 2, 3, 9, 50]) {
         const read = allPages(
@@ -51,7 +51,7 @@ export function endpointPagingConformance(open: OpenStore): void {
     expect(await store.findEndpoint(APP, theirs.id)).toBeNull()
     expect(await store.findEndpoint(OTHER_APP, 'same')).toEqual(theirs)
     expect(await store.findEndpoint(APP, 'other')).toBeNull()
-    await store.deleteEndpoint(APP, mine.id, T0)
+    await store.deleteEndpoint({ appId: APP, id: mine.id }, T0)
     expect(await store.findEndpoint(APP, 'same')).toBeNull()
     expect(await store.findEndpoint(APP, mine.id)).toBeNull()
   })

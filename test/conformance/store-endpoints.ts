@@ -109,7 +109,7 @@ export function endpointConformance(open: OpenStore): void {
     await store.createEndpoint(known)
     expect(await store.updateEndpoint(endpoint(), T0)).toBe('unknown')
     expect(await store.updateEndpoint({ ...known, appId: OTHER_APP, updatedAt: T0 + 1 }, T0)).toBe('unknown')
-    await store.deleteEndpoint(APP, known.id, T0 + 1)
+    await store.deleteEndpoint({ appId: APP, id: known.id }, T0 + 1)
     expect(await store.updateEndpoint(changed(known, T0 + 2, {}), T0 + 1)).toBe('unknown')
   })
 
@@ -124,7 +124,7 @@ export function endpointConformance(open: OpenStore): void {
     expect(await store.getEndpoint(APP, theirs.id)).toBeNull()
     expect(await store.endpointsOf(APP)).toEqual([candidate(mine)])
     expect(await store.endpointsOf(OTHER_APP)).toEqual([candidate(theirs)])
-    expect(await store.deleteEndpoint(APP, theirs.id, T0)).toBe(false)
+    expect(await store.deleteEndpoint({ appId: APP, id: theirs.id }, T0)).toBe(false)
     expect(await store.getEndpoint(OTHER_APP, theirs.id)).toEqual(theirs)
   })
 
@@ -171,9 +171,9 @@ export function endpointConformance(open: OpenStore): void {
     const held = await acceptFor(store, first.id, { lease: leaseOf(A) })
     await store.settle(retrying(held, T0, T0 + HOUR))
 
-    expect(await store.deleteEndpoint(APP, first.id, T0 + MINUTE)).toBe(true)
-    expect(await store.deleteEndpoint(APP, first.id, T0 + 2 * MINUTE)).toBe(false)
-    expect(await store.deleteEndpoint(APP, newId('ep'), T0)).toBe(false)
+    expect(await store.deleteEndpoint({ appId: APP, id: first.id }, T0 + MINUTE)).toBe(true)
+    expect(await store.deleteEndpoint({ appId: APP, id: first.id }, T0 + 2 * MINUTE)).toBe(false)
+    expect(await store.deleteEndpoint({ appId: APP, id: newId('ep') }, T0)).toBe(false)
     expect(await store.getEndpoint(APP, first.id)).toBeNull()
     expect(await store.endpointsOf(APP)).toEqual([])
     expect(await store.listEndpoints({ appId: APP, limit: 5, offset: 0, disabled: null })).toEqual({
@@ -273,7 +273,7 @@ export function endpointConformance(open: OpenStore): void {
     expect(await store.createEndpoint(endpoint())).toBe('created')
     expect(await store.createEndpoint(endpoint(), undefined, 7)).toBe('limit_reached')
     const one = (await store.endpointsOf(APP)).find(({ driver }) => driver === 'http')
-    await store.deleteEndpoint(APP, one!.id, T0)
+    await store.deleteEndpoint({ appId: APP, id: one!.id }, T0)
     expect(await store.createEndpoint(endpoint(), undefined, 7)).toBe('created')
   })
 

@@ -238,7 +238,7 @@ export function listConformance(open: OpenStore): void {
   test('a deleted endpoint is still among those at which a message was tried', async () => {
     const endpointId = data.endpoints[1]
     const of = data.messages.find(({ fates }) => fates.get(endpointId) === 'delivered')!
-    await store.deleteEndpoint(APP, endpointId, T0)
+    await store.deleteEndpoint({ appId: APP, id: endpointId }, T0)
     const rows = await store.listAttemptedEndpoints(APP, of.sent.id, firstPage)
     expect(rows.map((row) => row.endpoint.id)).toContain(endpointId)
   })

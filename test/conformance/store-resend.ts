@@ -75,7 +75,7 @@ export function resendConformance(open: OpenStore): void {
     expect(await store.resend({ appId: APP, msgId, endpointId: newId('ep') }, T0)).toBe('unknown')
     expect(await store.resend({ appId: APP, msgId, endpointId: theirs }, T0)).toBe('unknown')
     expect(await store.resend({ appId: OTHER_APP, msgId, endpointId: theirs }, T0)).toBe('unknown')
-    await store.deleteEndpoint(APP, endpointId, T0)
+    await store.deleteEndpoint({ appId: APP, id: endpointId }, T0)
     expect(await store.resend({ appId: APP, msgId, endpointId }, T0)).toBe('unknown')
     expect((await claim(store, A)).deliveries).toEqual([])
   })

@@ -165,7 +165,7 @@ export function taskConformance(open: OpenStore): void {
     })
 
     test.each([
-      ['deleted', async (store: Store, one: Endpoint) => store.deleteEndpoint(one.appId, one.id, NOW)],
+      ['deleted', async (store: Store, one: Endpoint) => store.deleteEndpoint(one, NOW)],
       [
         'disabled',
         async (store: Store, one: Endpoint) =>

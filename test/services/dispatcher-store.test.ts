@@ -209,7 +209,7 @@ test('deliveries to an endpoint that is deleted while they wait are cancelled wi
   const gateway = node('node_a')
   const msgId = await gateway.accept([one])
   await clock.advance(SECOND)
-  await store.deleteEndpoint(DEFAULT_APP, one.id, clock.now())
+  await store.deleteEndpoint({ appId: DEFAULT_APP, id: one.id }, clock.now())
   await clock.advance(MINUTE)
   expect(seen).toHaveLength(1)
   expect(statesOf(await deliveries(msgId))).toEqual({ [one.id]: 'cancelled 1' })

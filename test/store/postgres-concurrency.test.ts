@@ -253,7 +253,7 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL with several nodes', () 
     await expect.poll(() => heard.other).toHaveLength(2)
     // What was not written is not told.
     await one.updateEndpoint({ ...created, updatedAt: T0 + 2 }, created.updatedAt)
-    await other.deleteEndpoint(created.appId, created.id, T0 + 3)
+    await other.deleteEndpoint(created, T0 + 3)
     await expect.poll(() => heard.one).toEqual([created.id])
     expect(heard.other).toHaveLength(2)
   })

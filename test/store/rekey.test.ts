@@ -35,7 +35,7 @@ const TEXTS = ENDPOINTS + ENDPOINTS / 2 + 1
 
 async function fill(store: Store): Promise<void> {
   await Promise.all(made.map((one) => store.createEndpoint(one)))
-  await store.deleteEndpoint(APP, made[3]!.id, T0)
+  await store.deleteEndpoint({ appId: APP, id: made[3]!.id }, T0)
   await store.secret('jwt', () => 'signs-all-tokens')
 }
 

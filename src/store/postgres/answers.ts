@@ -1,5 +1,5 @@
 import type { Answer } from '../once.ts'
-import { type Pool, type Session, statement } from './database.ts'
+import { type Pool, type Writing, type Session, statement } from './database.ts'
 
 /**
  * Whoever else is about to answer the same request is waited for. An answer that expired gives way; to one that stands the
@@ -24,7 +24,7 @@ export const keepAnswer = async (session: Session, answer: Answer): Promise<bool
 export const takeBackAnswer = (session: Session, { orgId, key }: Answer): Promise<number> =>
   session.run('DELETE FROM answer WHERE org_id = $1 AND key = $2', orgId, key)
 
-export const saveAnswer = async (pool: Pool, answer: Answer): Promise<'saved' | 'replayed'> =>
+export const saveAnswer = async ({ pool }: Writing, answer: Answer): Promise<'saved' | 'replayed'> =>
   (await pool.write(KEEP, ...valuesOf(answer))).length > 0 ? 'saved' : 'replayed'
 
 const GET = statement(

@@ -1,7 +1,7 @@
 import type { Application } from '../../domain/application.ts'
 import type { Extras } from '../once.ts'
 import type { Keyset } from '../tenants.ts'
-import { type Pool, type Session, statement } from './database.ts'
+import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { stretchOf } from './keyset.ts'
 import { once, type Writer } from './once.ts'
 import { isUniqueViolation } from './trouble.ts'
@@ -51,7 +51,7 @@ export const createApplication = (
   })
 
 export async function updateApplication(
-  pool: Pool,
+  { pool }: Writing,
   application: Application,
   unchangedSince: number,
 ): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken'> {
@@ -78,7 +78,7 @@ export async function updateApplication(
 }
 
 /** What waits for its endpoints is cancelled when it becomes due, like that of any deleted endpoint. */
-export const deleteApplication = (pool: Pool, orgId: string, id: string, now: number): Promise<boolean> =>
+export const deleteApplication = ({ pool }: Writing, orgId: string, id: string, now: number): Promise<boolean> =>
   pool.transaction(async (session) => {
     const deleted = await session.run(
       `UPDATE application SET deleted_at = $3, updated_at = $3, uid = NULL

@@ -2,7 +2,7 @@
 import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
 import { type AttemptFilter, EXPUNGED } from '../log.ts'
 import type { Keyset } from '../tenants.ts'
-import type { Pool } from './database.ts'
+import type { Pool, Writing } from './database.ts'
 import { inOrderOf, placed, type PlacedStretch, stretchOf, within } from './keyset.ts'
 import { labelsOf, messageHas } from './labels.ts'
 import { Parameters } from './parameters.ts'
@@ -126,7 +126,7 @@ export async function getAttempt(pool: Pool, appId: string, msgId: string, id: s
   return row === undefined ? null : attemptFrom(row)
 }
 
-export async function expungeAttempt(pool: Pool, appId: string, msgId: string, id: string): Promise<boolean> {
+export async function expungeAttempt({ pool }: Writing, appId: string, msgId: string, id: string): Promise<boolean> {
   const text = `UPDATE attempt SET response = '${EXPUNGED}' WHERE ${OF_MESSAGE} RETURNING id`
   return (await pool.write(text, appId, msgId, id)).length > 0
 }

@@ -3,9 +3,9 @@
  * what was chosen of them is leased. What other nodes have locked is passed over, so that a claim waits for nobody.
  */
 import type { ClaimRequest, Claimed, LeasedDelivery } from '../store.ts'
-import { type Candidate, choose, type Limits, limitsOf } from './choose.ts'
-import type { ClaimsInDoubt } from './claims-in-doubt.ts'
-import { type Pool, type Session, statement } from './database.ts'
+import { type Candidate, choose, type Limits, limitsOf, RETRY_SHARE } from './choose.ts'
+import { ClaimsInDoubt } from './claims-in-doubt.ts'
+import { type Pool, type Session, statement, type Writing } from './database.ts'
 import { afterTaking, type Taken } from './lanes.ts'
 import { release } from './leases.ts'
 import { payloadsOf } from './payloads.ts'
@@ -20,27 +20,38 @@ interface LaneRow {
   are_left: boolean
 }
 
-interface Pools {
-  writes: Pool
+/** What one claim leaves to the next. */
+export class ClaimMemory {
+  readonly doubts = new ClaimsInDoubt()
+  #turn = 0
+
+  /** Whose turn it is to have what is too little to share out. */
+  nextTurn(): number {
+    this.#turn = (this.#turn + 1) % RETRY_SHARE
+    return this.#turn
+  }
+}
+
+interface Claiming extends Writing {
+  /** For payloads: others of this node wait for the connections that write. */
   points: Pool
+  memory: { claims: ClaimMemory }
 }
 
 /**
  * Takes due deliveries, lane by lane: first attempts before retries, no endpoint and no application more than its turn. After a claim of which
  * nobody knows how it ended, it takes what that one turns out to have taken, and no more.
  */
-export async function claim(
-  { writes, points }: Pools,
-  doubts: ClaimsInDoubt,
-  request: ClaimRequest,
-  turn: number,
-): Promise<Claimed> {
+export async function claim(on: Claiming, request: ClaimRequest): Promise<Claimed> {
+  const { pool } = on
+  const { doubts } = on.memory.claims
+  const turn = on.memory.claims.nextTurn()
   const { owner } = request.lease
-  const resolved = await doubts.resolve(writes, request.lease)
+  const resolved = await doubts.resolve(pool, request.lease)
   if (resolved !== null && resolved.length > 0)
-    return { deliveries: await withPayloads({ writes, points }, doubts, request, resolved), nextDueAt: request.now }
+    return { deliveries: await withPayloads(on, request, resolved), nextDueAt: request.now }
   let chosen: Candidate[] = []
-  const { nextDueAt } = await writes
+  const { nextDueAt } = await pool
     .transaction(async (session) => {
       const skip = [textArray(request.skip), textArray(request.skipApplications)] as const
       chosen = []
@@ -52,12 +63,11 @@ export async function claim(
       doubts.note(owner, chosen)
       throw error
     })
-  return { deliveries: await withPayloads({ writes, points }, doubts, request, chosen), nextDueAt }
+  return { deliveries: await withPayloads(on, request, chosen), nextDueAt }
 }
 
 async function withPayloads(
-  { writes, points }: Pools,
-  doubts: ClaimsInDoubt,
+  { pool, points, memory }: Claiming,
   request: ClaimRequest,
   taken: readonly Candidate[],
 ): Promise<LeasedDelivery[]> {
@@ -69,11 +79,11 @@ async function withPayloads(
       return payload === undefined ? [] : [toDelivery(candidate, request, payload)]
     })
     const gone = taken.filter((_, i) => payloads[i] === undefined)
-    if (gone.length > 0) await cancelWithoutPayload(writes, gone, request.lease.owner)
+    if (gone.length > 0) await cancelWithoutPayload(pool, gone, request.lease.owner)
     return deliveries
   } catch (error) {
     // They are leased, but their node does not know of them.
-    await putBack(writes, taken, request).catch(() => doubts.note(request.lease.owner, taken))
+    await putBack(pool, taken, request).catch(() => memory.claims.doubts.note(request.lease.owner, taken))
     throw error
   }
 }
@@ -251,8 +261,8 @@ const toDelivery = (one: Candidate, { lease }: ClaimRequest, payload: Uint8Array
 const HELD = `app_id = $1 AND msg_id = $2 AND endpoint_id = $3 AND run = $4 AND lease_owner = $5`
 
 /** There is nothing left that could be delivered: the payload was taken away while the delivery waited. */
-async function cancelWithoutPayload(writes: Pool, gone: readonly Candidate[], owner: string): Promise<void> {
-  await writes.transaction(async (session) => {
+async function cancelWithoutPayload(pool: Pool, gone: readonly Candidate[], owner: string): Promise<void> {
+  await pool.transaction(async (session) => {
     for (const one of gone) {
       const key = [one.app_id, one.msg_id, one.endpoint_id, one.run, owner] as const
       if (one.run === 0)
@@ -266,9 +276,9 @@ async function cancelWithoutPayload(writes: Pool, gone: readonly Candidate[], ow
 }
 
 /** They are leased, but their node will never know: without this they would wait for the end of the lease. */
-const putBack = (writes: Pool, taken: readonly Candidate[], request: ClaimRequest): Promise<void> =>
+const putBack = (pool: Pool, taken: readonly Candidate[], request: ClaimRequest): Promise<void> =>
   release(
-    writes,
+    { pool },
     taken.map((one) => toDelivery(one, request, NOTHING)),
     request.lease.owner,
     request.now,

@@ -6,7 +6,7 @@ import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Lease } from '../store.ts'
 import type { Candidate } from './choose.ts'
 import { type Pool, statement } from './database.ts'
-import { renew } from './leases.ts'
+import { prolong } from './leases.ts'
 import { numberArray, textArray } from './values.ts'
 
 /**
@@ -51,7 +51,7 @@ export class ClaimsInDoubt {
         textArray(doubtful.map((one) => one.endpoint_id)),
         numberArray(doubtful.map((one) => one.run)),
       )
-      const lost = new Set((await renew({ write: session.ask }, doubtful.map(toHeld), lease)).map(nameOf))
+      const lost = new Set((await prolong(session.ask, doubtful.map(toHeld), lease)).map(nameOf))
       return doubtful.filter((one) => !lost.has(nameOf(toHeld(one))))
     })
     if (this.#doubts.get(lease.owner) === doubtful) this.#doubts.delete(lease.owner)

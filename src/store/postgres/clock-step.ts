@@ -1,7 +1,7 @@
 import { type ClockStep, dueAfterStep } from '../../domain/clock-step.ts'
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import type { QueuePlace } from '../store.ts'
-import { type Pool, type Session, statement } from './database.ts'
+import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { numberArray, textArray } from './values.ts'
 
 interface Row {
@@ -20,7 +20,7 @@ const BEGINNING: QueuePlace = { appId: '', endpointId: '', retry: 0, dueAt: 0, m
 
 /** Puts right what a clock wrote that was ahead: first the pauses, then what waits, in the order of its index. */
 export async function putClockBack(
-  pool: Pool,
+  { pool }: Writing,
   step: ClockStep,
   from: QueuePlace | null,
   max: number,

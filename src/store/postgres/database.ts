@@ -181,6 +181,11 @@ async function committing<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
+/** What each verb that writes runs on; some take more. */
+export interface Writing {
+  pool: Pool
+}
+
 /** What every connection of the gateway has in common. */
 export function connectionConfig({
   url,

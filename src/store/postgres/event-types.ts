@@ -1,7 +1,7 @@
 import type { EventType } from '../../domain/event-type.ts'
 import type { Extras } from '../once.ts'
 import type { Keyset } from '../tenants.ts'
-import { type Pool, statement } from './database.ts'
+import { type Pool, type Writing, statement } from './database.ts'
 import { stretchOf } from './keyset.ts'
 import { once, type Writer } from './once.ts'
 import { textArray } from './values.ts'
@@ -68,7 +68,7 @@ export const createEventType = (
   })
 
 export async function updateEventType(
-  pool: Pool,
+  { pool }: Writing,
   eventType: EventType,
   unchangedSince: number,
 ): Promise<'updated' | 'changed' | 'unknown'> {
@@ -83,7 +83,7 @@ export async function updateEventType(
   return (await getEventType(pool, eventType.orgId, eventType.name)) === null ? 'unknown' : 'changed'
 }
 
-export const removeEventType = async (pool: Pool, orgId: string, name: string): Promise<boolean> =>
+export const removeEventType = async ({ pool }: Writing, orgId: string, name: string): Promise<boolean> =>
   (await pool.write('DELETE FROM event_type WHERE org_id = $1 AND name = $2 RETURNING name', orgId, name)).length > 0
 
 const GET = statement('event-type-get', 'SELECT * FROM event_type WHERE org_id = $1 AND name = $2')

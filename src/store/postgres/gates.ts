@@ -20,6 +20,8 @@ export interface Gates {
   write: Gate
   point: Gate
   list: Gate
+  /** Shares the line of the lists. */
+  count: Gate
   search: Gate
   waiting: () => WaitingWrites
   /** Lets everything finish that was asked for. */
@@ -80,11 +82,12 @@ export function openGates(writes: Pool, partitions: Partitions, options: GateOpt
     <T>(work: () => Promise<T>) =>
       gate.call(work) as Promise<T>
   return {
-    accept: (call) => accepts.call(call),
+    accept: (call) => (call.length === 0 ? Promise.resolve([]) : accepts.call(call)),
     settle: (settlement) => settles.call(settlement),
     write: through(others),
     point: through(points),
     list: through(lists),
+    count: through(lists),
     search: through(searches),
     waiting: () => {
       const writes = [accepts, settles, others].reduce((sum, gate) => sum + gate.load.calls, 0)

@@ -1,7 +1,7 @@
 /** Endpoints that are held until somebody configures them: their lanes sleep, and nothing asks for what waits in them. */
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../../domain/ids.ts'
-import { type Pool, type Session, statement } from './database.ts'
+import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { pauseLanes } from './effects.ts'
 import { lockLanesOf, removeFromLanes, wakeLanes } from './lanes.ts'
 import { noteChanged } from './notify.ts'
@@ -9,7 +9,7 @@ import { textArray } from './values.ts'
 
 /** Holds a live endpoint, or lets it go again. False when it was so already. */
 export const holdEndpoint = (
-  pool: Pool,
+  { pool }: Writing,
   { appId, id, held }: { appId: AppId; id: EndpointId; held: boolean },
   now: number,
 ): Promise<boolean> =>

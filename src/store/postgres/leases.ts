@@ -1,6 +1,6 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Lease } from '../store.ts'
-import { type Ask, type Pool, type Session, statement } from './database.ts'
+import { type Ask, type Pool, type Writing, type Session, statement } from './database.ts'
 import { addEachToLanes, afterTaking, lockLanes, type LaneKey, repairLanes } from './lanes.ts'
 import { noteDue } from './notify.ts'
 import { numberArray, textArray } from './values.ts'
@@ -32,8 +32,12 @@ const RENEW = statement(
    RETURNING d.app_id AS "appId", d.msg_id AS "msgId", d.endpoint_id AS "endpointId", d.run, d.tries`,
 )
 
-/** Prolongs leases, as a transaction or within one; returns those that are not this owner's any more. */
-export async function renew({ write }: { write: Ask }, held: readonly Held[], lease: Lease): Promise<DeliveryKey[]> {
+/** Prolongs leases; returns those that are not this owner's any more. */
+export const renew = ({ pool }: Writing, held: readonly Held[], lease: Lease): Promise<DeliveryKey[]> =>
+  prolong((sql, ...values) => pool.write(sql, ...values), held, lease)
+
+/** The same as a transaction or within one. */
+export async function prolong(write: Ask, held: readonly Held[], lease: Lease): Promise<DeliveryKey[]> {
   if (held.length === 0) return []
   const kept = await write<Held>(RENEW, ...heldValues(inOrder(held)), lease.owner, lease.until)
   const nameOf = (one: Held) => `${keyText(one)} ${one.tries}`
@@ -53,7 +57,7 @@ const RELEASE = statement(
 )
 
 /** Puts leased deliveries back, untried. */
-export async function release(pool: Pool, held: readonly Held[], owner: string, dueAt: number): Promise<void> {
+export async function release({ pool }: Writing, held: readonly Held[], owner: string, dueAt: number): Promise<void> {
   if (held.length > 0) await pool.write(RELEASE, ...heldValues(inOrder(held)), owner, dueAt)
 }
 
@@ -80,15 +84,22 @@ const expireLeases = async (pool: Pool, now: number, max: number): Promise<numbe
 /** Lanes that one sweep compares with their deliveries. */
 const LANES_PER_SWEEP = 1_000
 
-/** Sweeps in turns: `cursor` is where the comparison of lanes goes on. */
+/** Where the comparison of lanes goes on. */
+export interface SweepMemory {
+  sweptUpTo: LaneKey | null
+}
+
 export async function sweep(
-  pool: Pool,
-  cursor: LaneKey | null,
-  { now, max }: { now: number; max: number },
-): Promise<{ expired: number; repaired: number; cursor: LaneKey | null }> {
+  { pool, memory }: Writing & { memory: SweepMemory },
+  now: number,
+  max: number,
+): Promise<{ expired: number; repaired: number }> {
   const expired = await expireLeases(pool, now, max)
-  const repairs = await pool.transaction((session) => repairLanes(session, cursor, LANES_PER_SWEEP))
-  return { expired, ...repairs }
+  const { repaired, cursor } = await pool.transaction((session) =>
+    repairLanes(session, memory.sweptUpTo, LANES_PER_SWEEP),
+  )
+  memory.sweptUpTo = cursor
+  return { expired, repaired }
 }
 
 /** From its beginning as the lane knows it: before that there are only index entries of what is not pending any more. */
@@ -122,7 +133,7 @@ const INT_MAX = 2_147_483_647
 
 /** Cancels what waits for an endpoint; a waiting manual attempt simply goes away. */
 export const cancelWaiting = (
-  pool: Pool,
+  { pool }: Writing,
   appId: string,
   endpointId: string,
   { max, what }: { max: number; what: 'all' | 'scheduled' },

@@ -1,7 +1,7 @@
 /** What somebody asks for beside the schedule. */
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Extras } from '../once.ts'
-import { type Pool, type Session, statement } from './database.ts'
+import { type Writing, type Session, statement } from './database.ts'
 import { getEndpoint } from './endpoints.ts'
 import { addToLanes } from './lanes.ts'
 import { noteDue } from './notify.ts'
@@ -100,7 +100,7 @@ const WAITING = statement(
 )
 
 export const requestManualAttempt = (
-  pool: Pool,
+  { pool }: Writing,
   { appId, msgId, endpointId }: Omit<DeliveryKey, 'run'>,
   now: number,
 ): Promise<{ run: number } | 'expired' | null> =>

@@ -1,12 +1,11 @@
 import type { Extras } from '../once.ts'
 import { acceptIn } from './accept.ts'
 import { keepAnswer, takeBackAnswer } from './answers.ts'
-import type { Pool, Session } from './database.ts'
+import type { Session, Writing } from './database.ts'
 import { PAYLOAD, type Partitions } from './partitions.ts'
 
 /** What a write needs that may bring messages along. */
-export interface Writer {
-  pool: Pool
+export interface Writer extends Writing {
   partitions: Partitions
 }
 

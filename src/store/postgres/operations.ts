@@ -1,12 +1,12 @@
 /** Small questions about the store as a whole. */
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import { GatewayError } from '../../domain/errors.ts'
-import { type Pool, statement } from './database.ts'
+import { type Pool, type Writing, statement } from './database.ts'
 import { SCHEMA_VERSION_NOW, schemaProblem } from './start.ts'
 import { reasonOf, sqlState } from './trouble.ts'
 
 /** The first caller's value is kept for good. */
-export async function secret(pool: Pool, name: string, fresh: string): Promise<string> {
+export async function secret({ pool }: Writing, name: string, fresh: string): Promise<string> {
   await pool.write('INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING', name, fresh)
   const [row] = await pool.read<{ value: string }>('SELECT value FROM meta WHERE name = $1', name)
   return row!.value
@@ -28,7 +28,7 @@ const PROBE = statement(
    RETURNING (${SCHEMA_VERSION_NOW}) AS version`,
 )
 
-export async function problem(pool: Pool): Promise<string | null> {
+export async function problem({ pool }: Writing): Promise<string | null> {
   try {
     const [row] = await pool.write<{ version: number }>(PROBE)
     return schemaProblem(row?.version)

@@ -4,8 +4,10 @@
  */
 import { startId } from '../../domain/ids.ts'
 import { pruneAnswers } from './answers.ts'
-import { type Pool, type Session, statement } from './database.ts'
+import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { failHeld } from './hold.ts'
+import { foldCounts } from './inbox-counts.ts'
+import type { Writer } from './once.ts'
 import { ATTEMPT, type Partition, PARTITIONS_LOCK, partitionsOf, PAYLOAD } from './partitions.ts'
 import { PAYLOAD_GRACE_MS } from './payloads.ts'
 import { sqlState } from './trouble.ts'
@@ -35,8 +37,9 @@ const PRUNE_ATTEMPTS = statement(
 )
 
 /** Removes attempts made before `before`: a partition of them, or some of those outside of all partitions. */
-export const pruneAttempts = (pool: Pool, before: number, max: number): Promise<number> =>
-  alone(pool, async (session) => {
+export async function pruneAttempts({ pool, partitions }: Writer, before: number, max: number): Promise<number> {
+  await partitions.maintain()
+  return alone(pool, async (session) => {
     for (const { name, end } of await partitionsOf(session, ATTEMPT)) {
       if (end > before) break
       const isEmpty = (await session.run(`SELECT 1 FROM ${name} LIMIT 1`)) === 0
@@ -45,6 +48,7 @@ export const pruneAttempts = (pool: Pool, before: number, max: number): Promise<
     }
     return session.run(PRUNE_ATTEMPTS, startId('atmpt', before), max)
   })
+}
 
 /** A message with open deliveries keeps its payload; it is looked at again this much later. */
 const POSTPONE_MS = 3_600_000
@@ -86,19 +90,25 @@ async function stillOpen(session: Session, rows: readonly Expired[]): Promise<Ex
   return left.filter((row) => row.open)
 }
 
-/** Where the look through a partition has got to; every node has its own, and begins anew when it takes over. */
-export interface PayloadCursor {
+interface PayloadCursor {
   partition: string
   app_id: string
   msg_id: string
 }
 
+/** How far the look through a partition has got; every node has its own, and begins anew when it takes over. */
+export interface PruneMemory {
+  prunedUpTo: PayloadCursor | null
+}
+
 /** Removes payloads that expired and that no delivery needs any more. Returns how many messages or partitions it dealt with. */
 export async function prunePayloads(
-  pool: Pool,
-  cursor: PayloadCursor | null,
-  { now, max }: { now: number; max: number },
-): Promise<{ count: number; cursor: PayloadCursor | null }> {
+  { pool, memory }: Writing & { memory: PruneMemory },
+  now: number,
+  max: number,
+): Promise<number> {
+  await foldCounts(pool)
+  const cursor = memory.prunedUpTo
   let next = cursor
   const count = await alone(pool, async (session) => {
     const oldest = await oldestPayloads(session, now - PAYLOAD_GRACE_MS)
@@ -118,7 +128,8 @@ export async function prunePayloads(
     if (last === undefined) await session.run(`DROP TABLE ${oldest.name}`)
     return Math.max(rows.length, 1)
   })
-  return { count, cursor: next }
+  memory.prunedUpTo = next
+  return count
 }
 
 /** The oldest partition that has expired; empty ones go away on the way to it. */
@@ -184,7 +195,7 @@ const PRUNE_IDEMPOTENCY = statement(
 )
 
 /** Both kinds of first answers, of the messages and of the requests. */
-export async function pruneIdempotency(pool: Pool, now: number, max: number): Promise<number> {
+export async function pruneIdempotency({ pool }: Writing, now: number, max: number): Promise<number> {
   const { length: count } = await pool.write(PRUNE_IDEMPOTENCY, now, max)
   return count + (count < max ? await pruneAnswers(pool, now, max - count) : 0)
 }

@@ -5,7 +5,7 @@ import type { Extras } from '../once.ts'
 import type { OpenTasks, TaskStep } from '../tasks.ts'
 import type { Keyset } from '../tenants.ts'
 import { holdApplication } from './applications.ts'
-import { type Pool, type Session, statement } from './database.ts'
+import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { getEndpoint } from './endpoints.ts'
 import { stretchOf } from './keyset.ts'
 import { addFirst, addManual, withPayload } from './manual.ts'
@@ -160,7 +160,7 @@ const START_NEXT = statement(
    WHERE t.org_id = w.org_id AND t.id = w.id`,
 )
 
-export const stepTask = (pool: Pool, now: number, max: number): Promise<TaskStep> =>
+export const stepTask = ({ pool }: Writing, now: number, max: number): Promise<TaskStep> =>
   pool.transaction(async (session) => {
     const task = await session.get<TaskRow>(TAKE)
     if (task === undefined) return { task: null, added: 0 }

@@ -1,4 +1,5 @@
 import type { DeliveryInfo } from '../../domain/delivery.ts'
+import type { MessageId } from '../../domain/ids.ts'
 import type { MessageInfo } from '../../domain/message.ts'
 import type { Database } from './database.ts'
 import { removeFromLane } from './lanes.ts'
@@ -123,3 +124,6 @@ export const holdersOf = (db: Database, appId: string, id: string): string[] =>
       id,
     )
     .map((row) => row.lease_owner)
+
+/** One process owns the file: who expunges knows it. */
+export const recentlyExpunged = (): MessageId[] => []

@@ -1,133 +1,55 @@
 /**
- * What the threads can do. The main thread knows only the names and types of these: no SQL runs on the event loop.
+ * What the threads can do. The main thread knows only the names of the verbs: no SQL runs on the event loop.
  */
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
-import { accept } from './accept.ts'
-import { getAnswer, saveAnswer } from './answers.ts'
-import {
-  createApplication,
-  deleteApplication,
-  findApplication,
-  getApplication,
-  listApplications,
-  updateApplication,
-} from './applications.ts'
-import { attemptsOfEndpoint, attemptsOfMessage, expungeAttempt, getAttempt, listAttempts } from './attempts.ts'
-import { claim } from './claim.ts'
-import { putClockBack } from './clock-step.ts'
+import type { ArgumentsOf, ResultOf, Verb } from '../verbs.ts'
+import * as accept from './accept.ts'
+import * as answers from './answers.ts'
+import * as applications from './applications.ts'
+import * as attempts from './attempts.ts'
+import * as claim from './claim.ts'
+import * as clockStep from './clock-step.ts'
 import type { Database } from './database.ts'
-import { countDeliveries, listAttemptedEndpoints } from './endpoint-log.ts'
-import {
-  createEndpoint,
-  deleteEndpoint,
-  endpointsOf,
-  findEndpoint,
-  getEndpoint,
-  listEndpoints,
-  pageEndpoints,
-  updateEndpoint,
-} from './endpoints.ts'
-import {
-  createEventType,
-  getEventType,
-  knownEventTypes,
-  listEventTypes,
-  removeEventType,
-  updateEventType,
-} from './event-types.ts'
-import { heldDeliveries, holdEndpoint } from './hold.ts'
-import { inboxStats, listInbox } from './inbox.ts'
-import { cancelWaiting, release, renew, sweep } from './leases.ts'
-import { listAttemptedMessages, listMessages } from './lists.ts'
-import { requestManualAttempt, resend } from './manual.ts'
-import {
-  deliveriesOf,
-  expungeMessage,
-  findMessage,
-  getMessage,
-  getPayload,
-  getShownPayload,
-  holdersOf,
-} from './messages.ts'
+import * as endpointLog from './endpoint-log.ts'
+import * as endpoints from './endpoints.ts'
+import * as eventTypes from './event-types.ts'
+import * as hold from './hold.ts'
+import * as inbox from './inbox.ts'
+import * as leases from './leases.ts'
+import * as lists from './lists.ts'
+import * as manual from './manual.ts'
+import * as messages from './messages.ts'
 import { SCHEMA_VERSION } from './migrations.ts'
-import { pruneAttempts, pruneIdempotency, prunePayloads } from './retention.ts'
-import { settle } from './settle.ts'
-import { createTask, getTask, listTasks, stepTask } from './tasks.ts'
+import * as retention from './retention.ts'
+import * as settle from './settle.ts'
+import * as tasks from './tasks.ts'
 
-export const WRITES = {
-  accept,
-  claim,
-  settle,
-  renew,
-  release,
-  sweep,
-  putClockBack,
-  requestManualAttempt,
-  resend,
-  cancelWaiting,
-  createApplication,
-  updateApplication,
-  deleteApplication,
-  createEventType,
-  updateEventType,
-  removeEventType,
-  createEndpoint,
-  updateEndpoint,
-  deleteEndpoint,
-  holdEndpoint,
-  expungeMessage,
-  expungeAttempt,
-  saveAnswer,
-  createTask,
-  stepTask,
-  pruneAttempts,
-  prunePayloads,
-  pruneIdempotency,
+type Operations = { [V in Verb]: (db: Database, ...args: ArgumentsOf<V>) => ResultOf<V> }
+
+/** Each file has the functions of some verbs, under the verbs' names. */
+export const OPERATIONS: Operations = {
+  ...accept,
+  ...answers,
+  ...applications,
+  ...attempts,
+  ...claim,
+  ...clockStep,
+  ...endpointLog,
+  ...endpoints,
+  ...eventTypes,
+  ...hold,
+  ...inbox,
+  ...leases,
+  ...lists,
+  ...manual,
+  ...messages,
+  ...retention,
+  ...settle,
+  ...tasks,
+  backlog,
   secret,
   problem,
 }
-
-/** Found by a key, and something waits for it. */
-export const POINTS = {
-  findApplication,
-  getApplication,
-  getEventType,
-  knownEventTypes,
-  getEndpoint,
-  findEndpoint,
-  endpointsOf,
-  getMessage,
-  findMessage,
-  getPayload,
-  getShownPayload,
-  deliveriesOf,
-  holdersOf,
-  getAttempt,
-  getAnswer,
-  getTask,
-}
-
-/** Pages and counts. */
-export const LISTS = {
-  listApplications,
-  listEventTypes,
-  pageEndpoints,
-  listEndpoints,
-  listMessages,
-  listAttempts,
-  listAttemptedMessages,
-  listAttemptedEndpoints,
-  countDeliveries,
-  attemptsOfMessage,
-  attemptsOfEndpoint,
-  listTasks,
-  listInbox,
-  inboxStats,
-  backlog,
-  heldDeliveries,
-}
-
-export const READS = { ...POINTS, ...LISTS }
 
 /** The first caller's value is kept for good. */
 function secret(db: Database, name: string, fresh: string): string {
@@ -151,5 +73,3 @@ function problem(db: Database): string | null {
   db.run("INSERT INTO meta (name, value) VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value")
   return null
 }
-
-export type Operations = Record<string, (db: Database, ...args: never[]) => unknown>

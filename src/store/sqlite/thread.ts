@@ -7,11 +7,12 @@ import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { EncryptionKey } from '../../domain/encryption.ts'
 import { LIMITS } from '../../domain/limits.ts'
+import type { Verb } from '../verbs.ts'
 import { type Database, explain, isFileTrouble, openReader, openWriter, transaction } from './database.ts'
 import { prepareEncryption, type Prepared } from './encryption.ts'
 import { OpenFiles } from './files.ts'
 import { takeOverLeases } from './leases.ts'
-import { type Operations, READS, WRITES } from './operations.ts'
+import { OPERATIONS } from './operations.ts'
 
 export interface ThreadOptions {
   role: 'writer' | 'reader'
@@ -23,7 +24,7 @@ export interface ThreadOptions {
 }
 
 /** One operation and its arguments. */
-export type Call = [name: string, ...args: unknown[]]
+export type Call = [verb: Verb, ...args: unknown[]]
 export type Reply = { ok: true; value: unknown } | { ok: false; error: ThreadError }
 export interface ThreadError {
   message: string
@@ -68,7 +69,7 @@ try {
     )
   } else {
     const db = openReader(path)
-    serve(db, (calls) => calls.map((call) => attempt(() => run(READS, db, call))))
+    serve(db, (calls) => calls.map((call) => attempt(() => run(db, call))))
   }
   port.postMessage({ opened: prepared } satisfies FromThread)
 } catch (error) {
@@ -120,20 +121,19 @@ function serve(db: Database, answer: (calls: Call[]) => Reply[], afterwards?: ()
   })
 }
 
-function run(operations: Operations, db: Database, [name, ...args]: Call): unknown {
-  const operation = operations[name]
-  if (operation === undefined) throw new Error(`there is no operation ${name}`)
-  return operation(db, ...(args as never[]))
+function run(db: Database, [verb, ...args]: Call): unknown {
+  const operation = OPERATIONS[verb] as (db: Database, ...args: unknown[]) => unknown
+  return operation(db, ...args)
 }
 
 /** All calls in one transaction. If one of them throws, each is tried alone: a bad one must not take others with it. */
 function inOneTransaction(db: Database, calls: Call[]): Reply[] {
   const [first] = calls
   try {
-    return transaction(db, () => calls.map((call) => ({ ok: true, value: run(WRITES, db, call) })))
+    return transaction(db, () => calls.map((call) => ({ ok: true, value: run(db, call) })))
   } catch (error) {
     if (calls.length === 1 || first === undefined || isFileTrouble(error)) return calls.map(() => failure(error))
-    return calls.map((call) => attempt(() => transaction(db, () => run(WRITES, db, call))))
+    return calls.map((call) => attempt(() => transaction(db, () => run(db, call))))
   }
 }
 
