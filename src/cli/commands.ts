@@ -1,13 +1,14 @@
 /**
  * The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try, `hookferry token` prints a
  * token for the Svix API, `hookferry copy` moves a SQLite file into PostgreSQL, `hookferry rekey` encrypts what is stored
- * with the newest key, `hookferry backup` copies a SQLite file.
+ * with the newest key, `hookferry backup` copies a SQLite file, `hookferry receiver` shows what is delivered to it.
  */
 import { existsSync } from 'node:fs'
 import { VERSION } from '../lib/version.ts'
 import { backup } from './backup.ts'
 import { copy } from './copy.ts'
 import { initialise } from './init.ts'
+import { receive } from './receiver.ts'
 import { rekey } from './rekey.ts'
 import { start } from './start.ts'
 import { printToken } from './token.ts'
@@ -19,6 +20,8 @@ const USAGE = `usage: hookferry                   runs the gateway, configured b
        hookferry rekey             encrypts what is secret in the database with the newest key
        hookferry backup <file>     copies the SQLite file of DATABASE_URL, also while the gateway runs;
                                    --force replaces a file that is there
+       hookferry receiver          prints what is delivered to http://127.0.0.1:9000/hook, checks signatures,
+                                   and fails at /fail; --host, --port, --secret say otherwise
        hookferry help              prints this, as --help does
        hookferry version           prints the version, as --version does
 `
@@ -37,6 +40,7 @@ export async function runCommand(args: readonly string[], environment: NodeJS.Pr
   else if (command === 'init' && extra.length === 0) initialise('.env', existsSync)
   else if (command === 'copy' && extra.length === 1) await copy(extra[0]!, environment)
   else if (command === 'rekey' && extra.length === 0) await rekey(environment)
+  else if (command === 'receiver') receive(extra)
   else if (command === 'token' && extra.length <= 1) await printToken(extra[0], environment)
   else if (command === 'backup' && names.length === 1 && extra.length === (isForced ? 2 : 1))
     await backup(names[0]!, { isForced, environment })
