@@ -84,7 +84,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   svix: ['destinations'],
   undici: ['destinations'],
   zod: ['config.ts', 'config-values.ts', 'flow', 'http'],
-  'node:buffer': ['domain', 'flow'],
+  'node:buffer': ['domain', 'flow', 'sources'],
   'node:crypto': ['domain', 'sources', 'store', 'http', 'app.ts', 'cli'],
   'node:dns': ['destinations'],
   'node:fs': ['lib', 'destinations', 'http', 'store', 'cli'],

@@ -4,14 +4,13 @@ import { eventTypeFrom, eventTypeProblem } from '../domain/event-filter.ts'
 import { GatewayError, invalid, type Issue } from '../domain/errors.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { isFormType, jsonTypeOf } from '../domain/media-type.ts'
+import type { SourceRequest } from '../sources/source.ts'
 import { cloudEventKey, keySaid, type Said, sendsFormPayload, typeSaid } from '../domain/sender-headers.ts'
 
 /** A request as any transport can hand it over: nothing of a web framework in it. */
-export interface RawRequest {
+export interface RawRequest extends SourceRequest {
   /** Names in lower case; a repeated header has its values joined. */
   header(name: string): string | undefined
-  /** The bytes as they came; empty when there was no body. */
-  body: Uint8Array
   /** How many deliveries of Hookferry lie behind it. */
   hops: number
 }

@@ -58,15 +58,34 @@ const NO_BYTES = Buffer.alloc(0)
 /** The body's bytes, as they came. */
 export const bodyOf = (request: FastifyRequest): Buffer => (Buffer.isBuffer(request.body) ? request.body : NO_BYTES)
 
+/** A header's values, one for each time it came. Node joins them where it keeps headers by name. */
+function valuesOf(rawHeaders: readonly string[], name: string): string[] {
+  const values: string[] = []
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]!.toLowerCase() === name) values.push(rawHeaders[i + 1]!)
+  }
+  return values
+}
+
+function splitUrl(url: string): [path: string, query: string] {
+  const at = url.indexOf('?')
+  return at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
+}
+
 /** The request without the framework around it. */
 export function rawOf(request: FastifyRequest): RawRequest {
   // Read once: they are asked for dozens of names, and the framework's own getter looks twice each time.
   const { headers } = request.raw
+  const [path, query] = splitUrl(request.url)
   return {
     header(name) {
       const value = headers[name]
       return Array.isArray(value) ? value.join(', ') : value
     },
+    headers: (name) => (headers[name] === undefined ? [] : valuesOf(request.raw.rawHeaders, name)),
+    method: request.method,
+    path,
+    query,
     body: bodyOf(request),
     hops: hopsOf(request),
   }

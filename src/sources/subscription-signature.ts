@@ -1,11 +1,6 @@
 import { hubSignature } from './hub-signature.ts'
-import type { Scheme } from './scheme.ts'
-import { standardWebhooks } from './standard-webhooks.ts'
-
-const SCHEMES = [hubSignature, standardWebhooks]
+import { anyOf } from './source.ts'
+import { standardWebhooks, TOLERANCE_MS } from './standard-webhooks.ts'
 
 /** What a subscription's secret takes: the signature of GitHub or that of Standard Webhooks. One valid signature is enough. */
-export const subscriptionSignature: Scheme = {
-  name: 'subscription',
-  verify: (request, secrets, now) => SCHEMES.some((scheme) => scheme.verify(request, secrets, now)),
-}
+export const subscriptionSignature = anyOf([hubSignature, standardWebhooks(TOLERANCE_MS)])
