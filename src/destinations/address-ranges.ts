@@ -165,3 +165,19 @@ function parseGroups(text: string, isEnd: boolean): number[] | null {
   }
   return groups
 }
+
+/** Null when `text` is a subnet in CIDR notation or a bare address, otherwise what is wrong and what would be valid. */
+export function cidrProblem(text: string): string | null {
+  const subnet = parseSubnet(text)
+  return typeof subnet === 'string' ? subnet : null
+}
+
+/** `10.0.0.2`, `10.0.0.2:5353`, `fd00::2`, `[fd00::2]:5353`. */
+export function isNameServer(text: string): boolean {
+  const [, address = text, port] = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? /^([\d.]+)(?::(\d+))?$/.exec(text) ?? []
+  return (
+    cidrProblem(address) === null &&
+    !address.includes('/') &&
+    (port === undefined || (Number(port) > 0 && Number(port) <= 65_535))
+  )
+}

@@ -15,7 +15,8 @@ import { openAgents } from './agents.ts'
 import type { DeliveryRequest, Driver } from './driver.ts'
 import { exchange } from './exchange.ts'
 import type { AddressGuard } from './guard.ts'
-import { type ProxySettings, throughProxy } from './proxy.ts'
+import type { ProxySettings } from './proxy-url.ts'
+import { throughProxy } from './proxy.ts'
 
 export interface HttpDriverOptions {
   guard: AddressGuard

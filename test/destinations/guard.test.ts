@@ -6,13 +6,8 @@ import net from 'node:net'
 import * as fc from 'fast-check'
 import { Agent, request } from 'undici'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import {
-  BlockedAddressError,
-  type BlockedName,
-  cidrProblem,
-  createAddressGuard,
-  type Lookup,
-} from '../../src/destinations/guard.ts'
+import { cidrProblem } from '../../src/destinations/address-ranges.ts'
+import { BlockedAddressError, type BlockedName, createAddressGuard, type Lookup } from '../../src/destinations/guard.ts'
 
 const FFFF = 'ffff:ffff:ffff:ffff:ffff'
 
