@@ -1,8 +1,9 @@
 import { generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { inspect } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { type Config, ConfigError, keysWithLineBreaks, readConfig, type Secrets } from '../src/config.ts'
+import { type Config, ConfigError, readConfig, type Secrets } from '../src/config.ts'
 import { Hidden } from '../src/lib/hidden.ts'
+import { keysWithLineBreaks } from '../src/settings/read.ts'
 
 const variableOf = (line: string) => line.split(':', 1)[0] ?? ''
 
@@ -167,8 +168,8 @@ describe('line breaks and blanks at the ends', () => {
     expect(read('\n')).toMatchObject({ webhookSecret: null, jwtSecret: null })
     for (const text of [` ${SECRET}`, `${SECRET} `, `${SECRET} \n`, `"${SECRET}"`, `'${SECRET}'`])
       expect(problems({ WEBHOOK_SECRET: text, JWT_SECRET: text }).map(variableOf)).toEqual([
-        'WEBHOOK_SECRET',
         'JWT_SECRET',
+        'WEBHOOK_SECRET',
       ])
   })
 
@@ -408,6 +409,6 @@ test('nodes have roles where they share a database', () => {
   const shared = { DATABASE_URL: 'postgres://db/x' }
   for (const role of ['all', 'api', 'worker']) expect(readConfig({ ...shared, ROLE: role }).config.role).toBe(role)
   expect(problems({ ROLE: 'worker' })).toEqual([expect.stringMatching(/^ROLE: .*SQLite/)])
-  expect(problems({ ROLE: 'worker', DATABASE_URL: 'x', PORT: 'x' }).map(variableOf)).toEqual(['DATABASE_URL', 'PORT'])
+  expect(problems({ ROLE: 'worker', DATABASE_URL: 'x', PORT: 'x' }).map(variableOf)).toEqual(['PORT', 'DATABASE_URL'])
   expect(problems({ REDIS_URL: 'redis://cache' })).toEqual([])
 })

@@ -1,9 +1,11 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { withTables } from '../dev/settings-document.ts'
 import { readConfig } from '../src/config.ts'
 import { ERRORS } from '../src/domain/errors.ts'
 import { SVIX_ERRORS } from '../src/http/svix/problems.ts'
+import { SETTINGS } from '../src/settings/table.ts'
 
 const read = (path: string) => readFileSync(new URL(path, import.meta.url), 'utf8')
 
@@ -47,13 +49,17 @@ describe('docs/svix-api.md', () => {
 })
 
 describe('docs/configuration.md', () => {
-  const rows = tableRows(read('../docs/configuration.md'))
-  const [, schema = ''] = /^const Environment = z\.object\(\{\n([\s\S]*?)^\}\)/m.exec(read('../src/config.ts')) ?? []
-  const variables = [...schema.matchAll(/^ {2}([A-Z][A-Z_]*):/gm)].map((match) => match[1] ?? '')
+  const markdown = read('../docs/configuration.md')
+  const rows = tableRows(markdown)
+  const variables = Object.values(SETTINGS).map(({ variable }) => variable)
 
-  test('lists every variable that the gateway reads once, and no other', () => {
+  test('has the tables that `npm run docs` writes from the table of settings', () => {
+    expect(withTables(markdown)).toBe(markdown)
+  })
+
+  test('lists every setting once, and no other', () => {
     expect(variables).toContain('DATABASE_URL')
-    expect(namesOf(rows)).toEqual(variables.sort())
+    expect(namesOf(rows)).toEqual(variables.toSorted())
   })
 
   test.each([

@@ -1,6 +1,7 @@
 import { type App, buildApp } from '../app.ts'
-import { type Config, ConfigError, keysWithLineBreaks, readConfig, type Secrets } from '../config.ts'
+import { type Config, ConfigError, readConfig, type Secrets } from '../config.ts'
 import { createLog } from '../lib/log.ts'
+import { keysWithLineBreaks } from '../settings/read.ts'
 import { Ending } from './ending.ts'
 
 /** Shorter keys work, so that an upgrade stops no gateway, and are warned of. */

@@ -1,4 +1,4 @@
-/** Every quantity of the gateway that is not configurable, with its unit. Configurable ones are in `config.ts`. */
+/** Every quantity of the gateway that is not configurable, with its unit. Configurable ones are in `settings/`. */
 export const LIMITS = {
   /** Bytes of a receiver's response that are read at all; the rest is cut off and the socket closed. */
   responseBytesRead: 65_536,
