@@ -8,6 +8,7 @@ export interface Project {
 const UNIT_ELSEWHERE = [
   'test/http/{bounded,wrong-keys}.test.ts',
   'test/redis/breaker.test.ts',
+  'test/store/shared/*.test.ts',
   'test/svix/query.test.ts',
 ]
 const SQLITE_ELSEWHERE = ['test/services/{back-pressure,clock-watch,dispatcher-store}.test.ts']

@@ -2,6 +2,7 @@ import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { Candidate } from '../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
+import { RETRY_SHARE } from '../domain/retry-share.ts'
 import { Fifo } from '../lib/fifo.ts'
 import type { LeasedDelivery } from '../store/store.ts'
 import { Pacer } from './rate.ts'
@@ -66,7 +67,7 @@ export class Lane {
 
   /** First attempts go first, but every eighth time it is a retry: they must not wait until there is no news any more. */
   shift(): LeasedDelivery | undefined {
-    const isRetrysTurn = ++this.#taken % 8 === 0
+    const isRetrysTurn = ++this.#taken % RETRY_SHARE === 0
     return isRetrysTurn ? (this.retries.shift() ?? this.firsts.shift()) : (this.firsts.shift() ?? this.retries.shift())
   }
 

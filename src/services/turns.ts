@@ -9,6 +9,7 @@
  * attempts under way (light ones) stand in lines of their own, which move on while the others have to stop: an eighth of
  * the node is kept for them, and what each rank is ensured of is counted apart.
  */
+import { RETRY_SHARE } from '../domain/retry-share.ts'
 import { type ApplicationLoad, type Lane, type Rank, RANKS, rankOf } from './lane.ts'
 
 /** An attempt starts while the node is less full than this, as a fraction of its concurrency. */
@@ -134,8 +135,8 @@ export class Turns {
 
   /** First attempts go first, but every eighth start belongs to retries and suspects if they wait. */
   #order(): readonly Rank[] {
-    if (this.#starts % 8 !== 7) return ORDER
-    return this.#starts % 16 === 7 ? RETRIES_FIRST : SUSPECTS_FIRST
+    if (this.#starts % RETRY_SHARE !== RETRY_SHARE - 1) return ORDER
+    return this.#starts % (2 * RETRY_SHARE) === RETRY_SHARE - 1 ? RETRIES_FIRST : SUSPECTS_FIRST
   }
 
   started(turn: Turn): void {

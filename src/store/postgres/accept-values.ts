@@ -2,7 +2,7 @@
 import { foldCase, timestampKey } from '../../domain/inbox.ts'
 import type { Message } from '../../domain/message.ts'
 import type { Acceptance } from '../once.ts'
-import { channelLabel, tagLabel } from './labels.ts'
+import { labelsOfMessage } from '../shared/labels.ts'
 import type { Waiting } from './lanes.ts'
 import { concatenated, numberArray, textArray } from './values.ts'
 
@@ -45,14 +45,8 @@ export const hopsOf = (messages: readonly Message[]) => numberArray(messages.map
 
 /** The words that messages are found by. */
 export function labelValues(news: readonly Acceptance[]) {
-  const rows = news.flatMap(({ message: { appId, id, channels, tags } }) =>
-    channels === null && tags === null
-      ? []
-      : [...new Set([...(channels ?? []).map(channelLabel), ...(tags ?? []).map(tagLabel)])].map((label) => ({
-          appId,
-          label,
-          id,
-        })),
+  const rows = news.flatMap(({ message }) =>
+    labelsOfMessage(message).map((label) => ({ appId: message.appId, label, id: message.id })),
   )
   return [
     textArray(rows.map((row) => row.appId)),

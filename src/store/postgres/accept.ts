@@ -19,8 +19,8 @@ import {
   messagesOf,
   messageValues,
 } from './accept-values.ts'
+import { HOUR_CHARS } from '../shared/constants.ts'
 import { type Ask, type Pool, type Session, statement } from './database.ts'
-import { HOUR_CHARS } from './inbox-counts.ts'
 import { addToLanesFrom, givenLanes, laneValues } from './lanes.ts'
 import { noteDue } from './notify.ts'
 import { PAYLOAD, type Partitions } from './partitions.ts'

@@ -1,8 +1,8 @@
 import type { Application } from '../../domain/application.ts'
 import type { Extras } from '../once.ts'
 import type { Keyset } from '../tenants.ts'
+import { stretchOf } from '../shared/keyset.ts'
 import { type Pool, type Writing, type Session, statement } from './database.ts'
-import { stretchOf } from './keyset.ts'
 import { once, type Writer } from './once.ts'
 import { isUniqueViolation } from './trouble.ts'
 

@@ -2,9 +2,12 @@
 import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
 import { type AttemptFilter, EXPUNGED } from '../log.ts'
 import type { Keyset } from '../tenants.ts'
+import { stretchOf } from '../shared/keyset.ts'
+import { labelsOf } from '../shared/labels.ts'
+import { FAILURES } from '../shared/states.ts'
 import type { Pool, Writing } from './database.ts'
-import { inOrderOf, placed, type PlacedStretch, stretchOf, within } from './keyset.ts'
-import { labelsOf, messageHas } from './labels.ts'
+import { inOrderOf, placed, type PlacedStretch, within } from './keyset.ts'
+import { messageHas } from './labels.ts'
 import { Parameters } from './parameters.ts'
 import { textArray } from './values.ts'
 
@@ -85,8 +88,6 @@ export async function listAttempts(pool: Pool, filter: AttemptFilter, page: Keys
   const rows = await pool.read<AttemptRow>(walk(filter, stretch, parameters), ...parameters.values)
   return rows.map(attemptFrom)
 }
-
-const FAILURES: readonly AttemptOutcome[] = ['failed_attempt', 'failure']
 
 /** The index to walk, with all conditions. */
 function walk(filter: AttemptFilter, stretch: PlacedStretch, parameters: Parameters): string {

@@ -1,3 +1,5 @@
+/** Which of the due deliveries that a claim has found it takes. */
+import { type Pass, Takings } from '../shared/choose.ts'
 import type { ClaimRequest } from '../store.ts'
 
 /** A due delivery that a claim may take, with its message. Within a lane they come in the order of their due times. */
@@ -20,55 +22,21 @@ export interface Candidate {
   hops: number
 }
 
-/**
- * One in eight is kept for retries, of what a claim takes and of what it takes of one endpoint, so that a flood of first
- * attempts cannot postpone them for ever. Where there is too little to share out, it is theirs in every eighth claim.
- */
-export const RETRY_SHARE = 8
-const retryShare = (size: number, turn: number) =>
-  Math.floor(((turn + 1) * size) / RETRY_SHARE) - Math.floor((turn * size) / RETRY_SHARE)
+/** First attempts that have to be looked at, so that the limits of both passes over them can be used to the full. */
+export const firstCandidates = ({ max, perEndpointMax }: ClaimRequest, [first]: readonly Pass[]): number =>
+  Math.ceil((max * perEndpointMax) / Math.max(first!.perEndpointMax, 1))
 
-export interface Limits {
-  /** Of first attempts, before retries had their share: in all, and of one endpoint. */
-  firstMax: number
-  firstPerEndpoint: number
-  /** First attempts that have to be looked at, so that these limits can be used to the full. */
-  firstCandidates: number
-}
-
-export function limitsOf({ max, perEndpointMax }: ClaimRequest, turn: number): Limits {
-  const firstPerEndpoint = perEndpointMax - retryShare(perEndpointMax, turn)
-  return {
-    firstMax: max - retryShare(max, turn),
-    firstPerEndpoint,
-    firstCandidates: Math.ceil((max * perEndpointMax) / Math.max(firstPerEndpoint, 1)),
-  }
-}
-
-/** First attempts, then retries, then first attempts again with what room is left. */
-export function choose(candidates: readonly Candidate[], request: ClaimRequest, limits: Limits): Candidate[] {
-  const { max, perEndpointMax, perApplicationMax } = request
-  const chosen: Candidate[] = []
-  const isChosen = new Set<Candidate>()
-  const countOf = new Map<string, number>()
-  const countOfApplication = new Map<string, number>()
-  let bytesLeft = request.payloadBytesMax
-  const takeFrom = (retry: 0 | 1, limit: number, perEndpoint: number) => {
+/** Those that are taken, in the order in which they are. */
+export function choose(candidates: readonly Candidate[], request: ClaimRequest, passes: readonly Pass[]): Candidate[] {
+  const chosen = new Set<Candidate>()
+  const takings = new Takings(request)
+  for (const pass of passes)
     for (const one of candidates) {
-      if (chosen.length >= limit || bytesLeft <= 0) return
-      const count = countOf.get(one.endpoint_id) ?? 0
-      const ofApplication = countOfApplication.get(one.app_id) ?? 0
-      if (one.retry !== retry || count >= perEndpoint || ofApplication >= perApplicationMax || isChosen.has(one))
-        continue
-      countOf.set(one.endpoint_id, count + 1)
-      countOfApplication.set(one.app_id, ofApplication + 1)
-      bytesLeft -= one.payload_bytes
-      isChosen.add(one)
-      chosen.push(one)
+      if (takings.room(pass) === 0) break
+      if (one.retry !== pass.retry || chosen.has(one)) continue
+      if (takings.roomOf(one.app_id, one.endpoint_id, pass) === 0) continue
+      takings.take(one.app_id, one.endpoint_id, one.payload_bytes)
+      chosen.add(one)
     }
-  }
-  takeFrom(0, limits.firstMax, limits.firstPerEndpoint)
-  takeFrom(1, max, perEndpointMax)
-  takeFrom(0, max, perEndpointMax)
-  return chosen
+  return [...chosen]
 }

@@ -2,8 +2,10 @@
  * Claiming: lanes first, then deliveries. The lanes whose turn it is are locked, each is asked for its due deliveries, and
  * what was chosen of them is leased. What other nodes have locked is passed over, so that a claim waits for nobody.
  */
+import { RETRY_SHARE } from '../../domain/retry-share.ts'
+import { passesOf } from '../shared/choose.ts'
 import type { ClaimRequest, Claimed, LeasedDelivery } from '../store.ts'
-import { type Candidate, choose, type Limits, limitsOf, RETRY_SHARE } from './choose.ts'
+import { type Candidate, choose, firstCandidates } from './choose.ts'
 import { ClaimsInDoubt } from './claims-in-doubt.ts'
 import { type Pool, type Session, statement, type Writing } from './database.ts'
 import { afterTaking, type Taken } from './lanes.ts'
@@ -161,20 +163,21 @@ const NEXT_WAKE = statement(
 type Skip = readonly [endpoints: string, applications: string]
 
 async function take(session: Session, request: ClaimRequest, turn: number, skip: Skip): Promise<Candidate[]> {
-  const limits = limitsOf(request, turn)
+  const passes = passesOf(request, turn)
+  const firstMax = firstCandidates(request, passes)
   const lock = (perLane: number) => session.all<LaneRow>(LOCK_DUE_LANES, request.now, request.max, ...skip, perLane)
   let lanes = await lock(request.perEndpointMax)
   if (lanes.length === 0) return []
-  let candidates = await dueOf(session, lanes, request, limits)
+  let candidates = await dueOf(session, lanes, request, firstMax)
   if (candidates.length < request.max && lanes[0]!.are_left) {
     // Much waits in these lanes and little of it is due: then all lanes are asked.
     lanes = await lock(0)
-    candidates = await dueOf(session, lanes, request, limits)
+    candidates = await dueOf(session, lanes, request, firstMax)
   }
-  const chosen = choose(candidates, request, limits)
+  const chosen = choose(candidates, request, passes)
   // Lanes beyond the limit were not asked, and keep their place.
   const found = countsOf(candidates)
-  const isCut = ([limits.firstCandidates, request.max] as const).map(
+  const isCut = ([firstMax, request.max] as const).map(
     (limit, retry) => candidates.filter((one) => one.retry === retry).length >= limit,
   )
   const asked = lanes.filter((lane) => !isCut[lane.retry] || found.has(laneText(lane)))
@@ -196,7 +199,7 @@ async function dueOf(
   session: Session,
   lanes: readonly LaneRow[],
   request: ClaimRequest,
-  limits: Limits,
+  firstMax: number,
 ): Promise<Candidate[]> {
   const valuesOf = (retry: 0 | 1, max: number) => {
     const some = lanes.filter((lane) => lane.retry === retry)
@@ -209,12 +212,7 @@ async function dueOf(
       max,
     ]
   }
-  const rows = await session.all<Candidate>(
-    DUE,
-    request.now,
-    ...valuesOf(0, limits.firstCandidates),
-    ...valuesOf(1, request.max),
-  )
+  const rows = await session.all<Candidate>(DUE, request.now, ...valuesOf(0, firstMax), ...valuesOf(1, request.max))
   // The server is not bound to the order of the lanes, and has no reason to leave it either.
   const turnOf = new Map(lanes.map((lane, i) => [laneText(lane), i]))
   const ranked = rows.map((row) => ({ row, turn: turnOf.get(laneText(row))! }))

@@ -1,22 +1,9 @@
-import { type ClockStep, dueAfterStep } from '../../domain/clock-step.ts'
+import type { ClockStep } from '../../domain/clock-step.ts'
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import type { QueuePlace } from '../store.ts'
+import { type WaitingRow, BEGINNING, dueOf, placeOf } from '../shared/clock-step.ts'
 import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { numberArray, textArray } from './values.ts'
-
-interface Row {
-  app_id: string
-  endpoint_id: string
-  retry: 0 | 1
-  due_at: number
-  msg_id: string
-  run: number
-  received_at: number
-  last_attempt_at: number | null
-  paused_until: number | null
-}
-
-const BEGINNING: QueuePlace = { appId: '', endpointId: '', retry: 0, dueAt: 0, msgId: '', run: 0 }
 
 /** Puts right what a clock wrote that was ahead: first the pauses, then what waits, in the order of its index. */
 export async function putClockBack(
@@ -91,10 +78,10 @@ async function moveBehind(
   step: ClockStep,
   { appId, endpointId, retry, dueAt, msgId, run }: QueuePlace,
   max: number,
-): Promise<{ rows: Row[]; moved: number }> {
-  const rows = await session.all<Row>(BEHIND, appId, endpointId, retry, dueAt, msgId, run, max)
+): Promise<{ rows: WaitingRow[]; moved: number }> {
+  const rows = await session.all<WaitingRow>(BEHIND, appId, endpointId, retry, dueAt, msgId, run, max)
   const late = rows.filter((row) => row.due_at > step.now)
-  const locked = await session.all<Row>(LOCK, ...keysOf(late))
+  const locked = await session.all<WaitingRow>(LOCK, ...keysOf(late))
   const moves = locked.map((row) => ({ row, to: dueOf(row, step) })).filter(({ row, to }) => to !== row.due_at)
   if (moves.length === 0) return { rows, moved: 0 }
   const moved = moves.map((one) => one.row)
@@ -110,33 +97,12 @@ async function moveBehind(
   return { rows, moved: moved.length }
 }
 
-const keysOf = (rows: readonly Row[]) => [
+const keysOf = (rows: readonly WaitingRow[]) => [
   textArray(rows.map((row) => row.app_id)),
   textArray(rows.map((row) => row.msg_id)),
   textArray(rows.map((row) => row.endpoint_id)),
   numberArray(rows.map((row) => row.run)),
 ]
-
-const dueOf = (row: Row, step: ClockStep): number =>
-  dueAfterStep(
-    {
-      run: row.run,
-      dueAt: row.due_at,
-      receivedAt: row.received_at,
-      lastAttemptAt: row.last_attempt_at,
-      isPaused: (row.paused_until ?? 0) >= step.now,
-    },
-    step,
-  )
-
-const placeOf = (row: Row): QueuePlace => ({
-  appId: row.app_id,
-  endpointId: row.endpoint_id,
-  retry: row.retry,
-  dueAt: row.due_at,
-  msgId: row.msg_id,
-  run: row.run,
-})
 
 /** Lanes sleep until their oldest delivery is due and the pause is over; those that would sleep longer are woken then. */
 const WAKE = statement(

@@ -2,8 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
 import { missingKey } from '../keys.ts'
+import { UnusableDatabase } from '../shared/unusable-database.ts'
 import type { Pool } from './database.ts'
-import { UnusableDatabase } from './trouble.ts'
 
 const WHERE = 'the PostgreSQL database'
 const IN_THE_CLEAR =

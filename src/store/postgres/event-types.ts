@@ -1,8 +1,8 @@
 import type { EventType } from '../../domain/event-type.ts'
 import type { Extras } from '../once.ts'
 import type { Keyset } from '../tenants.ts'
+import { stretchOf } from '../shared/keyset.ts'
 import { type Pool, type Writing, statement } from './database.ts'
-import { stretchOf } from './keyset.ts'
 import { once, type Writer } from './once.ts'
 import { textArray } from './values.ts'
 

@@ -4,10 +4,8 @@
  * rows are folded into the counts. Whoever reads adds what has not been folded yet.
  */
 import { LIMITS } from '../../domain/limits.ts'
+import { HOUR_CHARS } from '../shared/constants.ts'
 import type { Pool } from './database.ts'
-
-/** `2025-01-15T10`: the length of a key that names an hour. */
-export const HOUR_CHARS = 13
 
 const FOLD_ROWS = 20_000
 const FOLD_LOCK = 0x48_6b_46_81

@@ -1,11 +1,10 @@
 /** The inbox: lists, searches and statistics. What a message adds to it is stored by `accept.ts`. */
 import { foldCase, type InboxMessage, type InboxQuery, type InboxStats, timestampKey } from '../../domain/inbox.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { TOP_SENDERS } from '../shared/constants.ts'
 import type { Pool, Value } from './database.ts'
 import { COUNT_ALL, countOfSender, countSince, FRESH, NEW_SENDERS, topSenders } from './inbox-counts.ts'
 import { textArray } from './values.ts'
-
-const TOP_SENDERS = 10
 
 interface InboxRow {
   message_id: string

@@ -1,30 +1,6 @@
-/** Pages of lists that are ordered by a unique text: an index is entered at one place and walked for one page. */
-import type { Keyset } from '../tenants.ts'
+/** A page's part of an index, as text of a statement. */
+import type { Stretch } from '../shared/keyset.ts'
 import type { Parameters } from './parameters.ts'
-
-/** Both bounds are exclusive, and always there, so that there is one statement and not four. */
-export interface Stretch {
-  above: string
-  below: string
-  direction: 'ASC' | 'DESC'
-  limit: number
-}
-
-/** Greater than every id and every name, as they are compared: by their bytes. */
-const END = '\u{10FFFF}'
-
-const greatest = (a: string, b: string): string => (a > b ? a : b)
-const least = (a: string, b: string): string => (a < b ? a : b)
-
-/** The part of a list that a page asks for, within `from` and `until`, both exclusive. */
-export function stretchOf(
-  { limit, after, order }: Keyset,
-  { from, until }: { from: string | null; until: string | null } = { from: null, until: null },
-): Stretch {
-  return order === 'ascending'
-    ? { above: greatest(from ?? '', after ?? ''), below: until ?? END, direction: 'ASC', limit }
-    : { above: from ?? '', below: least(until ?? END, after ?? END), direction: 'DESC', limit }
-}
 
 /** A stretch with its values' places in a statement. */
 export interface PlacedStretch {

@@ -1,16 +1,6 @@
-/** The words that messages are found by, and the conditions that lists put on the message of a row. */
-import type { MessageFilter } from '../log.ts'
+/** The conditions that lists put on the message of a row. */
 import type { Parameters } from './parameters.ts'
 import { textArray } from './values.ts'
-
-export const channelLabel = (channel: string): string => `c:${channel}`
-export const tagLabel = (tag: string): string => `t:${tag}`
-
-/** The labels that a filter asks for. A tag is usually the rarer one of the two, so it comes first. */
-export const labelsOf = ({ channel, tag }: Pick<MessageFilter, 'channel' | 'tag'>): string[] => [
-  ...(tag === null ? [] : [tagLabel(tag)]),
-  ...(channel === null ? [] : [channelLabel(channel)]),
-]
 
 /** Has all of these labels and one of these event types, each found by its key. `row` has `app_id` and `msg_id`. */
 export function messageHas(

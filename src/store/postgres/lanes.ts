@@ -11,6 +11,7 @@
  * delivery is committed and seen when the lane is set anew; if the taker, the writer waits for the row and then wakes
  * the lane again, or makes a new one where the taker found it empty.
  */
+import { END_OF_TIME } from '../shared/constants.ts'
 import { type Session, statement, type Statement, type Value } from './database.ts'
 import { numberArray, textArray } from './values.ts'
 
@@ -25,9 +26,6 @@ export interface Waiting extends LaneKey {
   dueAt: number
   size: number
 }
-
-/** Later than any time. */
-const END_OF_TIME = Number.MAX_SAFE_INTEGER
 
 /**
  * Counts deliveries that became pending, and wakes their lanes in time. `source` has the columns of `Waiting`. Rows are

@@ -1,5 +1,6 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Lease } from '../store.ts'
+import { LANES_PER_SWEEP } from '../shared/constants.ts'
 import { type Ask, type Pool, type Writing, type Session, statement } from './database.ts'
 import { addEachToLanes, afterTaking, lockLanes, type LaneKey, repairLanes } from './lanes.ts'
 import { noteDue } from './notify.ts'
@@ -80,9 +81,6 @@ const EXPIRE = statement(
 /** Makes deliveries due whose lease ended at `now` or before. */
 const expireLeases = async (pool: Pool, now: number, max: number): Promise<number> =>
   (await pool.write<{ size: number }>(EXPIRE, now, max))[0]?.size ?? 0
-
-/** Lanes that one sweep compares with their deliveries. */
-const LANES_PER_SWEEP = 1_000
 
 /** Where the comparison of lanes goes on. */
 export interface SweepMemory {

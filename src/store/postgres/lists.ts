@@ -9,9 +9,12 @@ import type { DeliveryState } from '../../domain/delivery.ts'
 import type { MessageInfo } from '../../domain/message.ts'
 import { type AttemptedMessage, type DeliveryStatus, type MessageFilter, type Shown, statusOf } from '../log.ts'
 import type { Keyset } from '../tenants.ts'
+import { stretchOf } from '../shared/keyset.ts'
+import { labelsOf } from '../shared/labels.ts'
+import { triedStatesOf } from '../shared/states.ts'
 import type { Pool } from './database.ts'
-import { inOrderOf, placed, type PlacedStretch, stretchOf, within } from './keyset.ts'
-import { labelsOf, messageHas } from './labels.ts'
+import { inOrderOf, placed, type PlacedStretch, within } from './keyset.ts'
+import { messageHas } from './labels.ts'
 import { MESSAGE_COLUMNS, messageFrom, type MessageRow } from './messages.ts'
 import { Parameters } from './parameters.ts'
 import { arePresent, shownOf } from './payloads.ts'
@@ -66,16 +69,6 @@ function messageIds(filter: MessageFilter, stretch: PlacedStretch, parameters: P
 
 type AttemptedFilter = MessageFilter & { endpointId: string; status: readonly DeliveryStatus[] | null }
 
-/** What is tried is in the index of its state. A delivery that nobody tried is in none of them, so `pending` has none. */
-const STATES_OF: Readonly<Record<DeliveryStatus, readonly DeliveryState[]>> = {
-  success: ['delivered'],
-  pending: [],
-  sending: ['pending', 'leased'],
-  fail: ['failed'],
-  canceled: ['cancelled'],
-}
-const ALL_STATUSES = Object.keys(STATES_OF) as DeliveryStatus[]
-
 interface AttemptedRow extends MessageRow {
   state: DeliveryState
   attempts: number
@@ -110,7 +103,7 @@ export async function listAttemptedMessages(
 
 function attemptedIds(filter: AttemptedFilter, stretch: PlacedStretch, parameters: Parameters): string {
   const { eventTypes, status } = filter
-  const states = [...new Set(status ?? ALL_STATUSES)].flatMap((one) => STATES_OF[one])
+  const states = triedStatesOf(status)
   const [appId, endpointId] = [parameters.add(filter.appId), parameters.add(filter.endpointId)]
   const given = parameters.add(textArray(states), 'text[]')
   const [label, ...others] = labelsOf(filter)

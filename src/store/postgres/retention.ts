@@ -3,6 +3,7 @@
  * does it, whichever comes first; to the others there is nothing to do.
  */
 import { startId } from '../../domain/ids.ts'
+import { POSTPONE_MS } from '../shared/constants.ts'
 import { pruneAnswers } from './answers.ts'
 import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { failHeld } from './hold.ts'
@@ -50,8 +51,6 @@ export async function pruneAttempts({ pool, partitions }: Writer, before: number
   })
 }
 
-/** A message with open deliveries keeps its payload; it is looked at again this much later. */
-const POSTPONE_MS = 3_600_000
 /** Payloads of a partition that one step looks at, for each that it may move. */
 const LOOKED_AT = 20
 

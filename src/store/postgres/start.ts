@@ -2,9 +2,10 @@
 import { Client } from 'pg'
 import { LIMITS } from '../../domain/limits.ts'
 import { systemClock } from '../../lib/clock.ts'
+import { UnusableDatabase } from '../shared/unusable-database.ts'
 import { connectionConfig } from './database.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
-import { reasonOf, sqlState, UnusableDatabase } from './trouble.ts'
+import { reasonOf, sqlState } from './trouble.ts'
 
 export interface StartOptions {
   url: string

@@ -1,11 +1,6 @@
 /** What an error of the database means for whoever asked. */
 import { GatewayError } from '../../domain/errors.ts'
 
-/** The database cannot be used; the message is one line for the operator. */
-export class UnusableDatabase extends Error {
-  override readonly name = 'UnusableDatabase'
-}
-
 /** https://www.postgresql.org/docs/14/errcodes-appendix.html; undefined when the error is not the server's answer. */
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code)

@@ -1,9 +1,9 @@
 import type { Message } from '../../domain/message.ts'
 import type { Accepted, Acceptance } from '../store.ts'
+import { labelsOfMessage } from '../shared/labels.ts'
 import { isReplay, keepAnswer } from './answers.ts'
 import type { Database } from './database.ts'
 import { insertInbox } from './inbox.ts'
-import { channelLabel, tagLabel } from './labels.ts'
 import { addToLane } from './lanes.ts'
 
 /** Stores each message with its deliveries, its idempotency record and its answer, unless it was stored before. */
@@ -54,7 +54,7 @@ function insertMessage(db: Database, message: Message): void {
     message.hops,
   )
   if (message.channels === null && message.tags === null) return
-  for (const label of [...(message.channels ?? []).map(channelLabel), ...(message.tags ?? []).map(tagLabel)])
+  for (const label of labelsOfMessage(message))
     db.run('INSERT OR IGNORE INTO msg_label (app_id, label, msg_id) VALUES (?, ?, ?)', message.appId, label, message.id)
 }
 

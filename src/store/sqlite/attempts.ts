@@ -2,9 +2,12 @@
 import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
 import { type AttemptFilter, EXPUNGED } from '../log.ts'
 import type { Keyset } from '../tenants.ts'
+import { stretchOf } from '../shared/keyset.ts'
+import { labelsOf } from '../shared/labels.ts'
+import { FAILURES } from '../shared/states.ts'
 import type { Database } from './database.ts'
-import { merge, stretchOf } from './keyset.ts'
-import { type Condition, labelsOf, messageHas } from './labels.ts'
+import { merge } from './merge.ts'
+import { type Condition, messageHas } from './labels.ts'
 
 interface AttemptRow {
   app_id: string
@@ -93,7 +96,6 @@ export function listAttempts(db: Database, filter: AttemptFilter, page: Keyset):
   })
 }
 
-const FAILURES: readonly AttemptOutcome[] = ['failed_attempt', 'failure']
 /** The condition that the index was made with has to be said again for it to be used. */
 const OF_FAILURES = `FROM attempt a INDEXED BY attempt_failed
   WHERE a.outcome <> 'success' AND a.app_id = ? AND a.endpoint_id = ? AND a.outcome = ?`

@@ -1,7 +1,8 @@
 /** The thread of one backup: SQLite does not return until the copy is done, and the process has to hear signals meanwhile. */
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
-import { checkFile, explain, isFull, pragma, UnusableDatabase } from './database.ts'
+import { UnusableDatabase } from '../shared/unusable-database.ts'
+import { checkFile, explain, isFull, pragma } from './database.ts'
 
 export interface BackupThreadOptions {
   path: string

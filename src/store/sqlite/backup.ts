@@ -21,8 +21,8 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { EncryptionKey } from '../../domain/encryption.ts'
+import { UnusableDatabase } from '../shared/unusable-database.ts'
 import type { BackupFromThread, BackupThreadOptions } from './backup-thread.ts'
-import { UnusableDatabase } from './database.ts'
 import { flushDirectory, keyFileOf, readKeyFile } from './key-file.ts'
 import { SUFFIXES } from './private-files.ts'
 

@@ -1,3 +1,5 @@
+import { RETRY_SHARE } from '../../domain/retry-share.ts'
+import { type Pass, passesOf, Takings } from '../shared/choose.ts'
 import type { ClaimRequest, Claimed, LeasedDelivery } from '../store.ts'
 import type { Database } from './database.ts'
 import { afterTaking, type LaneKey } from './lanes.ts'
@@ -24,107 +26,88 @@ interface DueRow {
   hops: number
 }
 
-/**
- * One in eight is kept for retries, of what a claim takes and of what it takes of one endpoint, so that a flood of first
- * attempts cannot postpone them for ever. Where there is too little to share out, it is theirs in every eighth claim.
- */
-const RETRY_SHARE = 8
 const turns = new WeakMap<Database, number>()
-const retryShare = (size: number, turn: number) =>
-  Math.floor(((turn + 1) * size) / RETRY_SHARE) - Math.floor((turn * size) / RETRY_SHARE)
 
-/** What one claim has taken so far, and what it may still take. */
+/** What one claim has taken so far, and what it passes over. */
 interface Taking {
   request: ClaimRequest
   skip: ReadonlySet<string>
   /** Applications that are passed over, or that as much was taken of as may be. */
   full: Set<string>
-  taken: LeasedDelivery[]
-  takenOf: Map<string, number>
-  takenOfApplication: Map<string, number>
-  deliveriesLeft: number
-  bytesLeft: number
+  takings: Takings
+  deliveries: LeasedDelivery[]
 }
 
 /** Takes due deliveries, lane by lane: first attempts before retries, no endpoint and no application more than its turn. */
 export function claim(db: Database, request: ClaimRequest): Claimed {
   const turn = turns.get(db) ?? 0
   turns.set(db, (turn + 1) % RETRY_SHARE)
-  const { perEndpointMax } = request
-  const forRetries = retryShare(request.max, turn)
   const taking: Taking = {
     request,
     skip: new Set(request.skip),
     full: new Set(request.skipApplications),
-    taken: [],
-    takenOf: new Map(),
-    takenOfApplication: new Map(),
-    deliveriesLeft: request.max - forRetries,
-    bytesLeft: request.payloadBytesMax,
+    takings: new Takings(request),
+    deliveries: [],
   }
-  takeFrom(db, 0, taking, perEndpointMax - retryShare(perEndpointMax, turn))
-  taking.deliveriesLeft += forRetries
-  takeFrom(db, 1, taking, perEndpointMax)
-  takeFrom(db, 0, taking, perEndpointMax)
-  return { deliveries: taking.taken, nextDueAt: nextWake(db, request) }
+  for (const pass of passesOf(request, turn)) takeFrom(db, pass, taking)
+  return { deliveries: taking.deliveries, nextDueAt: nextWake(db, request) }
 }
 
 /** An application that has had its turn stands in front with all of its lanes: then the others are asked for. */
-function takeFrom(db: Database, retry: 0 | 1, taking: Taking, perEndpointMax: number): void {
+function takeFrom(db: Database, pass: Pass, taking: Taking): void {
   for (let full = -1; full < taking.full.size;) {
     full = taking.full.size
-    takeFromLanes(db, lanesOf(db, retry, taking), taking, perEndpointMax)
+    takeFromLanes(db, lanesOf(db, pass, taking), pass, taking)
   }
 }
 
 /** Those whose turn it is. All entries of the index that the condition needs are in its key. */
-function lanesOf(db: Database, retry: 0 | 1, { request, skip, full, takenOf, deliveriesLeft }: Taking): LaneRow[] {
-  if (deliveriesLeft <= 0) return []
+function lanesOf(db: Database, pass: Pass, { request, skip, full, takings }: Taking): LaneRow[] {
+  const room = takings.room(pass)
+  if (room === 0) return []
   return db.all<LaneRow>(
     `SELECT app_id, endpoint_id, retry, wake_at FROM lane WHERE retry = ? AND wake_at <= ? ${NOT_OF}
      ORDER BY wake_at LIMIT ?`,
-    retry,
+    pass.retry,
     request.now,
     JSON.stringify([...full]),
-    deliveriesLeft + skip.size + takenOf.size,
+    room + skip.size + takings.endpoints,
   )
 }
 
 const NOT_OF = 'AND app_id NOT IN (SELECT value FROM json_each(?))'
 
-function takeFromLanes(db: Database, lanes: readonly LaneRow[], taking: Taking, perEndpointMax: number): void {
-  const { request, skip, full, takenOf, takenOfApplication } = taking
+function takeFromLanes(db: Database, lanes: readonly LaneRow[], pass: Pass, taking: Taking): void {
+  const { request, skip, full, takings } = taking
   for (const row of lanes) {
-    if (taking.deliveriesLeft <= 0 || taking.bytesLeft <= 0) return
-    const takenBefore = takenOf.get(row.endpoint_id) ?? 0
-    if (skip.has(row.endpoint_id) || full.has(row.app_id) || takenBefore >= perEndpointMax) continue
-    const ofApplication = takenOfApplication.get(row.app_id) ?? 0
+    if (takings.room(pass) === 0) return
+    const room = takings.roomOf(row.app_id, row.endpoint_id, pass)
+    if (skip.has(row.endpoint_id) || full.has(row.app_id) || room === 0) continue
     const lane: LaneKey = { appId: row.app_id, endpointId: row.endpoint_id, retry: row.retry }
-    const max = Math.min(perEndpointMax - takenBefore, request.perApplicationMax - ofApplication, taking.deliveriesLeft)
-    const { asked, leased } = takeFromLane(db, lane, taking, max)
+    const asked = takeFromLane(db, lane, pass, { taking, max: room })
     afterTaking(db, lane, asked, request.now)
-    takenOf.set(row.endpoint_id, takenBefore + leased)
-    takenOfApplication.set(row.app_id, ofApplication + leased)
-    if (ofApplication + leased >= request.perApplicationMax) full.add(row.app_id)
+    if (takings.roomOfApplication(row.app_id) <= 0) full.add(row.app_id)
   }
 }
 
-/** Leases up to `max` deliveries of the lane; `asked` counts also those that were cancelled instead. */
-function takeFromLane(db: Database, lane: LaneKey, taking: Taking, max: number): { asked: number; leased: number } {
-  const { request } = taking
+/** Leases up to `max` deliveries of the lane. Returns how many it asked for, with those that were cancelled instead. */
+function takeFromLane(
+  db: Database,
+  lane: LaneKey,
+  pass: Pass,
+  { taking, max }: { taking: Taking; max: number },
+): number {
+  const { request, takings, deliveries } = taking
   let asked = 0
-  let leased = 0
   for (const due of dueOf(db, lane, request.now, max)) {
-    if (taking.bytesLeft <= 0) break
+    if (takings.room(pass) === 0) break
     asked++
     const delivery = lease(db, lane, due, request)
     if (delivery === null) continue
-    leased++
-    taking.deliveriesLeft--
-    taking.bytesLeft -= delivery.payload.byteLength
-    taking.taken.push(delivery)
+    takings.take(lane.appId, lane.endpointId, delivery.payload.byteLength)
+    deliveries.push(delivery)
   }
-  return { asked, leased }
+  return asked
 }
 
 const dueOf = (db: Database, lane: LaneKey, now: number, limit: number) =>

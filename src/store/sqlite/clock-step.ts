@@ -1,22 +1,9 @@
-import { type ClockStep, dueAfterStep } from '../../domain/clock-step.ts'
+import type { ClockStep } from '../../domain/clock-step.ts'
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import type { QueuePlace } from '../store.ts'
+import { type WaitingRow, BEGINNING, dueOf, placeOf } from '../shared/clock-step.ts'
 import type { Database } from './database.ts'
 import type { LaneKey } from './lanes.ts'
-
-interface Row {
-  app_id: string
-  endpoint_id: string
-  retry: 0 | 1
-  due_at: number
-  msg_id: string
-  run: number
-  received_at: number
-  last_attempt_at: number | null
-  paused_until: number | null
-}
-
-const BEGINNING: QueuePlace = { appId: '', endpointId: '', retry: 0, dueAt: 0, msgId: '', run: 0 }
 
 /** Puts right what a clock wrote that was ahead: first the pauses, then what waits, in the order of its index. */
 export function putClockBack(
@@ -29,16 +16,7 @@ export function putClockBack(
   const rows = waitingBehind(db, from ?? BEGINNING, max)
   let moved = 0
   for (const row of rows) {
-    const dueAt = dueAfterStep(
-      {
-        run: row.run,
-        dueAt: row.due_at,
-        receivedAt: row.received_at,
-        lastAttemptAt: row.last_attempt_at,
-        isPaused: (row.paused_until ?? 0) >= step.now,
-      },
-      step,
-    )
+    const dueAt = dueOf(row, step)
     if (dueAt === row.due_at) continue
     move(db, row, dueAt)
     moved++
@@ -59,8 +37,12 @@ function endPausesEarlier(db: Database, { now, backMs }: ClockStep): void {
   db.run('UPDATE endpoint SET given_up_since = ?1 WHERE given_up_since > ?1', now)
 }
 
-const waitingBehind = (db: Database, { appId, endpointId, retry, dueAt, msgId, run }: QueuePlace, max: number): Row[] =>
-  db.all<Row>(
+const waitingBehind = (
+  db: Database,
+  { appId, endpointId, retry, dueAt, msgId, run }: QueuePlace,
+  max: number,
+): WaitingRow[] =>
+  db.all<WaitingRow>(
     `SELECT d.app_id, d.endpoint_id, d.retry, d.due_at, d.msg_id, d.run, m.received_at, d.last_attempt_at, e.paused_until
      FROM (SELECT * FROM delivery
            WHERE state = 'pending' AND (app_id, endpoint_id, retry, due_at, msg_id, run) > (?, ?, ?, ?, ?, ?)
@@ -77,7 +59,7 @@ const waitingBehind = (db: Database, { appId, endpointId, retry, dueAt, msgId, r
     max,
   )
 
-function move(db: Database, row: Row, dueAt: number): void {
+function move(db: Database, row: WaitingRow, dueAt: number): void {
   db.run(
     'UPDATE delivery SET due_at = ? WHERE app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = ?',
     dueAt,
@@ -95,15 +77,6 @@ function move(db: Database, row: Row, dueAt: number): void {
     lane.retry,
   )
 }
-
-const placeOf = (row: Row): QueuePlace => ({
-  appId: row.app_id,
-  endpointId: row.endpoint_id,
-  retry: row.retry,
-  dueAt: row.due_at,
-  msgId: row.msg_id,
-  run: row.run,
-})
 
 /** Lanes sleep until their oldest delivery is due and the pause is over; those that would sleep longer are woken then. */
 function wakeLanesInTime(db: Database, now: number): void {

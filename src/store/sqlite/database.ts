@@ -7,16 +7,12 @@
  */
 import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { UnusableDatabase } from '../shared/unusable-database.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
 import { makeDirectory, makeFile, makePrivate } from './private-files.ts'
 
 /** Marks the file as Hookferry's: "HkFy" (https://www.sqlite.org/fileformat.html, 1.3.8). */
 const APPLICATION_ID = 0x48_6b_46_79
-
-/** The file cannot be used; the message is one line for the operator. */
-export class UnusableDatabase extends Error {
-  override readonly name = 'UnusableDatabase'
-}
 
 export type Row = Record<string, SQLInputValue>
 

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
 import { missingKey, renewMeta, renewRow, type SecretRow } from '../keys.ts'
 import type { Change, MetaRow } from '../rekey.ts'
-import { type Database, transaction, UnusableDatabase } from './database.ts'
+import { UnusableDatabase } from '../shared/unusable-database.ts'
+import { type Database, transaction } from './database.ts'
 import { keyFileOf, makeKeyFile, readKeyFile } from './key-file.ts'
 
 export interface Prepared {

@@ -4,9 +4,9 @@ import type { Candidate } from '../../domain/endpoint.ts'
 import { startId } from '../../domain/ids.ts'
 import { type DeliveryStatus, statusOf } from '../log.ts'
 import type { Keyset } from '../tenants.ts'
+import { stretchOf } from '../shared/keyset.ts'
 import type { Database } from './database.ts'
 import { candidateFrom, type EndpointRow } from './endpoints.ts'
-import { stretchOf } from './keyset.ts'
 import { deliveryFrom, type DeliveryRow } from './messages.ts'
 
 type AttemptedRow = EndpointRow & Omit<DeliveryRow, 'endpoint_id'>

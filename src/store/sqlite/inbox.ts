@@ -2,11 +2,8 @@
 import type { SQLInputValue } from 'node:sqlite'
 import { foldCase, type InboxMessage, type InboxQuery, type InboxStats, timestampKey } from '../../domain/inbox.ts'
 import type { Message } from '../../domain/message.ts'
+import { HOUR_CHARS, TOP_SENDERS } from '../shared/constants.ts'
 import type { Database } from './database.ts'
-
-/** `2025-01-15T10`: the length of a key that names an hour. */
-const HOUR_CHARS = 13
-const TOP_SENDERS = 10
 
 /** False when there is a message with this id already; nothing is changed then. */
 export function insertInbox(db: Database, inbox: InboxMessage, announcedBy: Message): boolean {

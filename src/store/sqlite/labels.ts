@@ -1,15 +1,5 @@
-/** The words that messages are found by, and the conditions that lists put on the message of a row. */
+/** The conditions that lists put on the message of a row. */
 import type { SQLInputValue } from 'node:sqlite'
-import type { MessageFilter } from '../log.ts'
-
-export const channelLabel = (channel: string): string => `c:${channel}`
-export const tagLabel = (tag: string): string => `t:${tag}`
-
-/** The labels that a filter asks for. A tag is usually the rarer one of the two, so it comes first. */
-export const labelsOf = ({ channel, tag }: Pick<MessageFilter, 'channel' | 'tag'>): string[] => [
-  ...(tag === null ? [] : [tagLabel(tag)]),
-  ...(channel === null ? [] : [channelLabel(channel)]),
-]
 
 /** A part of a statement with the values of its placeholders. */
 export interface Condition {

@@ -5,6 +5,7 @@
  *
  * `wake_at` says when the lane wants to be looked at. Being served moves it behind the others that are due.
  */
+import { END_OF_TIME } from '../shared/constants.ts'
 import type { Database } from './database.ts'
 
 export interface LaneKey {
@@ -12,9 +13,6 @@ export interface LaneKey {
   endpointId: string
   retry: 0 | 1
 }
-
-/** Later than any time. Comparing the whole of an index's key lets SQLite seek where it would walk. */
-const END_OF_TIME = Number.MAX_SAFE_INTEGER
 
 /** Counts one delivery that became pending, and wakes the lane in time for it. */
 export function addToLane(db: Database, lane: LaneKey, dueAt: number): void {

@@ -1,5 +1,6 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Lease } from '../store.ts'
+import { LANES_PER_SWEEP } from '../shared/constants.ts'
 import type { Database } from './database.ts'
 import { addToLane, afterTaking, repairLanes, type LaneKey } from './lanes.ts'
 
@@ -69,8 +70,6 @@ export function expireLeases(db: Database, now: number, max: number): number {
   return rows.length
 }
 
-/** Lanes that one sweep compares with their deliveries. */
-const LANES_PER_SWEEP = 1_000
 const repairCursors = new WeakMap<Database, LaneKey | null>()
 
 export function sweep(db: Database, now: number, max: number): { expired: number; repaired: number } {

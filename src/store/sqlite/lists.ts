@@ -9,9 +9,12 @@ import type { DeliveryState } from '../../domain/delivery.ts'
 import type { MessageInfo } from '../../domain/message.ts'
 import { type AttemptedMessage, type DeliveryStatus, type MessageFilter, type Shown, statusOf } from '../log.ts'
 import type { Keyset } from '../tenants.ts'
+import { stretchOf, type Stretch } from '../shared/keyset.ts'
+import { labelsOf } from '../shared/labels.ts'
+import { triedStatesOf } from '../shared/states.ts'
 import type { Database } from './database.ts'
-import { merge, type Stretch, stretchOf } from './keyset.ts'
-import { labelsOf, messageHas } from './labels.ts'
+import { merge } from './merge.ts'
+import { messageHas } from './labels.ts'
 import { MESSAGE_COLUMNS, messageFrom, type MessageRow } from './messages.ts'
 
 /** Of `msg m`; the content only where it is asked for, since it has to be copied between the threads. */
@@ -83,16 +86,6 @@ function messageIds(db: Database, filter: MessageFilter, stretch: Stretch): stri
 
 type AttemptedFilter = MessageFilter & { endpointId: string; status: readonly DeliveryStatus[] | null }
 
-/** What is tried is in the index of its state. A delivery that nobody tried is in none of them, so `pending` has none. */
-export const STATES_OF: Readonly<Record<DeliveryStatus, readonly DeliveryState[]>> = {
-  success: ['delivered'],
-  pending: [],
-  sending: ['pending', 'leased'],
-  fail: ['failed'],
-  canceled: ['cancelled'],
-}
-const ALL_STATUSES = Object.keys(STATES_OF) as DeliveryStatus[]
-
 interface AttemptedRow extends ShownRow {
   state: DeliveryState
   attempts: number
@@ -125,7 +118,7 @@ export function listAttemptedMessages(
 
 function attemptedIds(db: Database, filter: AttemptedFilter, stretch: Stretch): string[] {
   const { appId, endpointId, eventTypes, status } = filter
-  const states = [...new Set(status ?? ALL_STATUSES)].flatMap((one) => STATES_OF[one])
+  const states = triedStatesOf(status)
   const bounds = [stretch.above, stretch.below] as const
   const [label, ...others] = labelsOf(filter)
   if (label !== undefined) {

@@ -1,4 +1,5 @@
 import { startId } from '../../domain/ids.ts'
+import { POSTPONE_MS } from '../shared/constants.ts'
 import { pruneAnswers } from './answers.ts'
 import type { Database } from './database.ts'
 import { failHeld } from './hold.ts'
@@ -55,9 +56,6 @@ export function pruneAttempts(db: Database, before: number, max: number): number
   cursors.set(db, at)
   return removed
 }
-
-/** A message with open deliveries keeps its payload; it is looked at again this much later. */
-const POSTPONE_MS = 3_600_000
 
 const OPEN = `SELECT 1 FROM delivery d
   WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.state IN ('pending', 'leased')`

@@ -9,7 +9,7 @@ export interface Stretch {
   limit: number
 }
 
-/** Greater than every id and every name, as SQLite compares them: by their bytes. */
+/** Greater than every id and every name, as both engines compare them: by their bytes. */
 const END = '\u{10FFFF}'
 
 const greatest = (a: string, b: string): string => (a > b ? a : b)
@@ -23,13 +23,4 @@ export function stretchOf(
   return order === 'ascending'
     ? { above: greatest(from ?? '', after ?? ''), below: until ?? END, direction: 'ASC', limit }
     : { above: from ?? '', below: least(until ?? END, after ?? END), direction: 'DESC', limit }
-}
-
-/** The first of what several walks over the same stretch found; no id is in two of them. */
-export function merge(
-  parts: readonly { id: string }[][],
-  { direction, limit }: Pick<Stretch, 'direction' | 'limit'>,
-): string[] {
-  const ids = parts.flatMap((part) => part.map(({ id }) => id)).toSorted()
-  return (direction === 'ASC' ? ids : ids.toReversed()).slice(0, limit)
 }

@@ -1,0 +1,20 @@
+/** The words that messages are found by. */
+import type { MessageFilter } from '../log.ts'
+
+const channelLabel = (channel: string): string => `c:${channel}`
+const tagLabel = (tag: string): string => `t:${tag}`
+
+/** The labels of a message, each once. */
+export const labelsOfMessage = ({
+  channels,
+  tags,
+}: {
+  channels: readonly string[] | null
+  tags: readonly string[] | null
+}): string[] => [...new Set([...(channels ?? []).map(channelLabel), ...(tags ?? []).map(tagLabel)])]
+
+/** The labels that a filter asks for. A tag is usually the rarer one of the two, so it comes first. */
+export const labelsOf = ({ channel, tag }: Pick<MessageFilter, 'channel' | 'tag'>): string[] => [
+  ...(tag === null ? [] : [tagLabel(tag)]),
+  ...(channel === null ? [] : [channelLabel(channel)]),
+]

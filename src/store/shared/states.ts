@@ -1,0 +1,21 @@
+/** What statuses and outcomes are in the indexes. */
+import type { AttemptOutcome } from '../../domain/attempt.ts'
+import type { DeliveryState } from '../../domain/delivery.ts'
+import type { DeliveryStatus } from '../log.ts'
+
+/** What is tried is in the index of its state. A delivery without a try is in none of them, so `pending` has none. */
+const STATES_OF: Readonly<Record<DeliveryStatus, readonly DeliveryState[]>> = {
+  success: ['delivered'],
+  pending: [],
+  sending: ['pending', 'leased'],
+  fail: ['failed'],
+  canceled: ['cancelled'],
+}
+const ALL_STATUSES = Object.keys(STATES_OF) as DeliveryStatus[]
+
+/** The states of what was tried and has one of these statuses; null is all. */
+export const triedStatesOf = (statuses: readonly DeliveryStatus[] | null): DeliveryState[] =>
+  [...new Set(statuses ?? ALL_STATUSES)].flatMap((one) => STATES_OF[one])
+
+/** All but success. */
+export const FAILURES: readonly AttemptOutcome[] = ['failed_attempt', 'failure']
