@@ -1,7 +1,6 @@
 /** The composition root: the one place that knows which store and which drivers there are. */
 import { randomBytes } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
-import { collectDefaultMetrics, Registry } from 'prom-client'
 import { createApplicationCache } from './cache/application-cache.ts'
 import { createEndpointCache } from './cache/endpoint-cache.ts'
 import { amongOthers } from './cache/freshness.ts'
@@ -20,10 +19,6 @@ import type { Handoff } from './flow/accept.ts'
 import { carryOut, type InboundContext, type OutboundContext } from './flow/flow.ts'
 import { prepareSvixEndpoint } from './flow/svix-endpoint.ts'
 import { createInflater } from './flow/inflated.ts'
-import { createObserver, observeGauges, type Observer } from './flow/observe.ts'
-import { createConnectionObserver, observeConnections } from './flow/observe-connections.ts'
-import { createRedisObserver, observeCache, type RedisObserver } from './flow/observe-nodes.ts'
-import { createBlockedLog, observeLookups } from './flow/observe-outbound.ts'
 import { Connections } from './http/connections.ts'
 import type { HttpContext, Server } from './http/context.ts'
 import { connectionsWithin, openFilesMax } from './http/open-files.ts'
@@ -31,7 +26,7 @@ import { storeProblem } from './http/readiness.ts'
 import { buildServer } from './http/server.ts'
 import { type Clock, systemClock } from './lib/clock.ts'
 import { Hidden } from './lib/hidden.ts'
-import { createLog, type Logger } from './lib/log.ts'
+import type { Logger } from './lib/log.ts'
 import { VERSION } from './lib/version.ts'
 import type { SharedParts } from './redis/redis.ts'
 import { ApplicationPaces } from './services/application-pace.ts'
@@ -46,6 +41,10 @@ import { workOf } from './services/work.ts'
 import { readSecret } from './store/sqlite/read-secret.ts'
 import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { Store } from './store/store.ts'
+import type { Observer } from './telemetry/events.ts'
+import { fanOut } from './telemetry/fan-out.ts'
+import { readingsOf } from './telemetry/readings.ts'
+import { openTelemetry } from './telemetry/telemetry.ts'
 
 export interface App extends AsyncDisposable {
   server: Server
@@ -73,9 +72,8 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   const owner = `node_${randomBytes(8).toString('hex')}`
   await using stack = new AsyncDisposableStack()
 
-  const registry = new Registry()
-  const observer = createObserver(log, registry)
-  collectDefaultMetrics({ register: registry })
+  const isAlone = config.database.engine === 'sqlite'
+  const { observer, metrics } = openTelemetry({ log, hasRedis: !isAlone && secrets.redisUrl !== null })
   const ids = createIds({ now: () => clock.now(), randomBytes })
 
   // Work that another node made due; there is nobody to tell of it yet.
@@ -94,7 +92,6 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
       onNotice: (notice) => log.warn(notice),
     }),
   )
-  const isAlone = config.database.engine === 'sqlite'
   const redis =
     isAlone || secrets.redisUrl === null
       ? null
@@ -105,7 +102,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
             owner,
             clock,
             random,
-            observer: createRedisObserver(log, registry),
+            observer,
           }),
         )
   const cache = createEndpointCache(store, {
@@ -117,14 +114,12 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   learn = (id) => expunged.note([id])
   redis?.bus.listen({ onChange: (appId, id) => cache.forgetHere(appId, id), onDue: (dueAt) => wake(dueAt) })
   const applications = createApplicationCache(store, isAlone ? undefined : amongOthers(clock, null))
-  observeCache(registry, () => cache.counts)
   const resolver = stack.use(createNameResolver({ clock, servers: config.dnsServers }))
-  observeLookups(registry, () => resolver.counts)
   const guard = createAddressGuard({
     allowedSubnets: config.allowedSubnets,
     httpsOnly: config.httpsOnly,
     lookup: resolver.lookup,
-    onBlocked: createBlockedLog(log),
+    onBlocked: (blocked) => observer.targetBlocked(blocked),
   })
   const proxy = proxyFrom(secrets.proxyUrl?.reveal() ?? null, config.proxyExceptions)
   const http = stack.use(
@@ -193,16 +188,8 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     messageRetentionMs: config.messageRetentionMs,
     inflater: createInflater(config),
   }
-  observeGauges(registry, {
-    inFlight: () => dispatcher?.inFlight ?? 0,
-    inMemory: () => dispatcher?.inMemory ?? 0,
-    waiting: () => store.waiting(),
-    backlog: () => store.backlog(clock.now()).catch(() => null),
-    held: () => store.heldDeliveries().catch(() => null),
-    now: () => clock.now(),
-  })
-
-  const connections = openConnections(config, log, registry)
+  const connections = openConnections(config, log, observer)
+  metrics.read(readingsOf({ cache, resolver, connections, dispatcher, store, clock }))
   const tasks = createTaskRunner({ tasks: store, clock, onAdded: (now) => inbound.handoff.noteDue(now) })
   startTask = () => tasks.wake()
   let isStopping = false
@@ -222,7 +209,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     clock,
     ids,
     observer,
-    registry,
+    metrics,
     connections,
     publicUrl: () => config.publicUrl ?? `http://localhost:${portOf(server) ?? config.port}`,
     isStopping: () => isStopping,
@@ -284,12 +271,12 @@ async function closeServer(server: Server, connections: Connections, clock: Cloc
 }
 
 /** What inbound connections may take. Says so where the system allows fewer of them than are set. */
-function openConnections(config: Config, log: Logger, registry: Registry): Connections {
+function openConnections(config: Config, log: Logger, observer: Observer): Connections {
   const files = openFilesMax()
   const connectionsMax = connectionsWithin(config.maxConnections, files, config.dispatchConcurrency)
   if (connectionsMax < config.maxConnections)
     log.warn({ connections: connectionsMax, files }, 'fewer connections than MAX_CONNECTIONS: see ulimit -n')
-  const connections = new Connections(
+  return new Connections(
     {
       connectionsMax,
       pipelinedMax: config.maxPipelined,
@@ -297,13 +284,8 @@ function openConnections(config: Config, log: Logger, registry: Registry): Conne
       bodyBytesInProgressMax: config.maxBodyBytesInProgress,
       unreadTimeoutMs: config.unreadTimeoutMs,
     },
-    createConnectionObserver(log, registry),
+    observer,
   )
-  observeConnections(registry, {
-    connections: () => connections.count,
-    bodyBytes: () => connections.bodies.bytes,
-  })
-  return connections
 }
 
 /** The port that it listens on; undefined as long as it does not. */
@@ -318,9 +300,8 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
   const known =
     config.database.engine === 'sqlite' ? readSecret(config.database.path, JWT_SECRET[0], secrets.encryptionKeys) : null
   if (known !== null) return known
-  const quiet = createObserver(createLog('SILENT').log, new Registry())
   await using store = await openStore(config, secrets, {
-    observer: quiet,
+    observer: fanOut([]),
     onFatal: () => {},
     onDue: () => {},
     onChange: () => {},
@@ -381,7 +362,7 @@ async function shareThrough(
     owner: string
     clock: Clock
     random: () => number
-    observer: RedisObserver
+    observer: Observer
   },
 ): Promise<SharedParts> {
   const { store, owner, ...rest } = options

@@ -25,7 +25,7 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     include: [
       'src/**/*.test.ts',
       'test/{architecture,config,docs}.test.ts',
-      'test/{cache,destinations,domain,flow,lib,services,sources}/**/*.test.ts',
+      'test/{cache,destinations,domain,flow,lib,services,sources,telemetry}/**/*.test.ts',
       ...UNIT_ELSEWHERE,
     ],
     exclude: [...SQLITE_ELSEWHERE, ...PROCESS_ELSEWHERE],

@@ -12,7 +12,7 @@ import { LIMITS } from '../domain/limits.ts'
 import type { Message } from '../domain/message.ts'
 import type { Answer } from '../store/once.ts'
 import type { Acceptance, LeasedDelivery, Queue } from '../store/store.ts'
-import type { Observer } from './observe.ts'
+import type { Observer } from '../telemetry/events.ts'
 
 /** The dispatcher, as accepting sees it. */
 export interface Handoff {

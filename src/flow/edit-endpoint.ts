@@ -12,7 +12,7 @@ import type { Handoff } from './accept.ts'
 import { announcements, type AnnounceContext } from './announce.ts'
 import type { CancelWaiting } from './cancel-waiting.ts'
 import { edit } from './edit.ts'
-import type { Observer } from './observe.ts'
+import type { Observer } from '../telemetry/events.ts'
 
 export interface EditContext extends AnnounceContext {
   store: Pick<Endpoints, 'createEndpoint' | 'updateEndpoint' | 'deleteEndpoint' | 'getEndpoint'> & Queue

@@ -10,7 +10,7 @@ import { attemptEventType, endpointEvent, type OperationalEvent } from '../domai
 import { announcements, type AnnounceContext } from './announce.ts'
 import type { CancelWaiting } from './cancel-waiting.ts'
 import type { Tried } from './deliver.ts'
-import type { Observer } from './observe.ts'
+import type { Observer } from '../telemetry/events.ts'
 
 /** What this node knows of the endpoints that answered that they are sent too much. */
 export interface Pressure {

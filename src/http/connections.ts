@@ -7,7 +7,7 @@ import { type IncomingMessage, type Server as HttpServer, STATUS_CODES } from 'n
 import type { Socket } from 'node:net'
 import type { ConnectionError, FastifyReply } from 'fastify'
 import { type ErrorCode, GatewayError } from '../domain/errors.ts'
-import type { CloseReason, ConnectionObserver } from '../flow/observe-connections.ts'
+import type { CloseReason, Observer } from '../telemetry/events.ts'
 import { Bodies, type BodyLimits } from './bodies.ts'
 import { bodyFor } from './errors.ts'
 import { Lingering } from './lingering.ts'
@@ -59,20 +59,22 @@ interface Connection {
   stalledSweeps: number
 }
 
+type ClosedObserver = Pick<Observer, 'connectionClosed' | 'connectionsSwept'>
+
 export class Connections {
   readonly bodies: Bodies
   readonly #lingering: Lingering
   readonly sweepEveryMs: number
   readonly #limits: ConnectionLimits
-  readonly #observer: ConnectionObserver
+  readonly #observer: ClosedObserver
   readonly #bySocket = new Map<Socket, Connection>()
   #open = 0
   #ends: Ends = { abandoned: () => {}, refused: () => {}, unreadable: () => '' }
 
-  constructor(limits: ConnectionLimits, observer: ConnectionObserver) {
+  constructor(limits: ConnectionLimits, observer: ClosedObserver) {
     this.#limits = limits
     this.#observer = observer
-    this.bodies = new Bodies(limits, () => observer.closed('too_many_bodies'))
+    this.bodies = new Bodies(limits, () => observer.connectionClosed('too_many_bodies'))
     this.sweepEveryMs = Math.min(SWEEP_MS.longest, Math.max(SWEEP_MS.shortest, limits.unreadTimeoutMs / 4))
     this.#lingering = new Lingering({ bodyBytesMax: limits.bodyBytesMax, sweepEveryMs: this.sweepEveryMs })
   }
@@ -85,7 +87,7 @@ export class Connections {
   watch(server: HttpServer, ends: Ends): void {
     this.#ends = ends
     server.maxConnections = this.#limits.connectionsMax
-    server.on('drop', () => this.#observer.closed('too_many'))
+    server.on('drop', () => this.#observer.connectionClosed('too_many'))
     server.on('connection', (socket: Socket) => this.#add(socket))
     // Node would answer by itself what expects something unknown, and hang up on whoever wants a tunnel.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response))
@@ -173,7 +175,7 @@ export class Connections {
     const isEarly = answeredEarly?.complete === false
     const isUnfinished = last?.request.raw.complete === false
     connection.isCut = true
-    this.#observer.closed(closeReason(refusal, isEarly || isUnfinished))
+    this.#observer.connectionClosed(closeReason(refusal, isEarly || isUnfinished))
     // What was answered early has its line in the log, too.
     const requestId = isEarly ? null : isUnfinished ? last.request.id : this.#ends.unreadable(refusal.status)
     // Answers go out in the order of the requests: before another one is answered, this one cannot be.
@@ -212,11 +214,11 @@ export class Connections {
       if (connection.stalledSweeps >= sweepsMax) this.#cut(connection, 'unread')
     }
     this.#lingering.sweep()
-    this.#observer.report()
+    this.#observer.connectionsSwept()
   }
 
   #cut(connection: Connection, reason: CloseReason): void {
-    if (!connection.isCut || reason === 'unread') this.#observer.closed(reason)
+    if (!connection.isCut || reason === 'unread') this.#observer.connectionClosed(reason)
     connection.isCut = true
     stopReading(connection.socket)
     connection.socket.destroy()

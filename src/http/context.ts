@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify'
 import type { ZodTypeProvider } from 'fastify-type-provider-zod'
-import type { Registry } from 'prom-client'
 import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { Config, Secrets } from '../config.ts'
@@ -9,10 +8,11 @@ import type { AddressGuard } from '../destinations/guard.ts'
 import type { Ids, MessageId } from '../domain/ids.ts'
 import type { EditContext } from '../flow/edit-endpoint.ts'
 import type { InboundContext } from '../flow/flow.ts'
-import type { InboxLine, Observer } from '../flow/observe.ts'
+import type { InboxLine, Observer } from '../telemetry/events.ts'
 import type { Hidden } from '../lib/hidden.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
+import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Connections } from './connections.ts'
 
 /** Fastify as it is used here: requests and answers are described by zod. */
@@ -45,7 +45,7 @@ export interface HttpContext {
   clock: Clock
   ids: Ids
   observer: Observer
-  registry: Registry
+  metrics: Pick<Telemetry['metrics'], 'contentType' | 'text'>
   connections: Connections
   /** What links to this gateway begin with, without a slash at the end. */
   publicUrl: () => string

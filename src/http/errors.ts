@@ -1,6 +1,6 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type ErrorCode, ERRORS, GatewayError } from '../domain/errors.ts'
-import type { Observer } from '../flow/observe.ts'
+import type { Observer } from '../telemetry/events.ts'
 
 /** What the framework refuses by itself, in the catalogue's words. */
 const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {

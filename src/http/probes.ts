@@ -10,12 +10,8 @@ import { Refusal } from './schemas.ts'
 const METRICS_PER_SECOND = 5
 
 export function probeRoutes(app: Server, context: HttpContext): void {
-  const { config, storeProblem, secrets, registry, isStopping, clock } = context
-  // Without the empty lines between metrics, which mean nothing, the first ten lines tell of requests and webhooks.
-  const metrics = atMost(METRICS_PER_SECOND, clock, async () => {
-    const text = (await registry.metrics()).replaceAll('\n\n', '\n')
-    return Buffer.from(text)
-  })
+  const { config, storeProblem, secrets, metrics: gathered, isStopping, clock } = context
+  const metrics = atMost(METRICS_PER_SECOND, clock, async () => Buffer.from(await gathered.text()))
 
   app.get(
     '/health/live',
@@ -67,7 +63,7 @@ export function probeRoutes(app: Server, context: HttpContext): void {
     },
     async (_request, reply) => {
       // One Buffer for all who wait for it; the framework's types know only texts here.
-      return (reply as FastifyReply).type(registry.contentType).send(await metrics()) as never
+      return (reply as FastifyReply).type(gathered.contentType).send(await metrics()) as never
     },
   )
 }

@@ -7,6 +7,7 @@
 import { Redis } from 'ioredis'
 import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Observer } from '../telemetry/events.ts'
 import { Breaker } from './breaker.ts'
 
 /** A script runs at once and alone; its keys come first among its arguments. */
@@ -16,12 +17,7 @@ export interface Script {
   readonly lua: string
 }
 
-export interface LinkObserver {
-  /** A command that was sent, with the time until its answer. */
-  command(done: { name: string; ms: number; failed: boolean }): void
-  /** The connection for commands is there, or gone; `error` is what was last heard of it. */
-  connected(is: boolean, error: string | null): void
-}
+export type LinkObserver = Pick<Observer, 'redisCommand' | 'redisConnected'>
 
 export interface LinkOptions {
   url: string
@@ -143,7 +139,7 @@ export class Link implements AsyncDisposable {
       this.#inFlight--
       if (failed) this.#breaker.failed(this.#clock.now())
       else this.#breaker.succeeded()
-      this.#observer.command({ name, ms: performance.now() - started, failed })
+      this.#observer.redisCommand({ name, ms: performance.now() - started, failed })
     }
   }
 
@@ -173,7 +169,7 @@ export class Link implements AsyncDisposable {
   #tell(is: boolean): void {
     if (this.#told === is) return
     this.#told = is
-    this.#observer.connected(is, is ? null : this.#lastError)
+    this.#observer.redisConnected({ is, error: is ? null : this.#lastError })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,6 @@
 import { type ClockReading, type ClockStep, putBackBy } from '../domain/clock-step.ts'
 import { LIMITS } from '../domain/limits.ts'
-import type { Observer } from '../flow/observe.ts'
+import type { Observer } from '../telemetry/events.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Queue, QueuePlace } from '../store/store.ts'
 import { every, type Service } from './service.ts'

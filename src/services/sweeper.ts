@@ -1,5 +1,5 @@
 import { LIMITS } from '../domain/limits.ts'
-import type { Observer } from '../flow/observe.ts'
+import type { Observer } from '../telemetry/events.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Queue } from '../store/store.ts'
 import { every, type Service } from './service.ts'

@@ -1,6 +1,6 @@
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import { LIMITS } from '../domain/limits.ts'
-import type { Observer } from '../flow/observe.ts'
+import type { Observer } from '../telemetry/events.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
 import { createClockWatch } from './clock-watch.ts'

@@ -1,11 +1,9 @@
-import { Registry } from 'prom-client'
 import { describe, expect, test } from 'vitest'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import { OutcomeUnknown } from '../../src/domain/errors.ts'
 import { createIds } from '../../src/domain/ids.ts'
 import { accept, acceptAll, type AcceptContext, type NewEvent } from '../../src/flow/accept.ts'
-import { createObserver } from '../../src/flow/observe.ts'
-import { createLog } from '../../src/lib/log.ts'
+import { fanOut } from '../../src/telemetry/fan-out.ts'
 import type { Acceptance, Accepted, LeasedDelivery, Queue } from '../../src/store/store.ts'
 import { APP, endpoint } from '../conformance/builders.ts'
 
@@ -49,7 +47,7 @@ function scripted(room: readonly Endpoint[], answer?: (acceptances: readonly Acc
       noteDue: (at) => void calls.push(`due ${at - NOW}`),
     },
     ids: createIds({ now: () => NOW, randomBytes: (n) => new Uint8Array(n) }),
-    observer: createObserver(createLog('silent').log, new Registry()),
+    observer: fanOut([]),
     messageRetentionMs: HOUR,
   }
   return { context, calls, started, stored }

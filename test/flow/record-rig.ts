@@ -1,14 +1,14 @@
 /** What an attempt is recorded with: a store that answers as it is told, and a clock that the test moves. */
-import { Registry } from 'prom-client'
 import { createApplicationCache } from '../../src/cache/application-cache.ts'
 import { createEndpointCache } from '../../src/cache/endpoint-cache.ts'
 import type { Outcome } from '../../src/domain/delivery.ts'
 import { createIds } from '../../src/domain/ids.ts'
 import { MANAGEMENT_ORG } from '../../src/domain/operational.ts'
-import { createObserver } from '../../src/flow/observe.ts'
 import type { RecordContext } from '../../src/flow/record.ts'
 import { createLog } from '../../src/lib/log.ts'
 import type { LeasedDelivery, Queue, Settled, Settlement } from '../../src/store/store.ts'
+import { fanOut } from '../../src/telemetry/fan-out.ts'
+import { createLogSink } from '../../src/telemetry/log.ts'
 import { application, endpoint, newId } from '../conformance/builders.ts'
 import { createFakeClock } from '../fake-clock.ts'
 
@@ -75,7 +75,7 @@ export function scripted(...answers: (Partial<Settled> | Error)[]) {
     messageRetentionMs: HOUR,
     clock,
     ids: createIds({ now: () => clock.now(), randomBytes: (n) => new Uint8Array(n) }),
-    observer: createObserver(log, new Registry()),
+    observer: fanOut([createLogSink(log)]),
     pressure: { took: () => {}, pauseMs: () => PAUSE, isTaking: (_id, since) => takenAt >= since },
     random: () => 0.5,
     owner: 'node_a',

@@ -21,7 +21,7 @@ async function serve(handle: (reply: FastifyReply, end: () => void) => void = ()
       bodyBytesInProgressMax: NO_BOUND,
       unreadTimeoutMs: NO_BOUND,
     },
-    { closed: (reason) => told.push(['closed', reason]), report: () => {} },
+    { connectionClosed: (reason) => told.push(['closed', reason]), connectionsSwept: () => {} },
   )
   const server = createServer({ headersTimeout: timeoutMs, requestTimeout: timeoutMs, connectionsCheckingInterval: 20 })
   connections.watch(server, {

@@ -77,7 +77,7 @@ export async function startNode(
     node: name,
     token: () => `${name}-${++tokens}`,
     random: Math.random,
-    observer: { command: (done) => commands.push(done), connected: (is) => connections.push(is) },
+    observer: { redisCommand: (done) => commands.push(done), redisConnected: ({ is }) => connections.push(is) },
   })
   const cache = createEndpointCache(store, { shared: redis.endpoints, freshness: amongOthers(clock, redis.bus) })
   const due: number[] = []

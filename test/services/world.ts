@@ -1,6 +1,5 @@
 /** Nodes as they are put together in the product, on a real store; only time and the destinations are the test's. */
 import { randomBytes } from 'node:crypto'
-import { Registry } from 'prom-client'
 import { createApplicationCache } from '../../src/cache/application-cache.ts'
 import { createEndpointCache } from '../../src/cache/endpoint-cache.ts'
 import type { DeliveryRequest, Driver } from '../../src/destinations/driver.ts'
@@ -11,8 +10,7 @@ import { createIds, type EndpointId, type MessageId } from '../../src/domain/ids
 import { LIMITS } from '../../src/domain/limits.ts'
 import { accept } from '../../src/flow/accept.ts'
 import { carryOut } from '../../src/flow/flow.ts'
-import { createObserver } from '../../src/flow/observe.ts'
-import { createLog } from '../../src/lib/log.ts'
+import { fanOut } from '../../src/telemetry/fan-out.ts'
 import { createCanceller } from '../../src/services/canceller.ts'
 import { createClockWatch } from '../../src/services/clock-watch.ts'
 import { Dispatcher } from '../../src/services/dispatcher.ts'
@@ -79,7 +77,7 @@ export function createWorld(
   })
   const clock = createFakeClock({ start: T0, isBusy: () => underWay > 0 })
   const ids = createIds({ now: () => clock.now(), randomBytes })
-  const observer = createObserver(createLog('silent').log, new Registry())
+  const observer = fanOut([])
   const seen: Seen[] = []
   const countOf = new Map<string, number>()
 

@@ -2,7 +2,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { GatewayError, type Issue } from '../../domain/errors.ts'
-import type { Observer } from '../../flow/observe.ts'
+import type { Observer } from '../../telemetry/events.ts'
 import { named } from '../described.ts'
 import { toGatewayError } from '../errors.ts'
 

@@ -1,0 +1,83 @@
+/**
+ * The events that the product tells of, each from one function, to every sink. An event may carry ids; a sink writes ids
+ * into log lines and never into labels. Secrets, signatures and payloads are no part of any event that a sink shows.
+ */
+import type { DeferReason, Outcome } from '../domain/delivery.ts'
+import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
+import type { LeasedDelivery, SettledAttempt } from '../store/store.ts'
+
+export const INBOX_RESULTS = ['created', 'duplicate', 'invalid_signature', 'validation_error', 'error'] as const
+
+/** The result of a request to `/webhook`. A refused one is never a duplicate. */
+export interface InboxLine {
+  message_id?: string
+  dup: boolean
+  result: (typeof INBOX_RESULTS)[number]
+}
+
+/** Why the gateway closed a connection, or did not take it. */
+export const CLOSE_REASONS = [
+  'too_many',
+  'pipelined',
+  'unread',
+  'slow_headers',
+  'slow_body',
+  'unreadable',
+  'too_many_bodies',
+] as const
+export type CloseReason = (typeof CLOSE_REASONS)[number]
+
+/** Why the gateway itself disabled an endpoint. */
+export const DISABLED_REASONS = ['gone', 'failing'] as const satisfies readonly DisabledReason[]
+
+export const DEFER_REASONS = [
+  'rate_limited',
+  'credentials',
+  'not_configured',
+  'node_exhausted',
+] as const satisfies readonly DeferReason[]
+
+/** Each event has one argument at most. No method throws, and none of them waits for anything. */
+export interface Observer {
+  /** `path` is the URL's path for the log, `route` the pattern for the label. `inbox`: of a request to `/webhook`. */
+  requestServed(served: {
+    requestId: string
+    method: string
+    path: string
+    route: string
+    status: number
+    latencyMs: number
+    inbox: InboxLine | null
+  }): void
+  /** The bytes were no request, or were not there in time. */
+  unreadable(refused: { requestId: string; status: number }): void
+  connectionClosed(reason: CloseReason): void
+  /** All connections were looked over; this happens every few seconds. */
+  connectionsSwept(): void
+  accepted(what: { duplicate: boolean; deliveries: number }): void
+  attempted(what: { delivery: LeasedDelivery; attempt: SettledAttempt; number: number; held: boolean }): void
+  deferred(what: {
+    delivery: LeasedDelivery
+    driver: string
+    until: number
+    outcome: Extract<Outcome, { kind: 'deferred' }>
+  }): void
+  cancelled(what: { delivery: LeasedDelivery }): void
+  endpointDisabled(what: { endpoint: Endpoint; reason: DisabledReason }): void
+  /** A target leads to an address that is not allowed. The address is for the operator, never for the target's owner. */
+  targetBlocked(what: { host: string; why: string }): void
+  /** The clock was put back, and what it had written while it was ahead is put right. */
+  clockPutBack(what: { backMs: number; moved: number }): void
+  swept(what: { expired: number; repaired: number }): void
+  /** Repeats of one trouble are counted, and logged only now and then. */
+  storeTrouble(what: { doing: string; error: unknown }): void
+  /** The store has just committed: troubles that are over are said to be. */
+  storeWorks(): void
+  committed(batchSize: number): void
+  /** A command that was sent to Redis, with the time until its answer. */
+  redisCommand(done: { name: string; ms: number; failed: boolean }): void
+  /** The connection for commands is there, or gone; `error` is the last one that the client reported. */
+  redisConnected(what: { is: boolean; error: string | null }): void
+  serviceFailed(what: { service: string; error: unknown }): void
+  unexpected(what: { requestId: string; error: unknown }): void
+}
