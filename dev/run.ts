@@ -4,12 +4,11 @@
 // changes. Arguments are Node.js's own. In a terminal its log is for people; elsewhere it is the JSON lines of production.
 
 import { spawn } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { initialise } from '../src/cli/init.ts'
 import { readable } from './readable.ts'
 
-initialise('.env', existsSync)
+initialise('.env')
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 const child = spawn(process.execPath, ['--watch', '--env-file=.env', ...process.argv.slice(2), main], {

@@ -1,17 +1,12 @@
 /**
  * The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try, `hookferry token` prints a
  * token for the Svix API, `hookferry copy` moves a SQLite file into PostgreSQL, `hookferry rekey` encrypts what is stored
- * with the newest key, `hookferry backup` copies a SQLite file, `hookferry receiver` shows what is delivered to it.
+ * with the newest key, `hookferry backup` copies a SQLite file, `hookferry receiver` shows what is delivered to it,
+ * `hookferry config` prints the settings that hold.
+ *
+ * Each command is imported when it is called: most need a small part of the program, and help none of it.
  */
-import { existsSync } from 'node:fs'
 import { VERSION } from '../lib/version.ts'
-import { backup } from './backup.ts'
-import { copy } from './copy.ts'
-import { initialise } from './init.ts'
-import { receive } from './receiver.ts'
-import { rekey } from './rekey.ts'
-import { start } from './start.ts'
-import { printToken } from './token.ts'
 
 const USAGE = `usage: hookferry                   runs the gateway, configured by the environment
        hookferry init              writes a .env with fresh secrets, unless there is one
@@ -22,6 +17,8 @@ const USAGE = `usage: hookferry                   runs the gateway, configured b
                                    --force replaces a file that is there
        hookferry receiver          prints what is delivered to http://127.0.0.1:9000/hook, checks signatures,
                                    and fails at /fail; --host, --port, --secret say otherwise
+       hookferry config            prints the settings that hold and where they come from, without secrets;
+                                   --json for programs
        hookferry help              prints this, as --help does
        hookferry version           prints the version, as --version does
 `
@@ -32,20 +29,72 @@ const ASK_VERSION = ['version', '--version', '-v']
 /** Does what the command line asks for, and sets the exit code: 2 when nobody could know what was meant. */
 export async function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
   const [command, ...extra] = args
-  const names = extra.filter((one) => !one.startsWith('-'))
-  const isForced = extra.includes('--force')
-  if (command === undefined) await start(environment)
-  else if (HELP.includes(command) || extra.includes('--help')) process.stdout.write(USAGE)
-  else if (ASK_VERSION.includes(command)) process.stdout.write(`${VERSION}\n`)
-  else if (command === 'init' && extra.length === 0) initialise('.env', existsSync)
-  else if (command === 'copy' && extra.length === 1) await copy(extra[0]!, environment)
-  else if (command === 'rekey' && extra.length === 0) await rekey(environment)
-  else if (command === 'receiver') receive(extra)
-  else if (command === 'token' && extra.length <= 1) await printToken(extra[0], environment)
-  else if (command === 'backup' && names.length === 1 && extra.length === (isForced ? 2 : 1))
-    await backup(names[0]!, { isForced, environment })
-  else {
+  if (command !== undefined && (HELP.includes(command) || extra.includes('--help'))) process.stdout.write(USAGE)
+  else if (command !== undefined && ASK_VERSION.includes(command)) process.stdout.write(`${VERSION}\n`)
+  else if (!(await runNamed(command, extra, environment))) {
     process.stderr.write(USAGE)
     process.exitCode = 2
+  }
+}
+
+/** False when there is no such command, or when it does not take these arguments. */
+async function runNamed(
+  command: string | undefined,
+  extra: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): Promise<boolean> {
+  const [first] = extra
+  switch (command) {
+    case undefined: {
+      const { start } = await import('./start.ts')
+      await start(environment)
+      return true
+    }
+    case 'init': {
+      if (extra.length > 0) return false
+      const { initialise } = await import('./init.ts')
+      initialise('.env')
+      return true
+    }
+    case 'copy': {
+      if (first === undefined || extra.length > 1) return false
+      const { copy } = await import('./copy.ts')
+      await copy(first, environment)
+      return true
+    }
+    case 'rekey': {
+      if (extra.length > 0) return false
+      const { rekey } = await import('./rekey.ts')
+      await rekey(environment)
+      return true
+    }
+    case 'token': {
+      if (extra.length > 1) return false
+      const { printToken } = await import('./token.ts')
+      await printToken(first, environment)
+      return true
+    }
+    case 'backup': {
+      const [target, ...more] = extra.filter((one) => !one.startsWith('-'))
+      const isForced = extra.includes('--force')
+      if (target === undefined || more.length > 0 || extra.length > (isForced ? 2 : 1)) return false
+      const { backup } = await import('./backup.ts')
+      await backup(target, { isForced, environment })
+      return true
+    }
+    case 'receiver': {
+      const { receive } = await import('./receiver.ts')
+      receive(extra)
+      return true
+    }
+    case 'config': {
+      const asJson = first === '--json'
+      if (extra.length > (asJson ? 1 : 0)) return false
+      const { printConfig } = await import('./config.ts')
+      printConfig(environment, { asJson })
+      return true
+    }
+    default:
+      return false
   }
 }

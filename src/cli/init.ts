@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 
 /** Writes `path` with fresh secrets, unless it exists. Its settings are for a first try on this machine. */
-export function initialise(path: string, exists: (path: string) => boolean): void {
-  if (exists(path)) return
+export function initialise(path: string): void {
+  if (existsSync(path)) return
   const secret = randomBytes(24).toString('hex')
   const text = `# Written for a first try on this machine; docs/configuration.md tells what else there is.
 
