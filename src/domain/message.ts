@@ -12,6 +12,8 @@ export interface Message {
   tags: string[] | null
   contentType: string
   receivedAt: number
+  /** When its sender wanted first attempts to be made; null is at once. */
+  deliverAt: number | null
   /** When the payload may be removed, provided that all deliveries are final by then. */
   expiresAt: number
   payload: Uint8Array

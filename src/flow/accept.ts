@@ -129,6 +129,7 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
     tags: more?.tags ?? null,
     contentType,
     receivedAt: now,
+    deliverAt: more?.deliverAt ?? null,
     expiresAt: now + (more?.retentionMs ?? messageRetentionMs),
     payload,
     shownPayload: more?.shownPayload ?? null,

@@ -38,6 +38,7 @@ export async function announcements(
       tags: null,
       contentType: 'application/json',
       receivedAt: now,
+      deliverAt: null,
       expiresAt: now + context.messageRetentionMs,
       payload: Buffer.from(JSON.stringify(event)),
       shownPayload: null,

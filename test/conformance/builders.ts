@@ -124,6 +124,7 @@ export function message(given: Partial<Message> = {}): Message {
     payload: Buffer.from('{"hello":"world"}'),
     shownPayload: null,
     hops: 0,
+    deliverAt: null,
     ...given,
   }
 }

@@ -40,6 +40,7 @@ export function acceptConformance(open: OpenStore): void {
       channels: ['a', 'b'],
       tags: ['order:17', 'ünïcode'],
       contentType: 'application/json; charset=utf-8',
+      deliverAt: T0 + 30 * 24 * HOUR,
     })
     await store.accept([acceptance([], { ...sent, payload })])
     expect(await store.getMessage(APP, sent.id)).toEqual({ ...sent, payloadRemoved: false })

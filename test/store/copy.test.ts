@@ -48,6 +48,7 @@ async function fill(store: Store): Promise<void> {
       payload: Uint8Array.from({ length: 256 }, (_, i) => i),
       shownPayload: Buffer.from('{"a":"\0"}'),
       hops: 2,
+      deliverAt: T0 + HOUR,
       tags: ['blue'],
       channels: ['shop'],
       idempotency: { scope: 'ingest', key: 'k1', expiresAt: T0 + HOUR },
@@ -144,6 +145,7 @@ describe.skipIf(missing !== null)('copying SQLite into PostgreSQL', () => {
       )
     }
     expect(await store.endpointsOf(APP)).toEqual(await reopened.endpointsOf(APP))
+    expect(await store.findMessage(APP, 'odd')).toMatchObject({ deliverAt: T0 + HOUR })
     expect(await store.inboxStats()).toEqual(await reopened.inboxStats())
     expect(await store.secret('jwt', () => 'another')).toBe('signing-secret')
     expect(await store.getAnswer('org_acme', 'answered', T0)).toEqual({ status: 202, body: '{"n":"\\u0000"}' })

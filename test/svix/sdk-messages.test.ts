@@ -123,6 +123,21 @@ describe('a message', () => {
     await expect(svix.message.create(app, { ...message, deliverAt: tooLate })).rejects.toEqual(refusal(422))
   })
 
+  test('shows its deliverAt wherever it is shown, and to repeats of its request', async () => {
+    const { svix, app } = await newApp()
+    const { id: endpoint } = await svix.endpoint.create(app, { url: receiver.hook().url })
+    const deliverAt = new Date(Date.now() + 200)
+    const send = () =>
+      svix.message.create(app, { eventType: 'later', payload: {}, deliverAt }, { idempotencyKey: 'one' })
+    const sent = await send()
+    expect(sent.deliverAt).toEqual(deliverAt)
+    expect(await send()).toEqual(sent)
+    expect(await svix.message.get(app, sent.id)).toEqual(sent)
+    expect((await svix.message.list(app)).data).toEqual([sent])
+    const attempted = async () => (await svix.messageAttempt.listAttemptedMessages(app, endpoint)).data
+    await soon(async () => (await attempted()).map((one) => one.deliverAt)).toEqual([deliverAt])
+  })
+
   test('loses its payload when it is expunged, and cannot be sent again', async () => {
     const { svix, app } = await newApp()
     const hook = receiver.hook()

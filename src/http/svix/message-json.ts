@@ -20,6 +20,7 @@ export function messageJson(
     id: message.id,
     timestamp: instant(message.receivedAt),
     ...(message.tags === null ? {} : { tags: message.tags }),
+    ...(message.deliverAt === null ? {} : { deliverAt: instant(message.deliverAt) }),
     ...more,
   })
   return `${head.slice(0, -1)},"payload":${payloadJson},${tail.slice(1)}`

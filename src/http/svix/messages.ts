@@ -109,6 +109,7 @@ export const messageCommon = {
   channels: z.array(z.string()).nullable(),
   tags: z.array(z.string()).optional(),
   timestamp: Instant,
+  deliverAt: Instant.optional(),
 }
 export const MessageOut = named('MessageOut', z.object(messageCommon))
 

@@ -43,6 +43,8 @@ export function messageValues(messages: readonly Message[]) {
 
 export const hopsOf = (messages: readonly Message[]) => numberArray(messages.map((one) => one.hops))
 
+export const deliverAtOf = (messages: readonly Message[]) => numberArray(messages.map((one) => one.deliverAt))
+
 /** The words that messages are found by. */
 export function labelValues(news: readonly Acceptance[]) {
   const rows = news.flatMap(({ message }) =>

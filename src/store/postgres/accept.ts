@@ -12,6 +12,7 @@ import {
   answerValues,
   deliveryValues,
   hopsOf,
+  deliverAtOf,
   inboxValues,
   keyValues,
   labelValues,
@@ -177,9 +178,9 @@ async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map
 const MESSAGES = `
   m AS (
     INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at,
-      payload_bytes, hops)
+      payload_bytes, hops, deliver_at)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-      $8::bigint[], $9::bigint[], $10::int[], $49::smallint[])
+      $8::bigint[], $9::bigint[], $10::int[], $49::smallint[], $50::bigint[])
   ), p AS (
     INSERT INTO payload (app_id, msg_id, expires_at, bytes, shown)
     SELECT i.app_id, i.id, i.expires_at, substr($14::bytea, i.start, i.length),
@@ -246,5 +247,6 @@ async function store(run: Ask, news: readonly Acceptance[]): Promise<void> {
     ...laneValues(lanes),
     dueAt,
     hopsOf(messages),
+    deliverAtOf(messages),
   )
 }

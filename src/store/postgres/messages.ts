@@ -11,11 +11,12 @@ export interface MessageRow extends PayloadKey {
   tags: string | null
   content_type: string
   received_at: number
+  deliver_at: number | null
 }
 
 /** Of `msg m`. */
 export const MESSAGE_COLUMNS = `m.app_id, m.id AS msg_id, m.event_id, m.event_type, m.channels, m.tags, m.content_type,
-  m.received_at, m.expires_at`
+  m.received_at, m.expires_at, m.deliver_at`
 
 const words = (json: string | null): string[] | null => (json === null ? null : (JSON.parse(json) as string[]))
 
@@ -29,6 +30,7 @@ export const messageFrom = (row: MessageRow, payloadRemoved: boolean): MessageIn
   contentType: row.content_type,
   receivedAt: row.received_at,
   expiresAt: row.expires_at,
+  deliverAt: row.deliver_at,
   payloadRemoved,
 })
 

@@ -38,8 +38,9 @@ const knownAs = (db: Database, { message, idempotency, inbox }: Acceptance): Kno
 
 function insertMessage(db: Database, message: Message): void {
   db.run(
-    `INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at, payload, shown, hops)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at, payload, shown, hops,
+       deliver_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     message.appId,
     message.id,
     message.eventId,
@@ -52,6 +53,7 @@ function insertMessage(db: Database, message: Message): void {
     message.payload,
     message.shownPayload,
     message.hops,
+    message.deliverAt,
   )
   if (message.channels === null && message.tags === null) return
   for (const label of labelsOfMessage(message))

@@ -15,12 +15,13 @@ export interface MessageRow {
   content_type: string
   received_at: number
   expires_at: number
+  deliver_at: number | null
   payload_removed: number
 }
 
-/** Of `msg m`, in front of the payload: reading them leaves it where it is. */
+/** Of `msg m`: reading them leaves the payload where it is. `deliver_at` is behind it, but a null there takes no bytes. */
 export const MESSAGE_COLUMNS = `m.app_id, m.id, m.event_id, m.event_type, m.channels, m.tags, m.content_type, m.received_at,
-  m.expires_at, m.payload IS NULL AS payload_removed`
+  m.expires_at, m.deliver_at, m.payload IS NULL AS payload_removed`
 
 const words = (json: string | null): string[] | null => (json === null ? null : (JSON.parse(json) as string[]))
 
@@ -34,6 +35,7 @@ export const messageFrom = (row: MessageRow): MessageInfo => ({
   contentType: row.content_type,
   receivedAt: row.received_at,
   expiresAt: row.expires_at,
+  deliverAt: row.deliver_at,
   payloadRemoved: row.payload_removed === 1,
 })
 

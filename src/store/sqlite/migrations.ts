@@ -292,6 +292,10 @@ CREATE UNIQUE INDEX task_runs ON task (app_id, endpoint_id, kind) WHERE turn IS 
 CREATE INDEX task_open ON task (app_id, endpoint_id, kind, id) WHERE status = 'running';
 `,
   },
+  {
+    version: 8,
+    sql: 'ALTER TABLE msg ADD COLUMN deliver_at INTEGER',
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version
