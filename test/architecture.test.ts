@@ -39,8 +39,11 @@ const sources: Source[] = globSync('**/*.ts', { cwd: SRC })
     }
   })
 
+/** Folders within folders that are parts of their own. */
+const INNER_PARTS = ['services/dispatch']
+
 /** The folder, or the file where it lies in `src/` itself. */
-const partOf = (path: string): string => path.split('/')[0]!
+const partOf = (path: string): string => INNER_PARTS.find((part) => path.startsWith(`${part}/`)) ?? path.split('/')[0]!
 
 /** Nobody may import upwards; within its own part everybody may import everybody. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -53,7 +56,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   telemetry: ['domain', 'lib', 'store'],
   flow: ['domain', 'lib', 'sources', 'destinations', 'store', 'cache', 'telemetry'],
   services: ['domain', 'lib', 'destinations', 'store', 'cache', 'telemetry', 'flow'],
-  redis: ['domain', 'lib', 'cache', 'telemetry', 'services'],
+  'services/dispatch': ['domain', 'lib', 'store', 'cache', 'flow', 'services'],
+  redis: ['domain', 'lib', 'cache', 'telemetry', 'services', 'services/dispatch'],
   settings: ['domain', 'lib', 'destinations'],
   'config.ts': ['domain', 'lib', 'settings'],
   http: ['domain', 'lib', 'destinations', 'store', 'cache', 'telemetry', 'flow', 'config.ts'],
@@ -66,10 +70,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'telemetry',
     'flow',
     'services',
+    'services/dispatch',
     'redis',
     'http',
     'config.ts',
+    'app',
   ],
+  app: ['domain', 'lib', 'store', 'cache', 'telemetry', 'services', 'services/dispatch'],
   'maintenance.ts': ['domain', 'lib', 'store', 'config.ts'],
   cli: ['domain', 'lib', 'settings', 'config.ts', 'app.ts', 'maintenance.ts'],
   'main.ts': ['cli'],

@@ -15,7 +15,7 @@
  * are given out again.
  */
 import type { Clock } from '../lib/clock.ts'
-import type { RateOwner, SharedRate, Slots } from '../services/shared-rate.ts'
+import type { RateOwner, SharedRate, Slots } from '../services/dispatch/shared-rate.ts'
 import type { Link, Script } from './link.ts'
 
 /** What a node takes at once: a few round trips a second are enough for any rate. */

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import type { Application } from '../../src/domain/application.ts'
 import type { AppId } from '../../src/domain/ids.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { ApplicationPaces } from '../../src/services/application-pace.ts'
-import type { RateOwner, SharedRate, Slots } from '../../src/services/shared-rate.ts'
+import { ApplicationPaces } from '../../src/services/dispatch/application-pace.ts'
+import type { RateOwner, SharedRate, Slots } from '../../src/services/dispatch/shared-rate.ts'
 
 const APP: AppId = 'app_00000000000000000000another'
 const T0 = Date.UTC(2035, 0, 1)

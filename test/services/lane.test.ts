@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
-import { ApplicationLoad, Lane, laneCapacity, type Rank, RANKS, rankOf } from '../../src/services/lane.ts'
-import { mayStart, type Turn, Turns } from '../../src/services/turns.ts'
+import { ApplicationLoad, Lane, laneCapacity, type Rank, RANKS, rankOf } from '../../src/services/dispatch/lane.ts'
+import { mayStart, type Turn, Turns } from '../../src/services/dispatch/turns.ts'
 import { createRig } from './rig.ts'
 
 const rig = createRig()

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Pace, paceAt, Paces, slowDown } from '../../src/services/pace.ts'
+import { type Pace, paceAt, Paces, slowDown } from '../../src/services/dispatch/pace.ts'
 
 const T0 = Date.UTC(2035, 0, 1)
 const SECOND = 1_000

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
-import { paceAt, Paces } from '../../src/services/pace.ts'
-import { Pacer } from '../../src/services/rate.ts'
+import { paceAt, Paces } from '../../src/services/dispatch/pace.ts'
+import { Pacer } from '../../src/services/dispatch/rate.ts'
 import { createRig } from './rig.ts'
 
 const SECOND = 1_000

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
 import type { EndpointId } from '../../src/domain/ids.ts'
-import { SharedPacer, type SharedRate, type Slots } from '../../src/services/shared-rate.ts'
+import { SharedPacer, type SharedRate, type Slots } from '../../src/services/dispatch/shared-rate.ts'
 import { answerAfter, createRig } from './rig.ts'
 
 const T = 1_000_000

@@ -4,10 +4,10 @@
  * could not ask for `LIMITS.expungedUnseenMs` it starts nothing until it has. Whoever expunges waits for as long as that in the
  * worst case: then no node can be left that does not know.
  */
-import type { MessageId } from '../domain/ids.ts'
-import { LIMITS } from '../domain/limits.ts'
-import type { Clock } from '../lib/clock.ts'
-import { every, type Service } from './service.ts'
+import type { MessageId } from '../../domain/ids.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { every, type Service } from '../service.ts'
 
 /** A list that is asked for again reaches back so much further: the store takes a while to show what it wrote. */
 const OVERLAP_MS = 120_000

@@ -2,11 +2,11 @@
  * When an endpoint's next attempt may start: as its rate limit and its application's throttle rate say, and slower while it recovers from having complained.
  * Both are shared with the other nodes where there is somebody who gives out slots; the recovery is every node's own.
  */
-import type { ClockStep } from '../domain/clock-step.ts'
-import type { Candidate } from '../domain/endpoint.ts'
-import type { EndpointId } from '../domain/ids.ts'
-import type { Pressure } from '../flow/record.ts'
-import type { Clock } from '../lib/clock.ts'
+import type { ClockStep } from '../../domain/clock-step.ts'
+import type { Candidate } from '../../domain/endpoint.ts'
+import type { EndpointId } from '../../domain/ids.ts'
+import type { Pressure } from '../../flow/record.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { ApplicationPaces } from './application-pace.ts'
 import type { Lane } from './lane.ts'
 import { Paces } from './pace.ts'

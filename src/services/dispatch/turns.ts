@@ -9,7 +9,7 @@
  * attempts under way (light ones) stand in lines of their own, which move on while the others have to stop: an eighth of
  * the node is kept for them, and what each rank is ensured of is counted apart.
  */
-import { RETRY_SHARE } from '../domain/retry-share.ts'
+import { RETRY_SHARE } from '../../domain/retry-share.ts'
 import { type ApplicationLoad, type Lane, type Rank, RANKS, rankOf } from './lane.ts'
 
 /** An attempt starts while the node is less full than this, as a fraction of its concurrency. */

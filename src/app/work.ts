@@ -3,12 +3,12 @@ import { LIMITS } from '../domain/limits.ts'
 import type { Observer } from '../telemetry/events.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
-import { createClockWatch } from './clock-watch.ts'
-import type { Dispatcher } from './dispatcher.ts'
-import type { Pacing } from './pacing.ts'
-import { createPruner } from './pruner.ts'
-import { every, type Service } from './service.ts'
-import { createSweeper } from './sweeper.ts'
+import { createClockWatch } from '../services/clock-watch.ts'
+import type { Dispatcher } from '../services/dispatch/dispatcher.ts'
+import type { Pacing } from '../services/dispatch/pacing.ts'
+import { createPruner } from '../services/pruner.ts'
+import { every, type Service } from '../services/service.ts'
+import { createSweeper } from '../services/sweeper.ts'
 
 /** Of a node that attempts deliveries. Several nodes may sweep and prune: each step takes what the others left. */
 export const workOf = ({

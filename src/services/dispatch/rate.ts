@@ -1,4 +1,4 @@
-import { LIMITS } from '../domain/limits.ts'
+import { LIMITS } from '../../domain/limits.ts'
 
 /**
  * Paces an endpoint's attempts: `perSecond` of them, evenly spread. There is no burst to save up; only what a late

@@ -9,15 +9,15 @@
  * rate, and gives back what it holds while it is paused. Waiting costs no attempt. How much is held is bounded
  * (`memory.ts`). Never hold a delivery without a lease that is being renewed.
  */
-import type { EndpointCache } from '../cache/endpoint-cache.ts'
-import type { DeliveryKey } from '../domain/delivery.ts'
-import { type Candidate, pauseEnd } from '../domain/endpoint.ts'
-import type { AppId, EndpointId, MessageId } from '../domain/ids.ts'
-import { LIMITS } from '../domain/limits.ts'
-import type { Handoff } from '../flow/accept.ts'
-import type { Recorded } from '../flow/record.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { LeasedDelivery, Queue } from '../store/store.ts'
+import type { EndpointCache } from '../../cache/endpoint-cache.ts'
+import type { DeliveryKey } from '../../domain/delivery.ts'
+import { type Candidate, pauseEnd } from '../../domain/endpoint.ts'
+import type { AppId, EndpointId, MessageId } from '../../domain/ids.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import type { Handoff } from '../../flow/accept.ts'
+import type { Recorded } from '../../flow/record.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { LeasedDelivery, Queue } from '../../store/store.ts'
 import { Alarm } from './alarm.ts'
 import { ApplicationLoads } from './application-load.ts'
 import type { Expunged } from './expunged.ts'
@@ -27,7 +27,7 @@ import { keyAndTries, keyText, Memory } from './memory.ts'
 import { Overflow } from './overflow.ts'
 import type { Pacing } from './pacing.ts'
 import { renewEnding } from './renewal.ts'
-import { pause, type Service } from './service.ts'
+import { pause, type Service } from '../service.ts'
 import { type Turn, Turns } from './turns.ts'
 
 export interface DispatcherOptions {

@@ -2,7 +2,7 @@
  * What this node has of each application, all of its lanes together: what fairness between tenants is decided by. A node that
  * has served one application only keeps nothing back for others; from the first other one on it does.
  */
-import type { AppId } from '../domain/ids.ts'
+import type { AppId } from '../../domain/ids.ts'
 import { ApplicationLoad } from './lane.ts'
 
 export class ApplicationLoads {

@@ -8,9 +8,9 @@
  * The same between applications, on a node that has more than one: with however many endpoints, one application may claim
  * half of the room that is left, and the last eighth of the room for what is accepted is for those that hold little.
  */
-import type { DeliveryKey } from '../domain/delivery.ts'
-import { LIMITS } from '../domain/limits.ts'
-import type { LeasedDelivery } from '../store/store.ts'
+import type { DeliveryKey } from '../../domain/delivery.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import type { LeasedDelivery } from '../../store/store.ts'
 import type { ApplicationLoad, Lane } from './lane.ts'
 
 /** So that a small node does not claim one delivery at a time. */

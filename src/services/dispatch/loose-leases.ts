@@ -5,10 +5,10 @@
  *
  * Only between two claims, and never what is held in memory: else the lease that is given back might be the one in use.
  */
-import type { DeliveryKey } from '../domain/delivery.ts'
-import { GatewayError } from '../domain/errors.ts'
-import { LIMITS } from '../domain/limits.ts'
-import type { Queue } from '../store/store.ts'
+import type { DeliveryKey } from '../../domain/delivery.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import type { Queue } from '../../store/store.ts'
 import { keyAndTries, keyText, type Memory } from './memory.ts'
 
 type Leased = DeliveryKey & { tries: number }

@@ -4,10 +4,10 @@
  * to half of the rate at which the endpoint last complained, and from there grows by a twentieth every second. An endpoint
  * that complained at less than 4 per second starts at half of that.
  */
-import { type ClockStep, pauseAfterStep } from '../domain/clock-step.ts'
-import type { Candidate } from '../domain/endpoint.ts'
-import type { EndpointId } from '../domain/ids.ts'
-import { LIMITS } from '../domain/limits.ts'
+import { type ClockStep, pauseAfterStep } from '../../domain/clock-step.ts'
+import type { Candidate } from '../../domain/endpoint.ts'
+import type { EndpointId } from '../../domain/ids.ts'
+import { LIMITS } from '../../domain/limits.ts'
 
 const START_PER_SECOND = 2
 const SLOWEST_PER_SECOND = 0.1

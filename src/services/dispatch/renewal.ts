@@ -1,6 +1,6 @@
-import type { DeliveryKey } from '../domain/delivery.ts'
-import { LIMITS } from '../domain/limits.ts'
-import type { LeasedDelivery, Queue } from '../store/store.ts'
+import type { DeliveryKey } from '../../domain/delivery.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import type { LeasedDelivery, Queue } from '../../store/store.ts'
 import { keyAndTries } from './memory.ts'
 
 /** Prolongs the leases of those that are about to end, some at a time. What was lost is another node's. */

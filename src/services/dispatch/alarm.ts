@@ -1,4 +1,4 @@
-import type { Clock } from '../lib/clock.ts'
+import type { Clock } from '../../lib/clock.ts'
 
 /** When something will be due, and sleep that ends when that gets earlier. */
 export class Alarm {

@@ -2,10 +2,10 @@
  * What waits in the store because this node had no room for it: whom a claim passes over, since they hold as much as they
  * may, and when it is worth while to ask for more of them.
  */
-import type { EndpointCache } from '../cache/endpoint-cache.ts'
-import type { AppId, EndpointId } from '../domain/ids.ts'
-import { LIMITS } from '../domain/limits.ts'
-import type { ClaimRequest } from '../store/store.ts'
+import type { EndpointCache } from '../../cache/endpoint-cache.ts'
+import type { AppId, EndpointId } from '../../domain/ids.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import type { ClaimRequest } from '../../store/store.ts'
 import type { ApplicationLoads } from './application-load.ts'
 import { type Lane, laneCapacity } from './lane.ts'
 import type { ClaimRoom, Memory } from './memory.ts'

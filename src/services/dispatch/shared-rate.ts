@@ -1,5 +1,5 @@
 /** A rate that several nodes keep to together: somebody gives out slots, and every attempt uses up one. */
-import type { AppId, EndpointId } from '../domain/ids.ts'
+import type { AppId, EndpointId } from '../../domain/ids.ts'
 
 /** Whose rate it is. Their ids begin differently, so that one is never taken for the other. */
 export type RateOwner = AppId | EndpointId

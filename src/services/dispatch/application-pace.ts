@@ -2,10 +2,10 @@
  * How fast an application's endpoints may be served together: its throttle rate, shared by all of their lanes, and with the
  * other nodes where there is somebody who gives out slots.
  */
-import type { ApplicationCache } from '../cache/application-cache.ts'
-import type { AppId } from '../domain/ids.ts'
-import { LIMITS } from '../domain/limits.ts'
-import type { Clock } from '../lib/clock.ts'
+import type { ApplicationCache } from '../../cache/application-cache.ts'
+import type { AppId } from '../../domain/ids.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { Pacer } from './rate.ts'
 import { SharedPacer, type SharedRate } from './shared-rate.ts'
 
