@@ -82,13 +82,20 @@ export function activeSecrets(endpoint: Endpoint, now: number): string[] {
  */
 export type Audience = 'all' | 'named'
 
-/** Whether an endpoint wants an event: enabled, the type wanted, and a channel shared where the endpoint names some. */
+/**
+ * Whether an endpoint wants an event: enabled, the type wanted, named where the audience asks for that, and a channel shared where
+ * the endpoint names some. Routing and replaying both go by this.
+ */
 export function wants(
   endpoint: Pick<Endpoint, 'disabled' | 'eventTypes' | 'channels'>,
-  event: { eventType: string; channels: readonly string[] | null },
+  event: { eventType: string; channels: readonly string[] | null; audience: Audience },
 ): boolean {
   if (endpoint.disabled || !matchesEventType(endpoint.eventTypes, event.eventType)) return false
+  if (event.audience === 'named' && !namesTypes(endpoint)) return false
   return (
     endpoint.channels === null || (event.channels?.some((channel) => endpoint.channels?.includes(channel)) ?? false)
   )
 }
+
+const namesTypes = ({ eventTypes }: Pick<Endpoint, 'eventTypes'>): boolean =>
+  eventTypes !== null && eventTypes.length > 0

@@ -1,3 +1,4 @@
+import type { Audience } from './endpoint.ts'
 import type { AppId, MessageId } from './ids.ts'
 
 /** An accepted event: immutable, addressed to one application. The payload is the bytes as they came. */
@@ -8,6 +9,8 @@ export interface Message {
   eventId: string | null
   eventType: string
   channels: string[] | null
+  /** Of the endpoints that may get it, now or when it is replayed. */
+  audience: Audience
   /** Words to find it by. */
   tags: string[] | null
   contentType: string
@@ -24,4 +27,4 @@ export interface Message {
 }
 
 /** A message as read back; its payload is a separate question, for it may be large or gone. */
-export type MessageInfo = Omit<Message, 'payload' | 'shownPayload' | 'hops'> & { payloadRemoved: boolean }
+export type MessageInfo = Omit<Message, 'payload' | 'shownPayload' | 'hops' | 'audience'> & { payloadRemoved: boolean }

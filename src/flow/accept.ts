@@ -3,7 +3,7 @@
  * may the sender be told. Deliveries for which this node has room are leased to it by the insert itself and start from
  * memory; the others are due in the store.
  */
-import { type Candidate, isHeld } from '../domain/endpoint.ts'
+import { type Audience, type Candidate, isHeld } from '../domain/endpoint.ts'
 import type { DeliveryKey } from '../domain/delivery.ts'
 import { OutcomeUnknown } from '../domain/errors.ts'
 import type { AppId, Ids, MessageId } from '../domain/ids.ts'
@@ -42,6 +42,7 @@ export interface NewEvent {
   appId: AppId
   eventType: string
   channels: string[] | null
+  audience: Audience
   contentType: string
   eventId: string | null
   body: Uint8Array
@@ -126,6 +127,7 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
     eventId,
     eventType,
     channels,
+    audience: event.audience,
     tags: more?.tags ?? null,
     contentType,
     receivedAt: now,

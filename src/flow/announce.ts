@@ -35,6 +35,7 @@ export async function announcements(
       eventId: null,
       eventType: event.type,
       channels: null,
+      audience: 'all' as const,
       tags: null,
       contentType: 'application/json',
       receivedAt: now,
@@ -44,7 +45,7 @@ export async function announcements(
       shownPayload: null,
       hops,
     },
-    deliveries: route(endpoints, { eventType: event.type, channels: null }).map((endpoint) => ({
+    deliveries: route(endpoints, { eventType: event.type, channels: null, audience: 'all' }).map((endpoint) => ({
       endpointId: endpoint.id,
       lease: null,
       dueAt: Math.max(now, endpoint.pausedUntil ?? 0),

@@ -45,12 +45,14 @@ export async function ingestTo(
 
   verify(subscriptionSignature, endpoint, request, now)
   const event = receive(await inflated(context.inflater, request), query, { requireType: false })
-  const endpoints = wants(endpoint, { eventType: event.eventType, channels: null }) ? [endpoint] : []
+  const addressed = { eventType: event.eventType, channels: null, audience: 'all' as const }
+  const endpoints = wants(endpoint, addressed) ? [endpoint] : []
   const idempotency =
     event.idempotencyKey === null ? null : { scope: `ingest/${endpointId}`, key: event.idempotencyKey }
   const receipt = await accept(
     context,
-    { ...event, appId, channels: null, eventId: null, idempotency, inbox: null, endpoints },
+    // It came in for this one alone: another one that takes everything is not meant, also not when it is replayed.
+    { ...event, appId, channels: null, audience: 'named', eventId: null, idempotency, inbox: null, endpoints },
     now,
   )
   return { ...receipt, isDisabled: endpoint.disabled }
@@ -59,12 +61,13 @@ export async function ingestTo(
 /** An event for every endpoint of the application that wants its type. Throws `validation` or a 503. */
 export async function ingestToAll(context: InboundContext, request: RawRequest, query: Query): Promise<Receipt> {
   const appId: AppId = DEFAULT_APP
-  const event = receive(await inflated(context.inflater, request), query, { requireType: true })
+  const received = receive(await inflated(context.inflater, request), query, { requireType: true })
+  const event = { ...received, channels: null, audience: 'all' as const }
   const candidates = await context.cache.ofApplication(appId)
   const now = context.clock.now()
-  const endpoints = route(candidates, { eventType: event.eventType, channels: null })
+  const endpoints = route(candidates, event)
   const idempotency = event.idempotencyKey === null ? null : { scope: 'ingest', key: event.idempotencyKey }
-  return accept(context, { ...event, appId, channels: null, eventId: null, idempotency, inbox: null, endpoints }, now)
+  return accept(context, { ...event, appId, eventId: null, idempotency, inbox: null, endpoints }, now)
 }
 
 export type OutboundContext = DeliverContext & RecordContext

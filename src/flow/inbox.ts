@@ -82,7 +82,7 @@ export async function takeIntoInbox(
   const { body } = await inflated(context.inflater, request)
   const inbox = parse(parseJson(body), now, seen)
   const candidates = await context.cache.ofApplication(DEFAULT_APP)
-  const event = { eventType: INBOX_EVENT_TYPE, channels: null }
+  const event = { eventType: INBOX_EVENT_TYPE, channels: null, audience: 'named' as const }
   const receipt = await accept(
     context,
     {
@@ -94,7 +94,7 @@ export async function takeIntoInbox(
       hops: request.hops,
       idempotency: null,
       inbox,
-      endpoints: route(candidates, event, 'named'),
+      endpoints: route(candidates, event),
     },
     now,
   )

@@ -39,11 +39,11 @@ export async function notify(
   const candidates = await context.cache.ofApplication(DEFAULT_APP)
   const now = context.clock.now()
   const events = notifications.map((notification): NewEvent => {
-    const wanted = route(candidates, { eventType: notification.eventType, channels: null }, 'named')
+    const event = { eventType: notification.eventType, channels: null, audience: 'named' as const }
+    const wanted = route(candidates, event)
     return {
+      ...event,
       appId: DEFAULT_APP,
-      eventType: notification.eventType,
-      channels: null,
       contentType: notification.contentType,
       eventId: notification.identity,
       body: notification.body,

@@ -6,11 +6,5 @@ import { type Audience, type Candidate, wants } from '../domain/endpoint.ts'
  */
 export const route = (
   endpoints: readonly Candidate[],
-  event: { eventType: string; channels: readonly string[] | null },
-  audience: Audience = 'all',
-): Candidate[] =>
-  endpoints.filter(
-    (endpoint) => endpoint.driver === 'http' && (audience === 'all' || namesTypes(endpoint)) && wants(endpoint, event),
-  )
-
-const namesTypes = ({ eventTypes }: Candidate): boolean => eventTypes !== null && eventTypes.length > 0
+  event: { eventType: string; channels: readonly string[] | null; audience: Audience },
+): Candidate[] => endpoints.filter((endpoint) => endpoint.driver === 'http' && wants(endpoint, event))

@@ -153,6 +153,6 @@ export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: Ht
 
   /** Those that name its type: it may have come in for a single subscription, and is nothing for all that take everything. */
   async function wantedNow(message: MessageInfo): Promise<EndpointId[]> {
-    return route(await cache.ofApplication(appId), message, 'named').map((endpoint) => endpoint.id)
+    return route(await cache.ofApplication(appId), { ...message, audience: 'named' }).map((endpoint) => endpoint.id)
   }
 }

@@ -117,6 +117,7 @@ export function message(given: Partial<Message> = {}): Message {
     eventId: null,
     eventType: 'user.created',
     channels: null,
+    audience: 'all',
     tags: null,
     contentType: 'application/json',
     receivedAt: T0,

@@ -126,7 +126,7 @@ async function send(
   // Expunging would end what waits, which is not what this is about.
   const isExpunged = expunged && [...fates.values()].every((fate) => !['waiting', 'retrying', 'retried'].includes(fate))
   if (isExpunged) await store.expungeMessage(APP, sent.id)
-  const { payload: _payload, shownPayload: _shown, hops: _hops, ...info } = sent
+  const { payload: _payload, shownPayload: _shown, hops: _hops, audience: _audience, ...info } = sent
   return { sent, info: { ...info, payloadRemoved: isExpunged }, fates, attempts: [] }
 }
 

@@ -33,6 +33,7 @@ export function acceptConformance(open: OpenStore): void {
       payload,
       shownPayload: _shown,
       hops: _hops,
+      audience: _audience,
       ...sent
     } = message({
       eventId: 'event/1 "quoted" ünïcode 🔑',

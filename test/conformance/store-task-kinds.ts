@@ -122,6 +122,21 @@ export function taskKindConformance(open: OpenStore): void {
       expect((await dueAt(store)).scheduled).toHaveLength(5)
     })
 
+    test('brings what is for endpoints that name its type to no other one', async () => {
+      await using opened = await open()
+      const { store } = opened
+      const everything = await createEndpoint(store)
+      const naming = await createEndpoint(store, { eventTypes: ['user.*'] })
+      await store.accept([acceptance([], { audience: 'named' }), acceptance([])])
+      for (const [endpointId, expected] of [
+        [everything, 1],
+        [naming, 2],
+      ] as const) {
+        await store.createTask(replay(endpointId))
+        expect(sum(await run(store))).toBe(expected)
+      }
+    })
+
     test('what it adds waits while the endpoint is paused', async () => {
       await using opened = await open()
       const { store } = opened

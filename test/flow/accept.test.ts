@@ -57,6 +57,7 @@ const eventFor = (...endpoints: Endpoint[]): NewEvent => ({
   appId: APP,
   eventType: 'user.created',
   channels: null,
+  audience: 'all',
   contentType: 'application/json',
   eventId: null,
   body: Buffer.from('{"a":1}'),

@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'vitest'
-import type { Endpoint } from '../../src/domain/endpoint.ts'
+import type { Audience, Endpoint } from '../../src/domain/endpoint.ts'
 import { wants } from '../../src/domain/endpoint.ts'
 import { route } from '../../src/flow/route.ts'
 import { endpoint } from '../conformance/builders.ts'
 
-const event = (eventType: string, channels: string[] | null = null) => ({ eventType, channels })
+const event = (eventType: string, channels: string[] | null = null) => ({
+  eventType,
+  channels,
+  audience: 'all' as Audience,
+})
 
 describe('an endpoint', () => {
   test.each<[string, Partial<Endpoint>, ReturnType<typeof event>, boolean]>([
@@ -44,7 +48,7 @@ describe('an event', () => {
       endpoint({ eventTypes: ['*'] }),
       endpoint({ eventTypes: ['x'] }),
     ]
-    expect(route(all, event('user.created'), 'named')).toEqual([all[2]])
+    expect(route(all, { ...event('user.created'), audience: 'named' })).toEqual([all[2]])
   })
 
   test('never goes to the Svix destination by itself', () => {

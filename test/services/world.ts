@@ -166,6 +166,7 @@ export function createWorld(
           { queue: store, handoff: dispatcher, ids, observer, messageRetentionMs: 3_600 * SECOND },
           {
             appId: DEFAULT_APP,
+            audience: 'all',
             eventType: 'user.created',
             channels: null,
             contentType: 'application/json',

@@ -87,6 +87,7 @@ export function endpointActionOperations(app: Server, context: SvixContext): voi
           appId: application.id,
           eventType,
           channels: null,
+          audience: 'all',
           contentType: 'application/json',
           eventId: null,
           body: payload,
@@ -94,7 +95,10 @@ export function endpointActionOperations(app: Server, context: SvixContext): voi
           idempotency: null,
           inbox: null,
           // Whoever asks for an example wants to see it arrive, whatever the filters are. Only a disabled one gets nothing.
-          endpoints: wants({ ...endpoint, eventTypes: null, channels: null }, { eventType, channels: null })
+          endpoints: wants(
+            { ...endpoint, eventTypes: null, channels: null },
+            { eventType, channels: null, audience: 'all' },
+          )
             ? [endpoint]
             : [],
           more: {

@@ -1,5 +1,6 @@
 /** What a batch of acceptances is as columns, one array for each, in the order of the statement in `accept.ts`. */
 import { foldCase, timestampKey } from '../../domain/inbox.ts'
+import { toStored } from '../audience.ts'
 import type { Message } from '../../domain/message.ts'
 import type { Acceptance } from '../once.ts'
 import { labelsOfMessage } from '../shared/labels.ts'
@@ -44,6 +45,8 @@ export function messageValues(messages: readonly Message[]) {
 export const hopsOf = (messages: readonly Message[]) => numberArray(messages.map((one) => one.hops))
 
 export const deliverAtOf = (messages: readonly Message[]) => numberArray(messages.map((one) => one.deliverAt))
+
+export const namedOf = (messages: readonly Message[]) => numberArray(messages.map((one) => toStored(one.audience)))
 
 /** The words that messages are found by. */
 export function labelValues(news: readonly Acceptance[]) {

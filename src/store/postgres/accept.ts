@@ -13,6 +13,7 @@ import {
   deliveryValues,
   hopsOf,
   deliverAtOf,
+  namedOf,
   inboxValues,
   keyValues,
   labelValues,
@@ -178,9 +179,9 @@ async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map
 const MESSAGES = `
   m AS (
     INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at,
-      payload_bytes, hops, deliver_at)
+      payload_bytes, hops, deliver_at, named)
     SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-      $8::bigint[], $9::bigint[], $10::int[], $49::smallint[], $50::bigint[])
+      $8::bigint[], $9::bigint[], $10::int[], $49::smallint[], $50::bigint[], $51::smallint[])
   ), p AS (
     INSERT INTO payload (app_id, msg_id, expires_at, bytes, shown)
     SELECT i.app_id, i.id, i.expires_at, substr($14::bytea, i.start, i.length),
@@ -248,5 +249,6 @@ async function store(run: Ask, news: readonly Acceptance[]): Promise<void> {
     dueAt,
     hopsOf(messages),
     deliverAtOf(messages),
+    namedOf(messages),
   )
 }

@@ -331,6 +331,11 @@ CREATE INDEX task_open ON task (app_id, endpoint_id, kind, id) WHERE status = 'r
     version: 9,
     sql: 'ALTER TABLE msg ADD COLUMN deliver_at BIGINT',
   },
+  {
+    // Null is unknown: see store/audience.ts.
+    version: 10,
+    sql: 'ALTER TABLE msg ADD COLUMN named SMALLINT',
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

@@ -1,5 +1,6 @@
 import { type Candidate, wants } from '../../domain/endpoint.ts'
 import { startId } from '../../domain/ids.ts'
+import { audienceFrom, type StoredAudience } from '../audience.ts'
 import type { TaskInfo } from '../../domain/task.ts'
 import type { Extras } from '../once.ts'
 import type { OpenTasks, TaskStep } from '../tasks.ts'
@@ -222,7 +223,7 @@ async function endedWithoutSuccess(session: Session, task: TaskRow, limit: numbe
 
 const MESSAGES = statement(
   'task-messages',
-  `SELECT m.id AS msg_id, m.event_type, m.channels, EXISTS (
+  `SELECT m.id AS msg_id, m.event_type, m.channels, m.named, EXISTS (
      SELECT 1 FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.endpoint_id = $2) AS has_delivery
    FROM msg m WHERE m.app_id = $1 AND m.id >= $3 AND m.id < $4 ORDER BY m.id LIMIT $5`,
 )
@@ -231,6 +232,7 @@ interface MissedRow {
   msg_id: string
   event_type: string
   channels: string | null
+  named: StoredAudience
   has_delivery: boolean
 }
 
@@ -239,9 +241,7 @@ async function missed(session: Session, task: TaskRow, endpoint: Candidate, limi
   const rows = await session.all<MissedRow>(MESSAGES, ...restOf(task, limit))
   return rows.map((row) => {
     const channels = row.channels === null ? null : (JSON.parse(row.channels) as string[])
-    return {
-      msg_id: row.msg_id,
-      isWanted: !row.has_delivery && wants(endpoint, { eventType: row.event_type, channels }),
-    }
+    const event = { eventType: row.event_type, channels, audience: audienceFrom(row.named, task.app_id) }
+    return { msg_id: row.msg_id, isWanted: !row.has_delivery && wants(endpoint, event) }
   })
 }

@@ -1,3 +1,4 @@
+import { toStored } from '../audience.ts'
 import type { Message } from '../../domain/message.ts'
 import type { Accepted, Acceptance } from '../store.ts'
 import { labelsOfMessage } from '../shared/labels.ts'
@@ -39,8 +40,8 @@ const knownAs = (db: Database, { message, idempotency, inbox }: Acceptance): Kno
 function insertMessage(db: Database, message: Message): void {
   db.run(
     `INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at, payload, shown, hops,
-       deliver_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       deliver_at, named)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     message.appId,
     message.id,
     message.eventId,
@@ -54,6 +55,7 @@ function insertMessage(db: Database, message: Message): void {
     message.shownPayload,
     message.hops,
     message.deliverAt,
+    toStored(message.audience),
   )
   if (message.channels === null && message.tags === null) return
   for (const label of labelsOfMessage(message))

@@ -296,6 +296,11 @@ CREATE INDEX task_open ON task (app_id, endpoint_id, kind, id) WHERE status = 'r
     version: 8,
     sql: 'ALTER TABLE msg ADD COLUMN deliver_at INTEGER',
   },
+  {
+    // Null is unknown: see store/audience.ts.
+    version: 9,
+    sql: 'ALTER TABLE msg ADD COLUMN named INTEGER',
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

@@ -1,5 +1,6 @@
 import { type Candidate, wants } from '../../domain/endpoint.ts'
 import { type MessageId, startId } from '../../domain/ids.ts'
+import { audienceFrom, type StoredAudience } from '../audience.ts'
 import type { TaskInfo } from '../../domain/task.ts'
 import type { Extras } from '../once.ts'
 import type { OpenTasks, TaskStep } from '../tasks.ts'
@@ -216,13 +217,14 @@ interface MissedRow {
   id: string
   event_type: string
   channels: string | null
+  named: StoredAudience
   is_missed: number
 }
 
 /** The messages of the application; those that never had a delivery to this endpoint may be wanted. */
 function missed(db: Database, task: TaskRow, endpoint: Candidate, limit: number): Found[] {
   const rows = db.all<MissedRow>(
-    `SELECT m.id, m.event_type, m.channels, m.payload IS NOT NULL AND NOT EXISTS (
+    `SELECT m.id, m.event_type, m.channels, m.named, m.payload IS NOT NULL AND NOT EXISTS (
          SELECT 1 FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.endpoint_id = ?) AS is_missed
      FROM msg m WHERE m.app_id = ? AND m.id >= ? AND m.id < ? ORDER BY m.id LIMIT ?`,
     task.endpoint_id,
@@ -232,6 +234,7 @@ function missed(db: Database, task: TaskRow, endpoint: Candidate, limit: number)
   )
   return rows.map((row) => {
     const channels = row.channels === null ? null : (JSON.parse(row.channels) as string[])
-    return { id: row.id, isWanted: row.is_missed === 1 && wants(endpoint, { eventType: row.event_type, channels }) }
+    const event = { eventType: row.event_type, channels, audience: audienceFrom(row.named, task.app_id) }
+    return { id: row.id, isWanted: row.is_missed === 1 && wants(endpoint, event) }
   })
 }
