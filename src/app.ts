@@ -5,11 +5,12 @@ import { createApplicationCache } from './cache/application-cache.ts'
 import { createEndpointCache } from './cache/endpoint-cache.ts'
 import { amongOthers } from './cache/freshness.ts'
 import type { Config, Secrets } from './config.ts'
+import type { Driver } from './destinations/driver.ts'
 import { createAddressGuard } from './destinations/guard.ts'
 import { createHttpDriver } from './destinations/http.ts'
 import { proxyFrom } from './destinations/proxy-url.ts'
 import { createNameResolver } from './destinations/resolver.ts'
-import { createSvixDriver } from './destinations/svix.ts'
+import type { SvixDriverOptions } from './destinations/svix.ts'
 import { DEFAULT_APP } from './domain/application.ts'
 import { Encryption } from './domain/encryption.ts'
 import { SVIX_ENDPOINT } from './domain/endpoint.ts'
@@ -38,8 +39,6 @@ import { Pacing } from './services/dispatch/pacing.ts'
 import { every, runServices } from './services/service.ts'
 import { createTaskRunner } from './services/tasks.ts'
 import { workOf } from './app/work.ts'
-import { readSecret } from './store/sqlite/read-secret.ts'
-import { openSqliteStore } from './store/sqlite/sqlite-store.ts'
 import type { Store } from './store/store.ts'
 import type { Observer } from './telemetry/events.ts'
 import { fanOut } from './telemetry/fan-out.ts'
@@ -137,7 +136,7 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
   const svix =
     config.svix === null || secrets.svixToken === null
       ? null
-      : stack.use(createSvixDriver({ ...config.svix, token: secrets.svixToken.reveal(), clock, proxy }))
+      : stack.use(await openSvixDriver({ ...config.svix, token: secrets.svixToken.reveal(), clock, proxy }))
   await prepareSvixEndpoint(store, config.svix, clock)
   cache.forget(DEFAULT_APP, SVIX_ENDPOINT)
 
@@ -297,8 +296,7 @@ const JWT_SECRET = ['jwt', () => randomBytes(32).toString('hex')] as const
 /** The key that tokens are signed with, also while a gateway runs on the same store. */
 export async function readSigningSecret(config: Config, secrets: Secrets): Promise<string> {
   if (secrets.jwtSecret !== null) return secrets.jwtSecret.reveal()
-  const known =
-    config.database.engine === 'sqlite' ? readSecret(config.database.path, JWT_SECRET[0], secrets.encryptionKeys) : null
+  const known = await readKnownSecret(config, secrets)
   if (known !== null) return known
   await using store = await openStore(config, secrets, {
     observer: fanOut([]),
@@ -310,6 +308,13 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
     onNotice: () => {},
   })
   return await store.secret(...JWT_SECRET)
+}
+
+/** Null where there is none yet, or where the store has to be opened to tell. */
+async function readKnownSecret({ database }: Config, { encryptionKeys }: Secrets): Promise<string | null> {
+  if (database.engine !== 'sqlite') return null
+  const { readSecret } = await import('./store/sqlite/read-secret.ts')
+  return readSecret(database.path, JWT_SECRET[0], encryptionKeys)
 }
 
 interface StoreEvents {
@@ -344,6 +349,7 @@ async function openStore({ database }: Config, secrets: Secrets, events: StoreEv
       onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),
     })
   }
+  const { openSqliteStore } = await import('./store/sqlite/sqlite-store.ts')
   return openSqliteStore({
     path: database.path,
     encryptionKeys,
@@ -351,6 +357,12 @@ async function openStore({ database }: Config, secrets: Secrets, events: StoreEv
     onBatch: (size) => observer.committed(size),
     onDeath: onFatal,
   })
+}
+
+/** Whoever does not use Svix need not wait for its SDK to be loaded. */
+async function openSvixDriver(options: SvixDriverOptions): Promise<Driver> {
+  const { createSvixDriver } = await import('./destinations/svix.ts')
+  return createSvixDriver(options)
 }
 
 /** All nodes of a store find each other in Redis by its name, which is made once and for ever, whatever their URLs are. */

@@ -4,8 +4,6 @@
  */
 import { promises as files } from 'node:fs'
 import { createRequire } from 'node:module'
-import swagger from '@fastify/swagger'
-import swaggerUi from '@fastify/swagger-ui'
 import fastify, { type FastifyInstance } from 'fastify'
 import { GatewayError } from '../domain/errors.ts'
 import { type Constant, constant, once, sendConstant } from './constants.ts'
@@ -36,6 +34,10 @@ const pagePath = (path: string): string => (path.endsWith('/') ? `${PREFIX}/` : 
 const filePath = (path: string): string => path.replace(/\/$/, '')
 
 async function readPage(): Promise<ReadonlyMap<string, Constant>> {
+  const [{ default: swagger }, { default: swaggerUi }] = await Promise.all([
+    import('@fastify/swagger'),
+    import('@fastify/swagger-ui'),
+  ])
   const plugin = createRequire(import.meta.url).resolve('@fastify/swagger-ui')
   const names = await files.readdir(plugin.replace(/[^/\\]+$/, 'static'))
   const server = fastify()

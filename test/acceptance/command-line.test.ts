@@ -18,33 +18,60 @@ async function run(args: readonly string[], environment: NodeJS.ProcessEnv = {})
   return { exitCode: await program.exited(), stdout: program.stdout, stderr: program.stderr }
 }
 
-/** Files of `src/`, and packages, that a command loads. */
-async function modulesOf(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<string[]> {
-  using directory = temporaryDirectory()
-  const main = ['--import', encodeURI(TELL_MODULES), join(SRC, 'main.ts')]
-  await using program = new Program(directory.path, environment, args, main)
-  await program.exited()
-  const urls = Array.from(program.stderr.matchAll(/^loads (file:.*)$/gm), ([, url = '']) => fileURLToPath(url))
+const TELLING_MAIN = ['--import', encodeURI(TELL_MODULES), join(SRC, 'main.ts')]
+
+/** Files of `src/`, and packages, that a program has loaded so far. */
+function modulesOf({ stderr }: Program): string[] {
+  const urls = Array.from(stderr.matchAll(/^loads (file:.*)$/gm), ([, url = '']) => fileURLToPath(url))
   return urls.map((path) =>
     path.startsWith(SRC) ? path.slice(SRC.length) : (/.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? path),
   )
 }
 
 describe('a command loads its own code only', () => {
+  async function loadedBy(args: readonly string[]): Promise<string[]> {
+    using directory = temporaryDirectory()
+    await using program = new Program(directory.path, {}, args, TELLING_MAIN)
+    await program.exited()
+    return modulesOf(program)
+  }
+
   test.each(['--help', 'help', '--version', 'backup --help', 'nonsense'])(
     '%s nothing but the list of commands',
     async (line) => {
-      const modules = await modulesOf(line.split(' '))
+      const modules = await loadedBy(line.split(' '))
       expect(modules.toSorted()).toEqual(['cli/commands.ts', 'lib/version.ts', 'main.ts'])
     },
   )
 
   test('config the settings, and no package', async () => {
-    const modules = await modulesOf(['config'])
+    const modules = await loadedBy(['config'])
     expect(modules).toContain('settings/table.ts')
     expect(
       modules.filter((path) => !/^(main|config|(cli|domain|lib|settings|destinations)\/.*)\.ts$/.test(path)),
     ).toEqual([])
+  })
+})
+
+describe('the gateway loads what its settings need', () => {
+  const PARTS = ['svix', 'pg', 'ioredis', '@fastify/swagger-ui', 'store/sqlite/sqlite-store.ts']
+  const partsOf = (program: Program) => PARTS.filter((part) => modulesOf(program).includes(part))
+
+  test('with a SQLite file alone: no SDK, no client of a server; the page of /docs when it is asked for', async () => {
+    using directory = temporaryDirectory()
+    await using program = new Program(directory.path, {}, [], TELLING_MAIN)
+    const address = await program.address()
+    expect(modulesOf(program)).toContain('fastify')
+    expect(partsOf(program)).toEqual(['store/sqlite/sqlite-store.ts'])
+    expect((await fetch(`${address}/docs`)).status).toBe(200)
+    expect(partsOf(program)).toEqual(['@fastify/swagger-ui', 'store/sqlite/sqlite-store.ts'])
+  })
+
+  test('with SVIX_TOKEN: the SDK', async () => {
+    using directory = temporaryDirectory()
+    await using program = new Program(directory.path, { SVIX_TOKEN: 'testsk_x', SVIX_APP_ID: 'app' }, [], TELLING_MAIN)
+    await program.address()
+    expect(partsOf(program)).toEqual(['svix', 'store/sqlite/sqlite-store.ts'])
   })
 })
 

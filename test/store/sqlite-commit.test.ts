@@ -5,6 +5,7 @@ import type { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { GatewayError } from '../../src/domain/errors.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
+import { LateThread } from '../../src/store/sqlite/late-thread.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import { ThreadClient } from '../../src/store/sqlite/thread-client.ts'
 import type { Acceptance } from '../../src/store/store.ts'
@@ -187,17 +188,63 @@ test('closing finishes what was asked for and refuses what comes later', async (
   expect(areStored(path, [late])).toEqual([false])
 })
 
-/** Opens a store and hands out its writing thread, which is the first that it starts. */
-async function openWithWriter(path: string, onDeath: (error: Error) => void) {
+/** The threads that are started from here on, in order. */
+function collectThreads(): Disposable & { threads: Worker[] } {
   const threads: Worker[] = []
   const collect = (message: unknown) => threads.push((message as { worker: Worker }).worker)
   subscribe('worker_threads', collect)
-  try {
-    const store = await openSqliteStore({ path, onDeath })
-    return { store, writer: threads[0]! }
-  } finally {
-    unsubscribe('worker_threads', collect)
-  }
+  return { threads, [Symbol.dispose]: () => unsubscribe('worker_threads', collect) }
+}
+
+const EVERYTHING = { limit: 1, offset: 0, from: null, since: null, q: null }
+
+test('lists and searches start a thread each when they are first asked for', async () => {
+  using started = collectThreads()
+  await using opened = await openTempStore()
+  const { store } = opened
+  await store.accept([acceptance([])])
+  await store.getMessage(APP, acceptance([]).message.id)
+  expect(started.threads).toHaveLength(2)
+  await Promise.all([store.listInbox(EVERYTHING), store.listInbox(EVERYTHING)])
+  expect(started.threads).toHaveLength(3)
+  await store.listInbox({ ...EVERYTHING, q: 'text' })
+  await store.listInbox({ ...EVERYTHING, q: 'text' })
+  expect(started.threads).toHaveLength(4)
+  await store[Symbol.asyncDispose]()
+  await expect(store.listInbox(EVERYTHING)).rejects.toMatchObject({ code: 'shutting_down' })
+  expect(started.threads).toHaveLength(4)
+})
+
+test('a list that no thread could be started for fails as the store does, and the next one tries again', async () => {
+  await using directory = await tempDirectory()
+  const path = directory.file('hookferry.db')
+  await using _store = await openSqliteStore({ path })
+  let isThere = false
+  const open = () =>
+    ThreadClient.open({
+      role: 'reader',
+      path: isThere ? path : `${path}-elsewhere`,
+      keys: [],
+      isPatient: true,
+      waitingMax: 1,
+      timeoutMs: 1_000,
+      batchesInFlight: 1,
+      batchMax: 1,
+      onBatch: () => {},
+      onDeath: () => {},
+    })
+  const late = new LateThread(open)
+  await expect(late.call(['listInbox', EVERYTHING])).rejects.toMatchObject({ code: 'store_unavailable' })
+  isThere = true
+  expect(await late.call(['listInbox', EVERYTHING])).toMatchObject({ total: 0 })
+  await late.close()
+})
+
+/** Opens a store and hands out its writing thread, which is the first that it starts. */
+async function openWithWriter(path: string, onDeath: (error: Error) => void) {
+  using started = collectThreads()
+  const store = await openSqliteStore({ path, onDeath })
+  return { store, writer: started.threads[0]! }
 }
 
 /** Looks into the file, without letting anything else happen meanwhile, until the message is there. */

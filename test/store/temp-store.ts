@@ -6,7 +6,7 @@ import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import { openSqliteStore, type SqliteOptions } from '../../src/store/sqlite/sqlite-store.ts'
 import type { OpenedStore } from '../conformance/builders.ts'
 
-// Each store starts four threads, and each of them compiles the same few files: the cache halves that.
+// Each store starts up to four threads, and each of them compiles the same few files: the cache halves that.
 process.env['NODE_COMPILE_CACHE'] ??= join(tmpdir(), 'hookferry-compile-cache')
 
 export interface TempDirectory extends AsyncDisposable {

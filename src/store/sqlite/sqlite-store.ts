@@ -5,6 +5,7 @@ import { encryptedVerbs } from '../endpoint-codec.ts'
 import type { Acceptance, Store } from '../store.ts'
 import { type Gate, VERBS, verbsOf } from '../verbs.ts'
 import { bytesOf } from '../weight.ts'
+import { LateThread } from './late-thread.ts'
 import { type OnBatch, ThreadClient, type ThreadClientOptions } from './thread-client.ts'
 
 export interface SqliteOptions {
@@ -23,7 +24,8 @@ export interface SqliteOptions {
 
 /**
  * The embedded store: one SQLite file, one thread that writes, three that read: points, which deliveries wait for,
- * lists, and searches, so that the slow never delay the fast. Lists and searches run at a lower priority.
+ * lists, and searches, so that the slow never delay the fast. Lists and searches run at a lower priority, and their threads
+ * start when they are first asked.
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   await using stack = new AsyncDisposableStack()
@@ -41,10 +43,14 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
       onDeath,
     })
     clients.push(client)
+    return client
+  }
+  const openNow = async (thread: Parameters<typeof open>[0]) => {
+    const client = await open(thread)
     stack.defer(() => client.close())
     return client
   }
-  const writer = await open({
+  const writer = await openNow({
     role: 'writer',
     isPatient: false,
     waitingMax: LIMITS.writesWaitingMax,
@@ -64,11 +70,16 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     batchesInFlight: 1,
     onBatch: () => {},
   } as const
-  const points = await open({ ...reader, isPatient: false, batchMax: 16 })
-  const lists = await open({ ...reader, isPatient: true, batchMax: 1 })
-  const searches = await open({ ...reader, isPatient: true, batchMax: 1 })
+  const points = await openNow({ ...reader, isPatient: false, batchMax: 16 })
+  const openLater = () => {
+    const thread = new LateThread(() => open({ ...reader, isPatient: true, batchMax: 1 }))
+    stack.defer(() => thread.close())
+    return thread
+  }
+  const lists = openLater()
+  const searches = openLater()
 
-  const threads: Record<Gate, ThreadClient> = {
+  const threads: Record<Gate, Pick<ThreadClient, 'call'>> = {
     accept: writer,
     settle: writer,
     write: writer,
