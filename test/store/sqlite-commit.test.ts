@@ -218,7 +218,7 @@ test('lists and searches start a thread each when they are first asked for', asy
 test('a list that no thread could be started for fails as the store does, and the next one tries again', async () => {
   await using directory = await tempDirectory()
   const path = directory.file('hookferry.db')
-  await using _store = await openSqliteStore({ path })
+  await (await openSqliteStore({ path }))[Symbol.asyncDispose]()
   let isThere = false
   const open = () =>
     ThreadClient.open({
