@@ -218,6 +218,16 @@ describe('time and chance', () => {
   })
 })
 
+test('the counts of what a node holds are changed in one file, and those of turns in another', () => {
+  const owners = {
+    'services/dispatch/lanes.ts': /\.(size|bytes|claimed|reserved|inFlight|unrecorded)\b(?: [-+]?= |\+\+|--)/,
+    'services/dispatch/turns.ts': /\.(underWay|underWayOf\[\w+\]|isLight|line)(?: [-+]?= |\+\+|--)/,
+  }
+  const ofDispatch = sources.filter(({ path }) => partOf(path) === 'services/dispatch')
+  for (const [owner, change] of Object.entries(owners))
+    expect(ofDispatch.filter(({ code }) => change.test(code)).map(({ path }) => path)).toEqual([owner])
+})
+
 test(`no file is longer than ${LINES_MAX} lines`, () => {
   expect(sources.filter(({ lines }) => lines > LINES_MAX).map(({ path, lines }) => `${path}: ${lines}`)).toEqual([])
 })

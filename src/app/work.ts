@@ -1,5 +1,4 @@
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
-import { LIMITS } from '../domain/limits.ts'
 import type { Observer } from '../telemetry/events.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
@@ -7,7 +6,7 @@ import { createClockWatch } from '../services/clock-watch.ts'
 import type { Dispatcher } from '../services/dispatch/dispatcher.ts'
 import type { Pacing } from '../services/dispatch/pacing.ts'
 import { createPruner } from '../services/pruner.ts'
-import { every, type Service } from '../services/service.ts'
+import type { Service } from '../services/service.ts'
 import { createSweeper } from '../services/sweeper.ts'
 
 /** Of a node that attempts deliveries. Several nodes may sweep and prune: each step takes what the others left. */
@@ -28,8 +27,7 @@ export const workOf = ({
   observer: Observer
   attemptRetentionMs: number
 }): Service[] => [
-  dispatcher,
-  every('leases', clock, LIMITS.leaseRenewBeforeMs / 3, () => dispatcher.renewLeases()),
+  ...dispatcher.services,
   createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
   createPruner({ retention: store, clock, attemptRetentionMs }),
   createClockWatch({

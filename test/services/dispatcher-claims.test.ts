@@ -122,7 +122,7 @@ describe('a claim', () => {
     const rig = createRig()
     rig.queue.onClaim = () => Promise.reject(new Error('locked'))
     const stop = new AbortController()
-    await expect(rig.dispatcher.run(stop.signal)).rejects.toThrow('locked')
+    await expect(rig.dispatcher.claimer.run(stop.signal)).rejects.toThrow('locked')
     expect(getEventListeners(stop.signal, 'abort')).toEqual([])
   })
 

@@ -501,14 +501,14 @@ describe('leases', () => {
     rig.accept('a')
     await rig.clock.advance(LIMITS.leaseRenewBeforeMs)
     rig.accept('a')
-    await rig.dispatcher.renewLeases()
+    await rig.dispatcher.leases.renew()
     expect(rig.queue.renewed).toEqual([])
     await rig.clock.advance(1)
-    await rig.dispatcher.renewLeases()
+    await rig.dispatcher.leases.renew()
     const until = rig.clock.now() + LIMITS.leaseMs
     expect(rig.queue.renewed).toMatchObject([{ keys: [{ msgId: 'msg_1', tries: 0 }], lease: { owner: OWNER, until } }])
     // It is prolonged now, so that there is nothing to do the next time.
-    await rig.dispatcher.renewLeases()
+    await rig.dispatcher.leases.renew()
     expect(rig.queue.renewed).toHaveLength(1)
   })
 
@@ -518,7 +518,7 @@ describe('leases', () => {
     for (let i = 0; i < 4; i++) rig.accept('a')
     await rig.clock.advance(LIMITS.leaseRenewBeforeMs + 1)
     rig.queue.lost = ['msg_1', 'msg_3'].map((id) => rig.queue.known.get(id)!)
-    await rig.dispatcher.renewLeases()
+    await rig.dispatcher.leases.renew()
     expect(rig.dispatcher.inMemory).toBe(3)
     for (let i = 0; i < 3; i++) {
       rig.attempts[i]?.end()
@@ -537,7 +537,7 @@ describe('leases', () => {
     rig.accept('b')
     await rig.clock.advance(LIMITS.leaseRenewBeforeMs + 1)
     rig.queue.lost = [rig.queue.known.get('msg_2')!]
-    await rig.dispatcher.renewLeases()
+    await rig.dispatcher.leases.renew()
     expect(rig.dispatcher.lanes).toBe(1)
     rig.attempts[0]?.end()
     await rig.clock.settle()
@@ -552,7 +552,7 @@ describe('leases', () => {
       rig.accept(String(i))
     }
     await rig.clock.advance(LIMITS.leaseRenewBeforeMs + 1)
-    await rig.dispatcher.renewLeases()
+    await rig.dispatcher.leases.renew()
     expect(rig.queue.renewed.map(({ keys }) => keys.length)).toEqual([LIMITS.claimMax, LIMITS.claimMax, 1])
   })
 })

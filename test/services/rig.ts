@@ -230,7 +230,7 @@ export function createRig({
     attemptsOf: (id) => attempts.filter((attempt) => attempt.delivery.endpointId === `ep_${id}`),
     run() {
       stopping = new AbortController()
-      running = dispatcher.run(stopping.signal)
+      running = dispatcher.claimer.run(stopping.signal)
       // Whoever awaits stop() sees the error; until then it is not unhandled.
       running.catch(() => {})
     },

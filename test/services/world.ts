@@ -7,7 +7,6 @@ import { DEFAULT_APP } from '../../src/domain/application.ts'
 import type { DeliveryInfo, Outcome } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import { createIds, type EndpointId, type MessageId } from '../../src/domain/ids.ts'
-import { LIMITS } from '../../src/domain/limits.ts'
 import { accept } from '../../src/flow/accept.ts'
 import { carryOut } from '../../src/flow/flow.ts'
 import { fanOut } from '../../src/telemetry/fan-out.ts'
@@ -16,7 +15,7 @@ import { createClockWatch } from '../../src/services/clock-watch.ts'
 import { Dispatcher } from '../../src/services/dispatch/dispatcher.ts'
 import { Expunged } from '../../src/services/dispatch/expunged.ts'
 import { Pacing } from '../../src/services/dispatch/pacing.ts'
-import { every, runServices } from '../../src/services/service.ts'
+import { runServices } from '../../src/services/service.ts'
 import { createSweeper } from '../../src/services/sweeper.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createEndpoint, endpoint, T0 } from '../conformance/builders.ts'
@@ -141,9 +140,8 @@ export function createWorld(
     })
     const running = runServices(
       [
-        dispatcher,
+        ...dispatcher.services,
         canceller,
-        every('leases', clock, LIMITS.leaseRenewBeforeMs / 3, () => dispatcher.renewLeases()),
         createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
         createClockWatch({
           queue: store,

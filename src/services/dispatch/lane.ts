@@ -90,25 +90,30 @@ export class Lane {
 export class ApplicationLoad {
   readonly appId: AppId
   lanes = 0
-  /** Attempts under way. */
-  inFlight = 0
-  readonly inFlightOf: Record<Rank, number> = { first: 0, more: 0, retry: 0, suspect: 0 }
-  /** It has so few of them that what is kept back is for it; `Turns` says so. */
-  isLight = true
   /** Deliveries held and reserved, what of them was claimed, and the payload bytes of all. */
   size = 0
   claimed = 0
   bytes = 0
+  readonly turns = new ApplicationTurns()
+
+  constructor(appId: AppId) {
+    this.appId = appId
+  }
+}
+
+/** An application's place among the others. `Turns` alone changes it. */
+export class ApplicationTurns {
+  /** Attempts under way. */
+  underWay = 0
+  readonly underWayOf: Record<Rank, number> = { first: 0, more: 0, retry: 0, suspect: 0 }
+  /** It has so few of them that what is kept back is for it. */
+  isLight = true
   /** Its lanes that wait for their turn. Sets, because they keep the order and a lane can leave from the middle. */
   readonly lines: Readonly<Record<Rank, Set<Lane>>> = {
     first: new Set(),
     more: new Set(),
     retry: new Set(),
     suspect: new Set(),
-  }
-
-  constructor(appId: AppId) {
-    this.appId = appId
   }
 }
 

@@ -5,13 +5,10 @@
  *
  * Only between two claims, and never what is held in memory: else the lease that is given back might be the one in use.
  */
-import type { DeliveryKey } from '../../domain/delivery.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import type { Queue } from '../../store/store.ts'
-import { keyAndTries, keyText, type Memory } from './memory.ts'
-
-type Leased = DeliveryKey & { tries: number }
+import { keyAndTries, keyText, type Lanes, type LeasedKey } from './lanes.ts'
 
 export interface LooseLeasesOptions {
   queue: Pick<Queue, 'release'>
@@ -20,17 +17,17 @@ export interface LooseLeasesOptions {
 }
 
 export class LooseLeases {
-  readonly #memory: Pick<Memory, 'get'>
+  readonly #lanes: Pick<Lanes, 'get'>
   readonly #options: LooseLeasesOptions
-  readonly #leases = new Map<string, Leased>()
+  readonly #leases = new Map<string, LeasedKey>()
 
-  constructor(memory: Pick<Memory, 'get'>, options: LooseLeasesOptions) {
-    this.#memory = memory
+  constructor(lanes: Pick<Lanes, 'get'>, options: LooseLeasesOptions) {
+    this.#lanes = lanes
     this.#options = options
   }
 
   /** More than are remembered end by themselves. */
-  note(leases: readonly Leased[]): void {
+  note(leases: readonly LeasedKey[]): void {
     for (const one of leases)
       if (this.#leases.size < LIMITS.looseLeasesMax) this.#leases.set(keyText(one), keyAndTries(one))
   }
@@ -50,10 +47,10 @@ export class LooseLeases {
     for (const one of some) this.#leases.delete(keyText(one))
   }
 
-  #notHeld(): Leased[] {
-    const some: Leased[] = []
+  #notHeld(): LeasedKey[] {
+    const some: LeasedKey[] = []
     for (const one of this.#leases.values()) {
-      if (this.#memory.get(one) === undefined) some.push(one)
+      if (this.#lanes.get(one) === undefined) some.push(one)
       if (some.length === LIMITS.claimMax) break
     }
     return some

@@ -6,30 +6,25 @@ import type { EndpointCache } from '../../cache/endpoint-cache.ts'
 import type { AppId, EndpointId } from '../../domain/ids.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import type { ClaimRequest } from '../../store/store.ts'
-import type { ApplicationLoads } from './application-load.ts'
 import { type Lane, laneCapacity } from './lane.ts'
-import type { ClaimRoom, Memory } from './memory.ts'
+import type { Lanes } from './lanes.ts'
+import type { ClaimRoom } from './room.ts'
 
 export class Overflow {
-  readonly #memory: Memory
-  readonly #applications: ApplicationLoads
+  readonly #lanes: Lanes
   readonly #cache: EndpointCache
   readonly #endpointConcurrency: number
   readonly #skipped = new Set<EndpointId>()
   readonly #skippedApplications = new Set<AppId>()
 
-  constructor(
-    { memory, applications }: { memory: Memory; applications: ApplicationLoads },
-    { cache, endpointConcurrency }: { cache: EndpointCache; endpointConcurrency: number },
-  ) {
-    this.#memory = memory
-    this.#applications = applications
+  constructor(lanes: Lanes, { cache, endpointConcurrency }: { cache: EndpointCache; endpointConcurrency: number }) {
+    this.#lanes = lanes
     this.#cache = cache
     this.#endpointConcurrency = endpointConcurrency
   }
 
   claimRoom(): ClaimRoom {
-    return this.#memory.claimRoom(this.#applications.isShared)
+    return this.#lanes.claimRoom()
   }
 
   /** What a lane may hold for another delivery to be accepted: while older ones wait in the store, half of the room is theirs. */
@@ -38,14 +33,14 @@ export class Overflow {
   }
 
   /** What the next claim may take, and whom it passes over. */
-  choose(lanes: Iterable<Lane>): Omit<ClaimRequest, 'lease' | 'now'> {
+  choose(): Omit<ClaimRequest, 'lease' | 'now'> {
     const room = this.claimRoom()
     this.#skipped.clear()
-    for (const lane of lanes)
+    for (const lane of this.#lanes.all())
       if (lane.size >= this.#claimCapacity(this.#rateLimitOf(lane), room) || lane.bytes >= room.laneBytes)
         this.#skipped.add(lane.endpointId)
     this.#skippedApplications.clear()
-    for (const { appId, claimed } of this.#applications.all())
+    for (const { appId, claimed } of this.#lanes.applications())
       if (claimed >= room.applicationDeliveries) this.#skippedApplications.add(appId)
     return {
       max: room.deliveries,

@@ -10,7 +10,7 @@
  * the node is kept for them, and what each rank is ensured of is counted apart.
  */
 import { RETRY_SHARE } from '../../domain/retry-share.ts'
-import { type ApplicationLoad, type Lane, type Rank, RANKS, rankOf } from './lane.ts'
+import { type ApplicationTurns, type Lane, type Rank, RANKS, rankOf } from './lane.ts'
 
 /** An attempt starts while the node is less full than this, as a fraction of its concurrency. */
 const FULL_AT: Readonly<Record<Rank, number>> = { first: 1, more: 3 / 4, retry: 3 / 4, suspect: 1 / 2 }
@@ -65,7 +65,7 @@ export interface Crowd {
 class Group {
   readonly isLight: boolean
   /** Applications with lanes in this line. */
-  readonly standing: Readonly<Record<Rank, Set<ApplicationLoad>>> = {
+  readonly standing: Readonly<Record<Rank, Set<ApplicationTurns>>> = {
     first: new Set(),
     more: new Set(),
     retry: new Set(),
@@ -97,7 +97,8 @@ export class Turns {
 
   /** Puts the lane at the end of the line it belongs in now; one that stands there keeps its place. */
   stand(lane: Lane, lanes: number): void {
-    const { isSuspect, inFlight, application } = lane
+    const { isSuspect, inFlight } = lane
+    const { turns: application } = lane.application
     const hasFirsts = lane.firsts.length > 0
     const rank = rankOf({ isSuspect, hasFirsts, inFlight }, { concurrency: this.#concurrency, lanes })
     if (lane.line === rank) return
@@ -107,7 +108,8 @@ export class Turns {
   }
 
   leave(lane: Lane): void {
-    const { line: rank, application } = lane
+    const { line: rank } = lane
+    const { turns: application } = lane.application
     if (rank === null) return
     lane.line = null
     application.lines[rank].delete(lane)
@@ -148,26 +150,27 @@ export class Turns {
     this.#count(turn, -1)
   }
 
-  #count({ lane: { application }, rank }: Turn, change: 1 | -1): void {
+  #count({ lane, rank }: Turn, change: 1 | -1): void {
+    const { turns: application } = lane.application
     this.#inFlight += change
-    application.inFlight += change
-    application.inFlightOf[rank] += change
+    application.underWay += change
+    application.underWayOf[rank] += change
     this.#groupOf(application).inFlightOf[rank] += change
-    if (isLight(application.inFlight, this.#concurrency) !== application.isLight) this.#changeGroup(application)
+    if (isLight(application.underWay, this.#concurrency) !== application.isLight) this.#changeGroup(application)
   }
 
-  #groupOf(application: ApplicationLoad): Group {
+  #groupOf(application: ApplicationTurns): Group {
     return application.isLight ? this.#light : this.#heavy
   }
 
   /** With all that waits, and all that is under way: what is ensured to light ones is not used up by one that was light. */
-  #changeGroup(application: ApplicationLoad): void {
+  #changeGroup(application: ApplicationTurns): void {
     const before = this.#groupOf(application)
     application.isLight = !application.isLight
     const after = this.#groupOf(application)
     for (const rank of RANKS) {
-      before.inFlightOf[rank] -= application.inFlightOf[rank]
-      after.inFlightOf[rank] += application.inFlightOf[rank]
+      before.inFlightOf[rank] -= application.underWayOf[rank]
+      after.inFlightOf[rank] += application.underWayOf[rank]
       if (before.standing[rank].delete(application)) after.standing[rank].add(application)
     }
   }

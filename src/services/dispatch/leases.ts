@@ -1,0 +1,84 @@
+/** The leases that this node has at the store: renewed in time, given back, or lost to another node. */
+import type { DeliveryKey } from '../../domain/delivery.ts'
+import { LIMITS } from '../../domain/limits.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { LeasedDelivery, Queue } from '../../store/store.ts'
+import { every, type Service } from '../service.ts'
+import type { Lane } from './lane.ts'
+import { keyAndTries, keyText, type Lanes } from './lanes.ts'
+import type { LooseLeases } from './loose-leases.ts'
+import type { Starter } from './starter.ts'
+
+export interface LeasesOptions {
+  queue: Pick<Queue, 'release' | 'renew'>
+  clock: Clock
+  owner: string
+  onTrouble: (doing: string, error: unknown) => void
+  /** What is due at this time was put back. */
+  onGivenBack: (dueAt: number) => void
+}
+
+export class Leases implements Service {
+  readonly name = 'leases'
+  readonly #options: LeasesOptions
+  readonly #parts: { lanes: Lanes; starter: Starter; loose: LooseLeases }
+
+  constructor(options: LeasesOptions, parts: { lanes: Lanes; starter: Starter; loose: LooseLeases }) {
+    this.#options = options
+    this.#parts = parts
+  }
+
+  run(signal: AbortSignal): Promise<void> {
+    return every(this.name, this.#options.clock, LIMITS.leaseRenewBeforeMs / 3, () => this.renew()).run(signal)
+  }
+
+  /** Prolongs the leases that are about to end. What was lost and has not started is dropped: it is another node's. */
+  async renew(): Promise<void> {
+    const { queue, owner, clock } = this.#options
+    const now = clock.now()
+    // What ends later than any lease can was begun before the clock was put back.
+    const ending = this.#parts.lanes
+      .held()
+      .filter(({ leaseUntil }) => leaseUntil - now < LIMITS.leaseRenewBeforeMs || leaseUntil - now > LIMITS.leaseMs)
+    const until = now + LIMITS.leaseMs
+    for (let i = 0; i < ending.length; i += LIMITS.claimMax) {
+      const some = ending.slice(i, i + LIMITS.claimMax)
+      const lost = await queue.renew(some.map(keyAndTries), { owner, until })
+      for (const one of some) one.leaseUntil = until
+      this.#drop(lost)
+    }
+  }
+
+  /** What waits in these lanes, and is meant, goes back to the store, which keeps it until `dueAt`. */
+  async giveBack(lanes: Iterable<Lane>, dueAt: number, isMeant?: (one: LeasedDelivery) => boolean): Promise<void> {
+    const deliveries = this.#takeOut(lanes, isMeant)
+    if (deliveries.length === 0) return
+    const { queue, owner, onGivenBack, onTrouble } = this.#options
+    try {
+      await queue.release(deliveries.map(keyAndTries), owner, dueAt)
+      onGivenBack(dueAt)
+    } catch (error) {
+      onTrouble('put deliveries back', error)
+      this.#parts.loose.note(deliveries)
+    }
+  }
+
+  #drop(lost: readonly DeliveryKey[]): void {
+    if (lost.length === 0) return
+    const keys = new Set(lost.map(keyText))
+    this.#takeOut(this.#parts.lanes.all(), (one) => keys.has(keyText(one)))
+  }
+
+  #takeOut(lanes: Iterable<Lane>, isMeant?: (one: LeasedDelivery) => boolean): LeasedDelivery[] {
+    const { starter } = this.#parts
+    const taken: LeasedDelivery[] = []
+    for (const lane of lanes) {
+      for (const delivery of lane.drain(isMeant)) {
+        starter.letGo(lane, delivery)
+        taken.push(delivery)
+      }
+      starter.place(lane)
+    }
+    return taken
+  }
+}
