@@ -8,9 +8,7 @@ import type { Agents } from './agents.ts'
 import { type ConnectionEnd, endBy, endOf } from './connection.ts'
 import { timedOutWords } from './failure-words.ts'
 import { type Heard, isWorthRepeating, judge } from './outcome.ts'
-import { endsInTurns } from './ends-in-turns.ts'
-
-const inTurns = endsInTurns()
+import type { InTurns } from './ends-in-turns.ts'
 
 export interface ExchangeOptions {
   agents: Agents
@@ -18,6 +16,8 @@ export interface ExchangeOptions {
   url: URL
   timeoutMs: number
   request: Dispatcher.DispatchOptions
+  /** Ends attempts that time out together a few at a time; one for all attempts of a driver. */
+  inTurns: InTurns
 }
 
 /** Ends within the time-out; a failure is a value. */
@@ -51,7 +51,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#options = options
     this.#resolve = resolve
     this.#timer = options.clock.after(options.timeoutMs, () =>
-      inTurns(() => {
+      options.inTurns(() => {
         // The answer may have come while this waited for its turn.
         if (!this.#ended) this.#cutOff(this.#timedOut())
       }),

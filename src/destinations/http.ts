@@ -13,6 +13,7 @@ import { signHub, signStandard } from '../domain/signature.ts'
 import type { Clock } from '../lib/clock.ts'
 import { openAgents } from './agents.ts'
 import type { DeliveryRequest, Driver } from './driver.ts'
+import { endsInTurns } from './ends-in-turns.ts'
 import { exchange } from './exchange.ts'
 import type { AddressGuard } from './guard.ts'
 import type { ProxySettings } from './proxy-url.ts'
@@ -42,6 +43,7 @@ export function createHttpDriver(options: HttpDriverOptions): Driver {
     clock,
     ...(connectionAgeMs === undefined ? {} : { connectionAgeMs }),
   })
+  const inTurns = endsInTurns()
   const targets = new WeakMap<Endpoint, Target>()
   const targetOf = (endpoint: Endpoint): Target => {
     let target = targets.get(endpoint)
@@ -63,6 +65,7 @@ export function createHttpDriver(options: HttpDriverOptions): Driver {
         url,
         timeoutMs: request.timeoutMs,
         request: { origin: url.origin, path, method: 'POST', headers, body },
+        inTurns,
       })
     },
     [Symbol.asyncDispose]: () => agents[Symbol.asyncDispose](),

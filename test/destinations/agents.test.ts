@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { buildConnector } from 'undici'
 import { expect, test } from 'vitest'
 import { openAgents } from '../../src/destinations/agents.ts'
+import { endsInTurns } from '../../src/destinations/ends-in-turns.ts'
 import { exchange } from '../../src/destinations/exchange.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { answering } from './http-servers.ts'
@@ -24,6 +25,7 @@ test('nothing is kept of receivers that are not there, nor of those whose connec
       url: new URL(origin),
       timeoutMs: 5_000,
       request: { origin, path: '/', method: 'POST', body: 'x' },
+      inTurns: endsInTurns(),
     })
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

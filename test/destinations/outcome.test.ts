@@ -8,6 +8,7 @@ import tls from 'node:tls'
 import { buildConnector } from 'undici'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openAgents } from '../../src/destinations/agents.ts'
+import { endsInTurns } from '../../src/destinations/ends-in-turns.ts'
 import { exchange } from '../../src/destinations/exchange.ts'
 import { createAddressGuard } from '../../src/destinations/guard.ts'
 import { createHttpDriver } from '../../src/destinations/http.ts'
@@ -296,6 +297,7 @@ test('over TLS likewise: kept connections that end, 100s, and bodies that take a
       url: new URL(origin),
       timeoutMs: 5_000,
       request: { origin, path: '/', method: 'POST', body },
+      inTurns: endsInTurns(),
     })
   for (const body of ['a!', `${'b'.repeat(500_000)}!`, 'c!']) {
     expect(await attempt(Buffer.from(body))).toEqual(accepted())
@@ -316,7 +318,14 @@ test.each([
   const request = { origin, path: '/', method: 'POST', body: 'x!' } as const
   for (const at of [0, 14_999, 15_000, 15_001]) {
     now = at
-    const attempt = { agents, clock: systemClock, url: new URL(origin), timeoutMs: 5_000, request }
+    const attempt = {
+      agents,
+      clock: systemClock,
+      url: new URL(origin),
+      timeoutMs: 5_000,
+      request,
+      inTurns: endsInTurns(),
+    }
     expect(await exchange(attempt)).toEqual(accepted())
     await turn()
   }
