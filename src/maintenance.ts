@@ -1,5 +1,7 @@
 /** What commands do with a database, beside a gateway or without one. It knows the concrete stores, as `app.ts` does. */
 import type { Config, Secrets } from './config.ts'
+import type { Finding } from './domain/finding.ts'
+import type { Clock } from './lib/clock.ts'
 import type { CopyOptions } from './store/copy/copy.ts'
 import type { Backup, BackupOptions } from './store/sqlite/backup.ts'
 import type { Rekeyed } from './store/rekey.ts'
@@ -37,4 +39,18 @@ export async function backupData(
   const { backupSqlite, sayKey } = await import('./store/sqlite/backup.ts')
   const backup = await backupSqlite({ ...options, path, keys })
   return { ...backup, advice: sayKey(backup.key, path, options.target) }
+}
+
+/** Looks at the store, and at Redis where it is used, beside a gateway that may be running, and changes nothing. */
+export async function examineData({ database, redis }: Config, secrets: Secrets, clock: Clock): Promise<Finding[]> {
+  const { encryptionKeys: keys } = secrets
+  if (database.engine === 'sqlite') {
+    const { examineSqlite } = await import('./store/sqlite/examine.ts')
+    return examineSqlite(database.path, keys, clock.now())
+  }
+  const { examinePostgres } = await import('./store/postgres/examine.ts')
+  const ofStore = await examinePostgres(secrets.databaseUrl.reveal(), keys, () => clock.now())
+  if (redis === null || secrets.redisUrl === null) return ofStore
+  const { examineRedis } = await import('./redis/examine.ts')
+  return [...ofStore, await examineRedis(secrets.redisUrl.reveal(), redis, clock)]
 }

@@ -77,7 +77,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'app',
   ],
   app: ['domain', 'lib', 'store', 'cache', 'telemetry', 'services', 'services/dispatch'],
-  'maintenance.ts': ['domain', 'lib', 'store', 'config.ts'],
+  'maintenance.ts': ['domain', 'lib', 'store', 'redis', 'config.ts'],
   cli: ['domain', 'lib', 'settings', 'config.ts', 'app.ts', 'maintenance.ts'],
   'main.ts': ['cli'],
 }
@@ -110,7 +110,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'node:fs': ['lib', 'destinations', 'http', 'store', 'cli'],
   'node:http': ['http', 'cli'],
   'node:module': ['http'],
-  'node:net': ['destinations', 'http', 'app.ts'],
+  'node:net': ['destinations', 'http', 'app.ts', 'cli'],
   'node:os': ['destinations', 'store'],
   'node:path': ['store'],
   'node:sqlite': ['store'],

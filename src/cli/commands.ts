@@ -2,7 +2,7 @@
  * The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try, `hookferry token` prints a
  * token for the Svix API, `hookferry copy` moves a SQLite file into PostgreSQL, `hookferry rekey` encrypts what is stored
  * with the newest key, `hookferry backup` copies a SQLite file, `hookferry receiver` shows what is delivered to it,
- * `hookferry config` prints the settings that hold.
+ * `hookferry config` prints the settings that hold, `hookferry doctor` checks all that the gateway needs.
  *
  * Each command is imported when it is called: most need a small part of the program, and help none of it.
  */
@@ -19,6 +19,8 @@ const USAGE = `usage: hookferry                   runs the gateway, configured b
                                    and fails at /fail; --host, --port, --secret say otherwise
        hookferry config            prints the settings that hold and where they come from, without secrets;
                                    --json for programs
+       hookferry doctor            checks settings, store, Redis, clock, files and port, also beside a gateway
+                                   that runs, and says what to do
        hookferry help              prints this, as --help does
        hookferry version           prints the version, as --version does
 `
@@ -92,6 +94,12 @@ async function runNamed(
       if (extra.length > (asJson ? 1 : 0)) return false
       const { printConfig } = await import('./config.ts')
       printConfig(environment, { asJson })
+      return true
+    }
+    case 'doctor': {
+      if (extra.length > 0) return false
+      const { diagnose } = await import('./doctor.ts')
+      await diagnose(environment)
       return true
     }
     default:

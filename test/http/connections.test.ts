@@ -3,7 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { ConnectionError, FastifyReply } from 'fastify'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Connections } from '../../src/http/connections.ts'
-import { connectionsWithin, openFilesMax } from '../../src/http/open-files.ts'
+import { connectionsWithin, openFilesMax } from '../../src/lib/open-files.ts'
 import { soon } from '../acceptance/gateway.ts'
 import { begin, closeAll, connectTo, get, sendRaw } from '../acceptance/raw-socket.ts'
 

@@ -28,7 +28,7 @@ export async function prepareDatabase(options: StartOptions): Promise<{ synchron
     throw new UnusableDatabase('the PostgreSQL URL cannot be read; is its password percent-encoded?')
   const client = await connect(options)
   try {
-    const synchronousCommit = await check(client, options)
+    const synchronousCommit = await checkServer(client, options)
     await migrate(client, url)
     return { synchronousCommit }
   } catch (error) {
@@ -63,7 +63,11 @@ function isPassing(error: unknown): boolean {
   return !/certificate|SSL|self.signed|password must be a string|SASL/i.test(reasonOf(error))
 }
 
-async function check(client: Client, { url, allowUnsafeFsync }: StartOptions): Promise<string> {
+/** Throws `UnusableDatabase` unless its version, encoding and durability will do. Returns the `synchronous_commit` to use. */
+export async function checkServer(
+  client: Client,
+  { url, allowUnsafeFsync }: Pick<StartOptions, 'url' | 'allowUnsafeFsync'>,
+): Promise<string> {
   const { rows } = await client.query<{ name: string; setting: string }>(
     `SELECT name, setting FROM pg_settings WHERE name IN
        ('server_version_num', 'server_version', 'server_encoding', 'synchronous_commit', 'fsync', 'full_page_writes',
@@ -112,7 +116,7 @@ export const schemaProblem = (version: number | undefined): string | null =>
   version === SCHEMA_VERSION ? null : `the schema is version ${version}, this gateway needs ${SCHEMA_VERSION}`
 
 /** Server and database, without user and password. */
-function nameOf(url: string): string {
+export function nameOf(url: string): string {
   const { hostname, port, pathname } = new URL(url)
   return `the PostgreSQL database ${hostname === '' ? 'localhost' : hostname}${port === '' ? '' : `:${port}`}${pathname}`
 }
@@ -120,7 +124,7 @@ function nameOf(url: string): string {
 const DUPLICATE_TABLE = '42P07'
 
 /** Turns a failure to open into one line that says what to do, and that never holds the password. */
-function explain(error: unknown, url: string): UnusableDatabase {
+export function explain(error: unknown, url: string): UnusableDatabase {
   const { password } = new URL(url)
   let reason = reasonOf(error)
   for (const secret of [password, decodeURIComponent(password)])
