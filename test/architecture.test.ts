@@ -128,9 +128,8 @@ const TIME_AND_CHANCE: Readonly<Record<string, readonly string[]>> = {
   // The time of a log line is when it is written, whatever the clock of a test says.
   'lib/log.ts': ['Date.now', 'setImmediate'],
   // The threads have their own clock; what durable work is about gets its times passed in.
-  'store/postgres/batcher.ts': ['setImmediate'],
+  'store/shared/batcher.ts': ['setImmediate'],
   'store/sqlite/thread.ts': ['Date.now', 'setInterval'],
-  'store/sqlite/thread-client.ts': ['setImmediate', 'setInterval', 'setTimeout'],
 }
 
 const LINES_MAX = 400

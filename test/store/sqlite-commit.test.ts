@@ -152,8 +152,7 @@ test('a write that waits for too long is refused and not made; of one that is on
     timeoutMs: 50,
     batchesInFlight: 1,
     batchMax: 1,
-    bytesOf: () => 100,
-    onBatch: () => {},
+    weigh: () => 100,
     onDeath: () => {},
   })
   const [onItsWay, waiting, later] = [acceptance([]), acceptance([]), acceptance([])]
@@ -164,10 +163,10 @@ test('a write that waits for too long is refused and not made; of one that is on
   const results = (await Promise.allSettled(asked)) as PromiseRejectedResult[]
   expect(results.map(codeOf)).toEqual(['store_unavailable', 'store_unavailable'])
   expect(results.map(({ reason }) => String(reason).includes(OUTCOME_UNKNOWN))).toEqual([true, false])
-  expect(client.load).toEqual({ calls: 1, bytes: 100 })
+  expect(client.load).toEqual({ calls: 1, weight: 100 })
   lock.exec('ROLLBACK')
   // The answer that nobody waits for any more is not taken for the next one's.
-  await expect.poll(() => client.load).toEqual({ calls: 0, bytes: 0 })
+  await expect.poll(() => client.load).toEqual({ calls: 0, weight: 0 })
   expect(await accept(later)).toMatchObject([{ messageId: later.message.id }])
   await client.close()
   expect(areStored(path, [waiting, later])).toEqual([false, true])

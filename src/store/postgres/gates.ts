@@ -2,13 +2,14 @@
 import { LIMITS } from '../../domain/limits.ts'
 import type { Accepted, Acceptance } from '../once.ts'
 import type { Settled, Settlement } from '../store.ts'
-import { accept } from './accept.ts'
+import { Batcher, type OnBatch } from '../shared/batcher.ts'
 import { bytesOf, type WaitingWrites } from '../weight.ts'
-import { Batcher, type OnBatch, repliesOf, type Reply } from './batcher.ts'
+import { accept } from './accept.ts'
 import type { Pool } from './database.ts'
 import type { Partitions } from './partitions.ts'
+import { repliesOf, succeeded } from './replies.ts'
 import { settle } from './settle.ts'
-import { isUnavailable } from './trouble.ts'
+import { toRefusal } from './trouble.ts'
 
 type Work = () => Promise<unknown>
 /** Has something done when it is its turn. */
@@ -47,6 +48,7 @@ export function openGates(writes: Pool, partitions: Partitions, options: GateOpt
   const batches = {
     waitingMax: LIMITS.writesWaitingMax,
     timeoutMs,
+    refusalOf: toRefusal,
     writes: true,
     batchesInFlight,
     batchMax: BATCH_MAX,
@@ -57,16 +59,17 @@ export function openGates(writes: Pool, partitions: Partitions, options: GateOpt
     weightMax: LIMITS.writeBatchBytesMax,
     weigh: bytesOf,
     waitingWeightMax: waitingBytesMax,
-    run: (calls) => repliesOf(calls, (some) => accept(writes, partitions, some)),
+    run: (calls) => repliesOf(calls, async (some) => succeeded(await accept(writes, partitions, some))),
   })
   const settles = new Batcher<Settlement, Settled>({
     ...batches,
-    run: (calls) => settleAll(writes, partitions, calls),
+    run: (calls) => repliesOf(calls, (some) => settle(writes, partitions, some)),
   })
   const single = (waitingMax: number, inFlight: number, isWrite: boolean) =>
     new Batcher<Work, unknown>({
       waitingMax,
       timeoutMs,
+      refusalOf: toRefusal,
       writes: isWrite,
       batchesInFlight: inFlight,
       batchMax: 1,
@@ -97,17 +100,4 @@ export function openGates(writes: Pool, partitions: Partitions, options: GateOpt
       await Promise.all(all.map((gate) => gate.close()))
     },
   }
-}
-
-/** When the statement for all of them fails by the fault of one, each is settled alone. */
-async function settleAll(pool: Pool, partitions: Partitions, calls: readonly Settlement[]): Promise<Reply<Settled>[]> {
-  try {
-    return await settle(pool, partitions, calls)
-  } catch (error) {
-    if (calls.length === 1 || isUnavailable(error)) throw error
-  }
-  const replies: Reply<Settled>[] = []
-  for (const call of calls)
-    replies.push(...(await settle(pool, partitions, [call]).catch((error: unknown) => [{ ok: false as const, error }])))
-  return replies
 }

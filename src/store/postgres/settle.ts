@@ -3,9 +3,10 @@
  * moved, logged and put into lanes by one statement. What it does not find is settled one by one: manual attempts,
  * leases that were lost, attempts that were settled before.
  */
+import type { Reply } from '../shared/batcher.ts'
 import type { Settled, Settlement } from '../store.ts'
 import { acceptIn } from './accept.ts'
-import { type Reply, repliesOf } from './batcher.ts'
+import { repliesOf, succeeded } from './replies.ts'
 import type { Pool, Session } from './database.ts'
 import { type Affected, affectEndpoints, lanesOfPauses, pauseLanes, pausesOf } from './effects.ts'
 import { addToLanes, lockLanesOf, perLane } from './lanes.ts'
@@ -48,13 +49,10 @@ export async function settle(
       return progress === undefined
     })
   }
-  const answers = await repliesOf(rest, (some) =>
-    pool.transaction((session) =>
-      settleMixed(
-        session,
-        some.map(({ settlement }) => settlement),
-      ),
-    ),
+  const mixed = (some: readonly Settlement[]) => pool.transaction((session) => settleMixed(session, some))
+  const answers = await repliesOf(
+    rest.map(({ settlement }) => settlement),
+    async (some) => succeeded(await mixed(some)),
   )
   rest.forEach(({ i }, at) => (replies[i] = answers[at]!))
   return replies

@@ -2,11 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import { encryptedVerbs } from '../endpoint-codec.ts'
+import type { OnBatch } from '../shared/batcher.ts'
 import type { Acceptance, Store } from '../store.ts'
 import { type Gate, VERBS, verbsOf } from '../verbs.ts'
 import { bytesOf } from '../weight.ts'
 import { LateThread } from './late-thread.ts'
-import { type OnBatch, ThreadClient, type ThreadClientOptions } from './thread-client.ts'
+import { ThreadClient, type ThreadClientOptions } from './thread-client.ts'
 
 export interface SqliteOptions {
   /** Path of the database file; its directory is created. */
@@ -58,17 +59,16 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     // Two keep the writer busy while the answers of the first are handed out.
     batchesInFlight: 2,
     batchMax: 512,
-    bytesOf: ([name, first]) => (name === 'accept' ? bytesOf(first as readonly Acceptance[]) : 0),
-    waitingBytesMax: options.waitingBytesMax ?? LIMITS.writeBytesWaitingMax,
-    batchBytesMax: LIMITS.writeBatchBytesMax,
-    onBatch: options.onBatch ?? (() => {}),
+    weigh: ([name, first]) => (name === 'accept' ? bytesOf(first as readonly Acceptance[]) : 0),
+    waitingWeightMax: options.waitingBytesMax ?? LIMITS.writeBytesWaitingMax,
+    weightMax: LIMITS.writeBatchBytesMax,
+    ...(options.onBatch === undefined ? {} : { onBatch: options.onBatch }),
   })
   const reader = {
     role: 'reader',
     waitingMax: LIMITS.readsWaitingMax,
     timeoutMs: LIMITS.readTimeoutMs,
     batchesInFlight: 1,
-    onBatch: () => {},
   } as const
   const points = await openNow({ ...reader, isPatient: false, batchMax: 16 })
   const openLater = () => {
@@ -99,7 +99,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     ...secretVerbs,
     // Without a text to look for it is a page of an index.
     listInbox: (query) => (query.q === null ? pageOfInbox(query) : listInbox(query)),
-    waiting: () => ({ writes: writer.load.calls, bytes: writer.load.bytes }),
+    waiting: () => ({ writes: writer.load.calls, bytes: writer.load.weight }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }

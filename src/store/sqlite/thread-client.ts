@@ -1,36 +1,13 @@
-/**
- * The main thread's side of a database thread, and the group commit: while a batch is on its way, what is asked for
- * gathers and becomes the next one. Nothing waits for a timer, so an idle store answers at once and a busy one shares
- * its commits among ever more callers.
- */
+/** The main thread's side of a database thread: starts it, sends it batches, and ends it. */
 import { Worker } from 'node:worker_threads'
-import { GatewayError, OutcomeUnknown } from '../../domain/errors.ts'
+import { GatewayError } from '../../domain/errors.ts'
+import { systemClock } from '../../lib/clock.ts'
+import { Batcher, type BatcherOptions, type Reply } from '../shared/batcher.ts'
 import type { Prepared } from './encryption.ts'
-import type { Call, FromThread, Reply, ThreadOptions, ToThread } from './thread.ts'
+import type { Call, FromThread, ThreadError, ThreadOptions, ToThread } from './thread.ts'
 
-/** Tells how large the batches are; called once for each. */
-export type OnBatch = (size: number) => void
-
-interface Waiting {
-  call: Call
-  resolve: (value: unknown) => void
-  reject: (error: Error) => void
-  deadline: number
-  bytes: number
-}
-
-export interface ThreadClientOptions extends ThreadOptions {
-  /** Calls that may wait; more are refused. */
-  waitingMax: number
-  timeoutMs: number
-  /** Batches on their way at once, and calls in one of them. */
-  batchesInFlight: number
-  batchMax: number
-  /** Bytes that a call holds while it waits; so many of them may wait and be on their way, and share a batch. */
-  bytesOf?: (call: Call) => number
-  waitingBytesMax?: number
-  batchBytesMax?: number
-  onBatch: OnBatch
+export interface ThreadClientOptions
+  extends ThreadOptions, Omit<BatcherOptions<Call, unknown>, 'run' | 'refusalOf' | 'writes' | 'clock'> {
   /** The thread died of itself, so its file has to be opened again: in a new process. */
   onDeath: (error: Error) => void
 }
@@ -41,14 +18,12 @@ const CLOSE_TIMEOUT_MS = 10_000
 export class ThreadClient {
   /** What the writer found out about the keys; null of a reader. */
   readonly prepared: Prepared | null
-  readonly #options: ThreadClientOptions
   readonly #worker: Worker
-  #waiting: Waiting[] = []
-  readonly #inFlight: Waiting[][] = []
-  #flushScheduled = false
+  readonly #batcher: Batcher<Call, unknown>
+  readonly #onDeath: (error: Error) => void
+  /** Who waits for an answer of the thread, in the order in which it was asked: its answers come in the same. */
+  readonly #asked: ((replies: Reply<unknown>[]) => void)[] = []
   #state: 'open' | 'closing' | 'closed' = 'open'
-  #overdueCheck: NodeJS.Timeout
-  #bytes = 0
 
   /** Starts the thread and waits until it has opened the file; rejects with one line when it cannot. */
   static async open(options: ThreadClientOptions): Promise<ThreadClient> {
@@ -70,142 +45,69 @@ export class ThreadClient {
   }
 
   private constructor(options: ThreadClientOptions, worker: Worker, prepared: Prepared | null) {
+    const { role, onDeath } = options
     this.prepared = prepared
-    this.#options = options
     this.#worker = worker
+    this.#onDeath = onDeath
+    this.#batcher = new Batcher({
+      ...options,
+      run: (calls) => this.#run(calls),
+      refusalOf: (error) => error as GatewayError,
+      writes: role === 'writer',
+    })
     worker.removeAllListeners('error')
     worker.removeAllListeners('message')
     worker.on('message', (message: FromThread) => {
-      if ('replies' in message) this.#answer(message.replies)
+      if ('replies' in message)
+        this.#asked.shift()?.(
+          message.replies.map((reply) => (reply.ok ? reply : { ok: false, error: toRefusal(reply.error) })),
+        )
     })
     worker.on('error', (error) => this.#die(error as Error))
     worker.on('exit', () => {
-      if (this.#state === 'open') this.#die(new Error(`the ${options.role} thread ended`))
+      if (this.#state !== 'closed') this.#die(new Error(`the ${role} thread ended`))
     })
-    this.#overdueCheck = setInterval(() => this.#refuseOverdue(), 1_000)
-    this.#overdueCheck.unref()
   }
 
   call(call: Call): Promise<unknown> {
-    if (this.#state !== 'open') return Promise.reject(new GatewayError('shutting_down'))
-    const { waitingMax, waitingBytesMax = Infinity, bytesOf, timeoutMs } = this.#options
-    const bytes = bytesOf === undefined ? 0 : bytesOf(call)
-    // One that is larger than all that may wait is taken when nothing else does.
-    const isTooMuch = bytes > 0 && this.#bytes > 0 && this.#bytes + bytes > waitingBytesMax
-    if (this.#waiting.length >= waitingMax || isTooMuch) return Promise.reject(new GatewayError('overloaded'))
-    this.#bytes += bytes
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ call, resolve, reject, deadline: performance.now() + timeoutMs, bytes })
-      this.#scheduleFlush()
-    })
-  }
-
-  #scheduleFlush(): void {
-    if (this.#flushScheduled || this.#inFlight.length >= this.#options.batchesInFlight) return
-    this.#flushScheduled = true
-    // After the poll phase: what arrived on other sockets in the same turn of the event loop shares the batch.
-    setImmediate(() => {
-      this.#flushScheduled = false
-      this.#flush()
-    })
-  }
-
-  #flush(): void {
-    if (this.#waiting.length === 0 || this.#inFlight.length >= this.#options.batchesInFlight) return
-    const size = this.#batchSize()
-    const batch = this.#waiting.length === size ? this.#waiting : this.#waiting.slice(0, size)
-    this.#waiting = batch === this.#waiting ? [] : this.#waiting.slice(size)
-    const sent = this.#send(batch)
-    if (sent.length === 0) return this.#flush()
-    // Only what is on its way: answers are told apart by their order alone.
-    this.#inFlight.push(sent)
-    this.#options.onBatch(sent.length)
-  }
-
-  #batchSize(): number {
-    const { batchMax, batchBytesMax } = this.#options
-    const max = Math.min(batchMax, this.#waiting.length)
-    if (batchBytesMax === undefined || this.#bytes <= batchBytesMax) return max
-    let bytes = this.#waiting[0]!.bytes
-    for (let size = 1; size < max; size++) {
-      bytes += this.#waiting[size]!.bytes
-      if (bytes > batchBytesMax) return size
-    }
-    return max
+    return this.#batcher.call(call)
   }
 
   /** Calls that wait or are on their way, and the bytes that they hold. */
-  get load(): { calls: number; bytes: number } {
-    return {
-      calls: this.#inFlight.reduce((sum, batch) => sum + batch.length, this.#waiting.length),
-      bytes: this.#bytes,
-    }
+  get load(): { calls: number; weight: number } {
+    return this.#batcher.load
   }
 
   /** Sends what can be sent, and refuses what cannot: a value that is nested too deeply must not take others with it. */
-  #send(batch: Waiting[]): Waiting[] {
-    const post = (some: Waiting[]) =>
-      this.#worker.postMessage({ calls: some.map((waiting) => waiting.call) } satisfies ToThread)
+  async #run(calls: Call[]): Promise<Reply<unknown>[]> {
     try {
-      post(batch)
-      return batch
+      return await this.#ask(calls)
     } catch {
-      const sendable = batch.filter((waiting) => {
-        try {
-          structuredClone(waiting.call)
-          return true
-        } catch (cause) {
-          this.#bytes -= waiting.bytes
-          waiting.reject(new GatewayError('internal', { cause }))
-          return false
-        }
-      })
-      if (sendable.length > 0) post(sendable)
-      return sendable
+      const refusals = calls.map(whyUnsendable)
+      const sendable = calls.filter((_, i) => refusals[i] === null)
+      const replies = sendable.length === 0 ? [] : await this.#ask(sendable)
+      return refusals.map((error) => (error === null ? replies.shift()! : { ok: false, error }))
     }
   }
 
-  #answer(replies: Reply[]): void {
-    const batch = this.#inFlight.shift() ?? []
-    for (const { bytes } of batch) this.#bytes -= bytes
-    this.#flush()
-    batch.forEach((waiting, i) => {
-      const reply = replies[i]
-      if (reply?.ok) waiting.resolve(reply.value)
-      else waiting.reject(toError(reply?.error))
+  /** Rejects when the calls cannot be sent. */
+  #ask(calls: Call[]): Promise<Reply<unknown>[]> {
+    return new Promise((resolve) => {
+      this.#worker.postMessage({ calls } satisfies ToThread)
+      this.#asked.push(resolve)
     })
-  }
-
-  /** Refuses what waits for too long. What is on its way may still be committed; its caller is told so. */
-  #refuseOverdue(): void {
-    const now = performance.now()
-    const isOverdue = (waiting: Waiting) => waiting.deadline < now
-    for (const batch of this.#inFlight)
-      for (const waiting of batch.filter(isOverdue))
-        waiting.reject(new OutcomeUnknown('The store did not answer in time'))
-    if (this.#waiting[0] === undefined || !isOverdue(this.#waiting[0])) return
-    for (const waiting of this.#waiting.filter(isOverdue)) {
-      this.#bytes -= waiting.bytes
-      waiting.reject(new GatewayError('store_unavailable'))
-    }
-    this.#waiting = this.#waiting.filter((waiting) => !isOverdue(waiting))
   }
 
   #die(error: Error): void {
     if (this.#state === 'closed') return
     this.abandon(error)
-    this.#options.onDeath(error)
+    this.#onDeath(error)
   }
 
   /** Refuses everything, now and from now on. The thread is left as it is. */
   abandon(error: Error): void {
     this.#state = 'closed'
-    clearInterval(this.#overdueCheck)
-    // What was on its way may have been committed just before.
-    for (const waiting of this.#inFlight.splice(0).flat())
-      waiting.reject(new OutcomeUnknown('The store ended before it answered', error))
-    for (const waiting of this.#waiting.splice(0))
-      waiting.reject(new GatewayError('store_unavailable', { cause: error }))
+    this.#batcher.abandon(error)
   }
 
   /** Lets what was asked for finish, then closes the file. */
@@ -213,16 +115,14 @@ export class ThreadClient {
     if (this.#state === 'closed') await this.#worker.terminate()
     if (this.#state !== 'open') return
     this.#state = 'closing'
-    const deadline = performance.now() + CLOSE_TIMEOUT_MS
-    while ((this.#waiting.length > 0 || this.#inFlight.length > 0) && performance.now() < deadline) {
-      this.#flush()
-      await new Promise((resolve) => setImmediate(resolve))
-    }
+    await this.#batcher.close()
     this.#state = 'closed'
-    clearInterval(this.#overdueCheck)
-    const closed = new Promise((resolve) => {
-      this.#worker.once('exit', resolve)
-      setTimeout(resolve, CLOSE_TIMEOUT_MS).unref()
+    const closed = new Promise<void>((resolve) => {
+      const timer = systemClock.after(CLOSE_TIMEOUT_MS, resolve)
+      this.#worker.once('exit', () => {
+        timer.cancel()
+        resolve()
+      })
     })
     this.#worker.postMessage({ close: true } satisfies ToThread)
     await closed
@@ -230,8 +130,16 @@ export class ThreadClient {
   }
 }
 
-function toError(error: { message: string; unavailable: boolean } | undefined): Error {
-  if (error === undefined) return new GatewayError('internal', { detail: 'The store gave no answer.' })
+function whyUnsendable(call: Call): GatewayError | null {
+  try {
+    structuredClone(call)
+    return null
+  } catch (cause) {
+    return new GatewayError('internal', { cause })
+  }
+}
+
+function toRefusal(error: ThreadError): GatewayError {
   const cause = new Error(error.message)
-  return error.unavailable ? new GatewayError('store_unavailable', { cause }) : new GatewayError('internal', { cause })
+  return new GatewayError(error.unavailable ? 'store_unavailable' : 'internal', { cause })
 }

@@ -4,34 +4,19 @@
  * ever more callers. Operations that share nothing use it with batches of one.
  */
 import { GatewayError, OutcomeUnknown } from '../../domain/errors.ts'
-import { systemClock, type Timer } from '../../lib/clock.ts'
-import { toRefusal } from './trouble.ts'
+import { type Clock, systemClock, type Timer } from '../../lib/clock.ts'
 
 /** Tells how large the batches are; called once for each. */
 export type OnBatch = (size: number) => void
 
 export type Reply<A> = { ok: true; value: A } | { ok: false; error: unknown }
 
-/** Carries out a batch as one. If a call of it is at fault, each is tried alone: a bad one must not take others with it. */
-export async function repliesOf<C, A>(
-  calls: readonly C[],
-  run: (calls: readonly C[]) => Promise<A[]>,
-): Promise<Reply<A>[]> {
-  if (calls.length === 0) return []
-  try {
-    return (await run(calls)).map((value) => ({ ok: true, value }))
-  } catch (error) {
-    if (calls.length === 1 || toRefusal(error).code !== 'internal') return calls.map(() => ({ ok: false, error }))
-  }
-  const replies: Reply<A>[] = []
-  for (const call of calls) replies.push(...(await repliesOf([call], run)))
-  return replies
-}
-
 export interface BatcherOptions<C, A> {
   /** Carries a batch out; a rejection is the answer to all of it. */
   run: (calls: C[]) => Promise<Reply<A>[]>
-  /** Calls that may wait; more are refused. */
+  /** The error that a caller gets for one of a reply, or for a rejection of `run`. */
+  refusalOf: (error: unknown) => GatewayError
+  /** Calls that may wait; more are refused as `overloaded`. */
   waitingMax: number
   timeoutMs: number
   /** Batches on their way at once, calls in one of them, and what they may weigh together. */
@@ -39,11 +24,12 @@ export interface BatcherOptions<C, A> {
   batchMax: number
   weightMax?: number
   weigh?: (call: C) => number
-  /** What waits and what is on its way may weigh this much together; what would be more is refused. */
+  /** What waits and what is on its way may weigh this much together; what would be more is refused as `overloaded`. */
   waitingWeightMax?: number
   /** What is on its way may be committed even if its answer comes too late. */
   writes: boolean
   onBatch?: OnBatch
+  clock?: Clock
 }
 
 interface Waiting<C, A> {
@@ -59,6 +45,7 @@ const CLOSE_TIMEOUT_MS = 10_000
 
 export class Batcher<C, A> {
   readonly #options: BatcherOptions<C, A>
+  readonly #clock: Clock
   #waiting: Waiting<C, A>[] = []
   readonly #inFlight = new Set<Waiting<C, A>[]>()
   #flushScheduled = false
@@ -69,6 +56,7 @@ export class Batcher<C, A> {
 
   constructor(options: BatcherOptions<C, A>) {
     this.#options = options
+    this.#clock = options.clock ?? systemClock
   }
 
   call(call: C): Promise<A> {
@@ -76,11 +64,11 @@ export class Batcher<C, A> {
     const { waitingMax, waitingWeightMax = Infinity, weigh, timeoutMs } = this.#options
     const weight = weigh === undefined ? 0 : weigh(call)
     // One that is heavier than all that may wait is taken when nothing else does.
-    const isTooHeavy = this.#weight > 0 && this.#weight + weight > waitingWeightMax
+    const isTooHeavy = weight > 0 && this.#weight > 0 && this.#weight + weight > waitingWeightMax
     if (this.#waiting.length >= waitingMax || isTooHeavy) return Promise.reject(new GatewayError('overloaded'))
     this.#weight += weight
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ call, resolve, reject, deadline: performance.now() + timeoutMs, weight })
+      this.#waiting.push({ call, resolve, reject, deadline: this.#clock.monotonic() + timeoutMs, weight })
       this.#watchDeadlines()
       this.#scheduleFlush()
     })
@@ -130,28 +118,34 @@ export class Batcher<C, A> {
     } catch (error) {
       failure = error
     }
-    this.#inFlight.delete(batch)
+    // Given up meanwhile: its callers have been told.
+    if (!this.#inFlight.delete(batch)) return
     for (const { weight } of batch) this.#weight -= weight
     this.#scheduleFlush()
     batch.forEach((waiting, i) => {
       const reply = replies?.[i] ?? { ok: false, error: failure }
       if (reply.ok) waiting.resolve(reply.value)
-      else waiting.reject(toRefusal(reply.error))
+      else waiting.reject(this.#options.refusalOf(reply.error))
     })
+    this.#tellWhenDrained()
+  }
+
+  #tellWhenDrained(): void {
     if (this.#inFlight.size + this.#waiting.length === 0) this.#drained?.()
   }
 
   #watchDeadlines(): void {
-    this.#overdueCheck ??= systemClock.after(OVERDUE_CHECK_MS, () => {
+    this.#overdueCheck ??= this.#clock.after(OVERDUE_CHECK_MS, () => {
       this.#overdueCheck = null
       this.#refuseOverdue()
       if (this.#inFlight.size + this.#waiting.length > 0) this.#watchDeadlines()
+      this.#tellWhenDrained()
     })
   }
 
   /** Refuses what waits for too long. What is on its way may still be committed; its caller is told so. */
   #refuseOverdue(): void {
-    const now = performance.now()
+    const now = this.#clock.monotonic()
     const isOverdue = (waiting: Waiting<C, A>) => waiting.deadline < now
     const late = 'The store did not answer in time'
     for (const batch of this.#inFlight)
@@ -165,19 +159,39 @@ export class Batcher<C, A> {
     this.#waiting = this.#waiting.filter((waiting) => !isOverdue(waiting))
   }
 
+  /** What carries the batches out is gone: refuses everything, now and from now on. */
+  abandon(cause: Error): void {
+    this.#isClosed = true
+    const ended = 'The store ended before it answered'
+    const refusal = () => new GatewayError('store_unavailable', { cause })
+    // What was on its way may have been committed just before.
+    for (const batch of this.#inFlight)
+      for (const waiting of batch) waiting.reject(this.#options.writes ? new OutcomeUnknown(ended, cause) : refusal())
+    for (const waiting of this.#waiting) waiting.reject(refusal())
+    this.#inFlight.clear()
+    this.#end()
+  }
+
+  #end(): void {
+    this.#waiting = []
+    this.#weight = 0
+    this.#overdueCheck?.cancel()
+    this.#overdueCheck = null
+    this.#drained?.()
+  }
+
   /** Lets what was asked for finish, and takes nothing any more. */
   async close(): Promise<void> {
     this.#isClosed = true
     if (this.#inFlight.size + this.#waiting.length > 0)
       await new Promise<void>((resolve) => {
-        const timer = systemClock.after(CLOSE_TIMEOUT_MS, resolve)
+        const timer = this.#clock.after(CLOSE_TIMEOUT_MS, resolve)
         this.#drained = () => {
           timer.cancel()
           resolve()
         }
       })
-    this.#overdueCheck?.cancel()
-    this.#overdueCheck = null
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(new GatewayError('shutting_down'))
+    for (const waiting of this.#waiting) waiting.reject(new GatewayError('shutting_down'))
+    this.#end()
   }
 }
