@@ -1,32 +1,15 @@
 import type { Application } from '../../domain/application.ts'
 import type { Extras } from '../once.ts'
-import type { Keyset } from '../tenants.ts'
-import { stretchOf } from '../shared/keyset.ts'
-import { type Pool, type Writing, type Session, statement } from './database.ts'
+import { applicationInsert, applicationSettings } from '../rows/application.ts'
+import { type Writing, type Session } from './database.ts'
 import { once, type Writer } from './once.ts'
 import { isUniqueViolation } from './trouble.ts'
 
-interface ApplicationRow {
-  org_id: string
-  id: string
-  uid: string | null
-  name: string
-  throttle_rate: number | null
-  metadata: string
-  created_at: number
-  updated_at: number
-}
+const INSERT = `INSERT INTO application (${applicationInsert.names}) VALUES (${applicationInsert.places()})
+  ON CONFLICT (org_id, uid) WHERE uid IS NOT NULL DO NOTHING`
 
-const fromRow = (row: ApplicationRow): Application => ({
-  orgId: row.org_id as Application['orgId'],
-  id: row.id as Application['id'],
-  uid: row.uid,
-  name: row.name,
-  throttleRate: row.throttle_rate,
-  metadata: JSON.parse(row.metadata),
-  createdAt: row.created_at,
-  updatedAt: row.updated_at,
-})
+const UPDATE = `UPDATE application SET ${applicationSettings.assignments(4)}
+  WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL AND updated_at = $3 RETURNING id`
 
 /** Of two that want one uid at the same time, the second waits for the first, and then finds it taken. */
 export const createApplication = (
@@ -35,18 +18,7 @@ export const createApplication = (
   extras?: Extras,
 ): Promise<'created' | 'uid_taken' | 'replayed'> =>
   once(writer, extras, 'created', async (session) => {
-    const inserted = await session.run(
-      `INSERT INTO application (org_id, id, uid, name, throttle_rate, metadata, created_at, updated_at)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (org_id, uid) WHERE uid IS NOT NULL DO NOTHING`,
-      application.orgId,
-      application.id,
-      application.uid,
-      application.name,
-      application.throttleRate,
-      JSON.stringify(application.metadata),
-      application.createdAt,
-      application.updatedAt,
-    )
+    const inserted = await session.run(INSERT, ...applicationInsert.values(application))
     return inserted > 0 ? 'created' : 'uid_taken'
   })
 
@@ -57,17 +29,7 @@ export async function updateApplication(
 ): Promise<'updated' | 'changed' | 'unknown' | 'uid_taken'> {
   const of = [application.orgId, application.id] as const
   try {
-    const updated = await pool.write(
-      `UPDATE application SET uid = $4, name = $5, throttle_rate = $6, metadata = $7, updated_at = $8
-       WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL AND updated_at = $3 RETURNING id`,
-      ...of,
-      unchangedSince,
-      application.uid,
-      application.name,
-      application.throttleRate,
-      JSON.stringify(application.metadata),
-      application.updatedAt,
-    )
+    const updated = await pool.write(UPDATE, ...of, unchangedSince, ...applicationSettings.values(application))
     if (updated.length > 0) return 'updated'
   } catch (error) {
     if (isUniqueViolation(error, ['application_uid'])) return 'uid_taken'
@@ -104,37 +66,3 @@ export const deleteApplication = ({ pool }: Writing, orgId: string, id: string, 
  */
 export const holdApplication = async (session: Session, id: string): Promise<boolean> =>
   (await session.run('SELECT 1 FROM application WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE', id)) > 0
-
-const BY_ID = statement(
-  'application-find',
-  'SELECT * FROM application WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL',
-)
-const BY_UID = statement('application-find-uid', 'SELECT * FROM application WHERE org_id = $1 AND uid = $2')
-
-export async function findApplication(pool: Pool, orgId: string, idOrUid: string): Promise<Application | null> {
-  for (const how of [BY_ID, BY_UID]) {
-    const [row] = await pool.read<ApplicationRow>(how, orgId, idOrUid)
-    if (row !== undefined) return fromRow(row)
-  }
-  return null
-}
-
-const GET = statement('application-get', 'SELECT * FROM application WHERE id = $1 AND deleted_at IS NULL')
-
-export async function getApplication(pool: Pool, id: string): Promise<Application | null> {
-  const [row] = await pool.read<ApplicationRow>(GET, id)
-  return row === undefined ? null : fromRow(row)
-}
-
-export async function listApplications(pool: Pool, orgId: string, page: Keyset): Promise<Application[]> {
-  const { above, below, direction, limit } = stretchOf(page)
-  const rows = await pool.read<ApplicationRow>(
-    `SELECT * FROM application WHERE org_id = $1 AND id > $2 AND id < $3 AND deleted_at IS NULL
-     ORDER BY id ${direction} LIMIT $4`,
-    orgId,
-    above,
-    below,
-    limit,
-  )
-  return rows.map(fromRow)
-}

@@ -2,15 +2,16 @@
 import type { DeliveryState } from '../../domain/delivery.ts'
 import { startId } from '../../domain/ids.ts'
 import { type AttemptedEndpoint, type DeliveryStatus, statusOf } from '../log.ts'
+import { candidateRow } from '../rows/endpoint.ts'
+import { deliveryFrom, type DeliveryRow } from '../rows/delivery.ts'
+import type { Row } from '../shared/value.ts'
 import type { Keyset } from '../tenants.ts'
 import { stretchOf } from '../shared/keyset.ts'
 import type { Pool } from './database.ts'
-import { candidateFrom, type EndpointRow } from './endpoints.ts'
 import { inOrderOf, placed, within } from './keyset.ts'
-import { deliveryFrom, type DeliveryRow } from './messages.ts'
 import { Parameters } from './parameters.ts'
 
-type AttemptedRow = EndpointRow & Omit<DeliveryRow, 'endpoint_id'>
+type AttemptedRow = Row & { id: string } & Omit<DeliveryRow, 'endpoint_id'>
 
 export async function listAttemptedEndpoints(
   pool: Pool,
@@ -30,7 +31,7 @@ export async function listAttemptedEndpoints(
     ...parameters.values,
   )
   return rows.map((row) => ({
-    endpoint: candidateFrom(row),
+    endpoint: candidateRow.from(row),
     delivery: deliveryFrom({ ...row, endpoint_id: row.id }),
     status: statusOf(row),
   }))

@@ -2,7 +2,7 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Extras } from '../once.ts'
 import { type Writing, type Session, statement } from './database.ts'
-import { getEndpoint } from './endpoints.ts'
+import { READS } from './reads.ts'
 import { addToLanes } from './lanes.ts'
 import { noteDue } from './notify.ts'
 import { once, type Writer } from './once.ts'
@@ -121,7 +121,7 @@ export const resend = (
 ): Promise<'added' | 'unknown' | 'expired' | 'replayed'> =>
   once<'added' | 'unknown' | 'expired'>(writer, extras, 'added', async (session) => {
     const payload = await withPayload(session, appId, [msgId], now)
-    if (payload.known === 0 || (await getEndpoint(session, appId, endpointId)) === null) return 'unknown'
+    if (payload.known === 0 || (await READS.getEndpoint(session, appId, endpointId)) === null) return 'unknown'
     if (payload.msgIds.length === 0) return 'expired'
     const some = { appId, endpointId, msgIds: [msgId] }
     // Nothing is added where a manual attempt waits already, or where there is no delivery to make one of.

@@ -3,44 +3,15 @@ import { startId } from '../../domain/ids.ts'
 import { audienceFrom, type StoredAudience } from '../audience.ts'
 import type { TaskInfo } from '../../domain/task.ts'
 import type { Extras } from '../once.ts'
+import { taskInsert, type TaskPosition, taskRow } from '../rows/task.ts'
+import type { Row } from '../shared/value.ts'
 import type { OpenTasks, TaskStep } from '../tasks.ts'
-import type { Keyset } from '../tenants.ts'
-import { stretchOf } from '../shared/keyset.ts'
 import { holdApplication } from './applications.ts'
-import { type Pool, type Writing, type Session, statement } from './database.ts'
-import { getEndpoint } from './endpoints.ts'
+import { type Writing, type Session, statement } from './database.ts'
+import { READS } from './reads.ts'
 import { addFirst, addManual, withPayload } from './manual.ts'
 import { noteTask } from './notify.ts'
 import { once, type Writer } from './once.ts'
-
-interface TaskRow {
-  org_id: string
-  id: string
-  kind: TaskInfo['kind']
-  app_id: string
-  endpoint_id: string
-  since: number
-  until: number
-  status: TaskInfo['status']
-  position: string
-  added: number
-  created_at: number
-  updated_at: number
-}
-
-const fromRow = (row: TaskRow): TaskInfo => ({
-  orgId: row.org_id as TaskInfo['orgId'],
-  id: row.id as TaskInfo['id'],
-  kind: row.kind,
-  appId: row.app_id as TaskInfo['appId'],
-  endpointId: row.endpoint_id as TaskInfo['endpointId'],
-  since: row.since,
-  until: row.until,
-  status: row.status,
-  added: row.added,
-  createdAt: row.created_at,
-  updatedAt: row.updated_at,
-})
 
 export const createTask = (
   writer: Writer,
@@ -89,56 +60,14 @@ const nextTurn = (orgId: string) => `greatest(
 
 const INSERT = statement(
   'task-insert',
-  `INSERT INTO task (org_id, id, kind, app_id, endpoint_id, since, until, status, position, added, created_at, updated_at, turn)
-   VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, CASE WHEN $13::boolean THEN ${nextTurn('$1')} END)
+  `INSERT INTO task (${taskInsert.names}, position, turn)
+   VALUES (${taskInsert.places()}, $${taskInsert.size + 1},
+     CASE WHEN $${taskInsert.size + 2}::boolean THEN ${nextTurn('$1')} END)
    ON CONFLICT (app_id, endpoint_id, kind) WHERE turn IS NOT NULL DO NOTHING`,
 )
 
 const insertTask = (session: Session, task: TaskInfo, runs: boolean): Promise<number> =>
-  session.run(
-    INSERT,
-    task.orgId,
-    task.id,
-    task.kind,
-    task.appId,
-    task.endpointId,
-    task.since,
-    task.until,
-    task.status,
-    startId('msg', task.since),
-    task.added,
-    task.createdAt,
-    task.updatedAt,
-    runs,
-  )
-
-const GET = statement('task-get', 'SELECT * FROM task WHERE org_id = $1 AND id = $2')
-
-export async function getTask(pool: Pool, orgId: string, id: string): Promise<TaskInfo | null> {
-  const [row] = await pool.read<TaskRow>(GET, orgId, id)
-  return row === undefined ? null : fromRow(row)
-}
-
-/** Walks the organization's tasks from where the page begins: somebody asked for each of them, so they are few. */
-export async function listTasks(
-  pool: Pool,
-  { orgId, status, kind }: { orgId: string; status: string | null; kind: string | null },
-  page: Keyset,
-): Promise<TaskInfo[]> {
-  const { above, below, direction, limit } = stretchOf(page)
-  const rows = await pool.read<TaskRow>(
-    `SELECT * FROM task WHERE org_id = $1 AND id > $2 AND id < $3
-       AND ($4::text IS NULL OR status = $4) AND ($5::text IS NULL OR kind = $5)
-     ORDER BY id ${direction} LIMIT $6`,
-    orgId,
-    above,
-    below,
-    status,
-    kind,
-    limit,
-  )
-  return rows.map(fromRow)
-}
+  session.run(INSERT, ...taskInsert.values(task), startId('msg', task.since), runs)
 
 /** The one whose turn it is, of those that no other node is working on: two of them never do the same step. */
 const TAKE = statement(
@@ -163,24 +92,24 @@ const START_NEXT = statement(
 
 export const stepTask = ({ pool }: Writing, now: number, max: number): Promise<TaskStep> =>
   pool.transaction(async (session) => {
-    const task = await session.get<TaskRow>(TAKE)
+    const task = await session.get<TaskPosition>(TAKE)
     if (task === undefined) return { task: null, added: 0 }
     const { added, next } = await walk(session, task, now, max)
-    const row = await session.get<TaskRow>(MOVE_ON, task.org_id, task.id, next, added, now)
+    const row = await session.get<Row>(MOVE_ON, task.org_id, task.id, next, added, now)
     if (next === null) await session.run(START_NEXT, task.app_id, task.endpoint_id, task.kind)
-    return { task: fromRow(row!), added }
+    return { task: taskRow.from(row!), added }
   })
 
 /** Looks at the next messages; `next` is where to go on, null at the end. */
 async function walk(
   session: Session,
-  task: TaskRow,
+  task: TaskPosition,
   now: number,
   max: number,
 ): Promise<{ added: number; next: string | null }> {
-  const { appId, endpointId } = fromRow(task)
+  const { app_id: appId, endpoint_id: endpointId } = task
   // An application takes its endpoints along when it is deleted.
-  const endpoint = await getEndpoint(session, appId, endpointId)
+  const endpoint = await READS.getEndpoint(session, appId, endpointId)
   if (endpoint === null || endpoint.disabled) return { added: 0, next: null }
   const isRecovery = task.kind === 'endpoint.recover'
   // One more than it looks at, which is where the next step begins.
@@ -200,7 +129,7 @@ interface Found {
   isWanted: boolean
 }
 
-const restOf = (task: TaskRow, limit: number) =>
+const restOf = (task: TaskPosition, limit: number) =>
   [task.app_id, task.endpoint_id, task.position, startId('msg', task.until), limit] as const
 
 const ended = (state: 'failed' | 'cancelled', index: 'attempts > 0' | 'attempts = 0') => `(
@@ -216,7 +145,7 @@ const ENDED = statement(
    ) e ORDER BY msg_id LIMIT $5`,
 )
 
-async function endedWithoutSuccess(session: Session, task: TaskRow, limit: number): Promise<Found[]> {
+async function endedWithoutSuccess(session: Session, task: TaskPosition, limit: number): Promise<Found[]> {
   const rows = await session.all<{ msg_id: string }>(ENDED, ...restOf(task, limit))
   return rows.map((row) => ({ ...row, isWanted: true }))
 }
@@ -237,7 +166,7 @@ interface MissedRow {
 }
 
 /** The messages of the application; those that never had a delivery to this endpoint may be wanted. */
-async function missed(session: Session, task: TaskRow, endpoint: Candidate, limit: number): Promise<Found[]> {
+async function missed(session: Session, task: TaskPosition, endpoint: Candidate, limit: number): Promise<Found[]> {
   const rows = await session.all<MissedRow>(MESSAGES, ...restOf(task, limit))
   return rows.map((row) => {
     const channels = row.channels === null ? null : (JSON.parse(row.channels) as string[])

@@ -3,6 +3,8 @@
  * column; they are written here because these texts are most of what the main thread does for a batch.
  */
 
+import type { Value as AnyValue } from '../shared/value.ts'
+
 /**
  * PostgreSQL's text has no NUL, but JSON strings, and the answers of receivers, may. It is kept as two characters that
  * begin with a noncharacter, which no text is meant to contain; if one does, that is doubled in the same way.
@@ -16,6 +18,12 @@ export const toText = (text: string): string =>
 
 export const fromText = (text: string): string =>
   text.includes(MARK) ? text.replaceAll(/\uFDD0([01])/g, (_, kind) => (kind === '0' ? '\0' : MARK)) : text
+
+/** Values of a statement of both engines; a list is an array literal. */
+export const bound = (values: readonly AnyValue[]): Exclude<AnyValue, readonly string[]>[] =>
+  values.map((value) => (isList(value) ? textArray(value) : value))
+
+const isList = (value: AnyValue): value is readonly string[] => Array.isArray(value)
 
 const NEEDS_ESCAPE = /["\\]/
 

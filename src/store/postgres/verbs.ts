@@ -23,6 +23,7 @@ import * as messages from './messages.ts'
 import type { Writer } from './once.ts'
 import * as operations from './operations.ts'
 import type { Partitions } from './partitions.ts'
+import { READS } from './reads.ts'
 import * as retention from './retention.ts'
 import * as tasks from './tasks.ts'
 
@@ -70,6 +71,7 @@ const OPERATIONS: Operations = {
   ...manual,
   ...messages,
   ...operations,
+  ...READS,
   ...retention,
   ...tasks,
 }

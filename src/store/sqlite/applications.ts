@@ -1,31 +1,11 @@
 import type { Application } from '../../domain/application.ts'
 import type { Extras } from '../once.ts'
-import type { Keyset } from '../tenants.ts'
-import { stretchOf } from '../shared/keyset.ts'
-import type { Database } from './database.ts'
+import { applicationInsert, applicationSettings } from '../rows/application.ts'
+import { bound, type Database } from './database.ts'
 import { once } from './once.ts'
 
-interface ApplicationRow {
-  org_id: string
-  id: string
-  uid: string | null
-  name: string
-  throttle_rate: number | null
-  metadata: string
-  created_at: number
-  updated_at: number
-}
-
-const fromRow = (row: ApplicationRow): Application => ({
-  orgId: row.org_id as Application['orgId'],
-  id: row.id as Application['id'],
-  uid: row.uid,
-  name: row.name,
-  throttleRate: row.throttle_rate,
-  metadata: JSON.parse(row.metadata),
-  createdAt: row.created_at,
-  updatedAt: row.updated_at,
-})
+const INSERT = `INSERT INTO application (${applicationInsert.names}) VALUES (${applicationInsert.places()})`
+const UPDATE = `UPDATE application SET ${applicationSettings.assignments(3)} WHERE org_id = $1 AND id = $2`
 
 const isUidTaken = (db: Database, { orgId, id, uid }: Application): boolean =>
   uid !== null &&
@@ -38,18 +18,7 @@ export function createApplication(
 ): 'created' | 'uid_taken' | 'replayed' {
   return once(db, extras, 'created', () => {
     if (isUidTaken(db, application)) return 'uid_taken'
-    db.run(
-      `INSERT INTO application (org_id, id, uid, name, throttle_rate, metadata, created_at, updated_at)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-      application.orgId,
-      application.id,
-      application.uid,
-      application.name,
-      application.throttleRate,
-      JSON.stringify(application.metadata),
-      application.createdAt,
-      application.updatedAt,
-    )
+    db.run(INSERT, ...bound(applicationInsert.values(application)))
     return 'created'
   })
 }
@@ -67,16 +36,7 @@ export function updateApplication(
   if (before === undefined) return 'unknown'
   if (before.updated_at !== unchangedSince) return 'changed'
   if (isUidTaken(db, application)) return 'uid_taken'
-  db.run(
-    `UPDATE application SET uid = ?, name = ?, throttle_rate = ?, metadata = ?, updated_at = ?
-     WHERE org_id = ? AND id = ?`,
-    application.uid,
-    application.name,
-    application.throttleRate,
-    JSON.stringify(application.metadata),
-    application.updatedAt,
-    ...of,
-  )
+  db.run(UPDATE, ...of, ...bound(applicationSettings.values(application)))
   return 'updated'
 }
 
@@ -100,32 +60,3 @@ export function deleteApplication(db: Database, orgId: string, id: string, now: 
 
 export const isLiveApplication = (db: Database, id: string): boolean =>
   db.get('SELECT 1 FROM application WHERE id = ? AND deleted_at IS NULL', id) !== undefined
-
-export function findApplication(db: Database, orgId: string, idOrUid: string): Application | null {
-  const row =
-    db.get<ApplicationRow>(
-      'SELECT * FROM application WHERE org_id = ? AND id = ? AND deleted_at IS NULL',
-      orgId,
-      idOrUid,
-    ) ?? db.get<ApplicationRow>('SELECT * FROM application WHERE org_id = ? AND uid = ?', orgId, idOrUid)
-  return row === undefined ? null : fromRow(row)
-}
-
-export function getApplication(db: Database, id: string): Application | null {
-  const row = db.get<ApplicationRow>('SELECT * FROM application WHERE id = ? AND deleted_at IS NULL', id)
-  return row === undefined ? null : fromRow(row)
-}
-
-export function listApplications(db: Database, orgId: string, page: Keyset): Application[] {
-  const { above, below, direction, limit } = stretchOf(page)
-  return db
-    .all<ApplicationRow>(
-      `SELECT * FROM application INDEXED BY application_live
-       WHERE org_id = ? AND id > ? AND id < ? AND deleted_at IS NULL ORDER BY id ${direction} LIMIT ?`,
-      orgId,
-      above,
-      below,
-      limit,
-    )
-    .map(fromRow)
-}

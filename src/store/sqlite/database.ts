@@ -8,6 +8,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { UnusableDatabase } from '../shared/unusable-database.ts'
+import type { Value } from '../shared/value.ts'
 import { MIGRATIONS, SCHEMA_VERSION } from './migrations.ts'
 import { makeDirectory, makeFile, makePrivate } from './private-files.ts'
 
@@ -15,6 +16,15 @@ import { makeDirectory, makeFile, makePrivate } from './private-files.ts'
 const APPLICATION_ID = 0x48_6b_46_79
 
 export type Row = Record<string, SQLInputValue>
+
+/** Values of a statement of both engines, as SQLite takes them: it has neither booleans nor lists. */
+export const bound = (values: readonly Value[]): SQLInputValue[] =>
+  values.map((value) => {
+    if (typeof value === 'boolean') return value ? 1 : 0
+    return isList(value) ? JSON.stringify(value) : value
+  })
+
+const isList = (value: Value): value is readonly string[] => Array.isArray(value)
 
 /** A connection with its prepared statements, each compiled once. */
 export class Database {
@@ -27,7 +37,11 @@ export class Database {
 
   #prepare(sql: string): StatementSync {
     let statement = this.#statements.get(sql)
-    if (statement === undefined) this.#statements.set(sql, (statement = this.connection.prepare(sql)))
+    if (statement === undefined) {
+      // A statement of both engines has `$1` for its first value, which would be the name of a value here.
+      statement = this.connection.prepare(sql.replaceAll(/\$(\d+)/g, '?$1'))
+      this.#statements.set(sql, statement)
+    }
     return statement
   }
 

@@ -3,13 +3,14 @@ import type { DeliveryInfo, DeliveryState } from '../../domain/delivery.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
 import { startId } from '../../domain/ids.ts'
 import { type DeliveryStatus, statusOf } from '../log.ts'
+import { candidateRow } from '../rows/endpoint.ts'
+import { deliveryFrom, type DeliveryRow } from '../rows/delivery.ts'
+import type { Row } from '../shared/value.ts'
 import type { Keyset } from '../tenants.ts'
 import { stretchOf } from '../shared/keyset.ts'
 import type { Database } from './database.ts'
-import { candidateFrom, type EndpointRow } from './endpoints.ts'
-import { deliveryFrom, type DeliveryRow } from './messages.ts'
 
-type AttemptedRow = EndpointRow & Omit<DeliveryRow, 'endpoint_id'>
+type AttemptedRow = Row & { id: string } & Omit<DeliveryRow, 'endpoint_id'>
 
 export function listAttemptedEndpoints(
   db: Database,
@@ -31,7 +32,7 @@ export function listAttemptedEndpoints(
       limit,
     )
     .map((row) => ({
-      endpoint: candidateFrom(row),
+      endpoint: candidateRow.from(row),
       delivery: deliveryFrom({ ...row, endpoint_id: row.id }),
       status: statusOf(row),
     }))

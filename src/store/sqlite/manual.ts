@@ -2,7 +2,7 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Extras } from '../once.ts'
 import type { Database } from './database.ts'
-import { getEndpoint } from './endpoints.ts'
+import { READS } from './reads.ts'
 import { addToLane } from './lanes.ts'
 import { once } from './once.ts'
 
@@ -61,7 +61,7 @@ export function resend(
 ): 'added' | 'unknown' | 'expired' | 'replayed' {
   return once(db, extras, 'added', () => {
     const isRemoved = isPayloadRemoved(db, key.appId, key.msgId)
-    if (isRemoved === null || getEndpoint(db, key.appId, key.endpointId) === null) return 'unknown'
+    if (isRemoved === null || READS.getEndpoint(db, key.appId, key.endpointId) === null) return 'unknown'
     if (isRemoved) return 'expired'
     if (addManual(db, key, now) === null) insertDue(db, { ...key, run: 0 }, now)
     return 'added'

@@ -20,6 +20,7 @@ import * as lists from './lists.ts'
 import * as manual from './manual.ts'
 import * as messages from './messages.ts'
 import { SCHEMA_VERSION } from './migrations.ts'
+import { READS } from './reads.ts'
 import * as retention from './retention.ts'
 import * as settle from './settle.ts'
 import * as tasks from './tasks.ts'
@@ -43,6 +44,7 @@ export const OPERATIONS: Operations = {
   ...lists,
   ...manual,
   ...messages,
+  ...READS,
   ...retention,
   ...settle,
   ...tasks,

@@ -3,44 +3,18 @@ import { type MessageId, startId } from '../../domain/ids.ts'
 import { audienceFrom, type StoredAudience } from '../audience.ts'
 import type { TaskInfo } from '../../domain/task.ts'
 import type { Extras } from '../once.ts'
+import { taskInsert, type TaskPosition, taskRow } from '../rows/task.ts'
+import type { Row } from '../shared/value.ts'
 import type { OpenTasks, TaskStep } from '../tasks.ts'
-import type { Keyset } from '../tenants.ts'
-import { stretchOf } from '../shared/keyset.ts'
 import { isLiveApplication } from './applications.ts'
-import type { Database } from './database.ts'
-import { getEndpoint } from './endpoints.ts'
+import { bound, type Database } from './database.ts'
+import { READS } from './reads.ts'
 import { merge } from './merge.ts'
 import { addManual, insertDue } from './manual.ts'
 import { once } from './once.ts'
 
-interface TaskRow {
-  org_id: string
-  id: string
-  kind: TaskInfo['kind']
-  app_id: string
-  endpoint_id: string
-  since: number
-  until: number
-  status: TaskInfo['status']
-  position: string
-  added: number
-  created_at: number
-  updated_at: number
-}
-
-const fromRow = (row: TaskRow): TaskInfo => ({
-  orgId: row.org_id as TaskInfo['orgId'],
-  id: row.id as TaskInfo['id'],
-  kind: row.kind,
-  appId: row.app_id as TaskInfo['appId'],
-  endpointId: row.endpoint_id as TaskInfo['endpointId'],
-  since: row.since,
-  until: row.until,
-  status: row.status,
-  added: row.added,
-  createdAt: row.created_at,
-  updatedAt: row.updated_at,
-})
+const INSERT = `INSERT INTO task (${taskInsert.names}, position, turn)
+  VALUES (${taskInsert.places()}, $${taskInsert.size + 1}, $${taskInsert.size + 2})`
 
 export function createTask(
   db: Database,
@@ -54,23 +28,7 @@ export function createTask(
     if (max !== undefined && open.ofKind >= max.ofKind) return 'endpoint_busy'
     if (max !== undefined && open.ofApplication >= max.ofApplication) return 'application_busy'
     const turn = task.status === 'running' && open.ofKind === 0 ? nextTurn(db, task.orgId) : null
-    db.run(
-      `INSERT INTO task (org_id, id, kind, app_id, endpoint_id, since, until, status, position, added, created_at, updated_at, turn)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      task.orgId,
-      task.id,
-      task.kind,
-      task.appId,
-      task.endpointId,
-      task.since,
-      task.until,
-      task.status,
-      startId('msg', task.since),
-      task.added,
-      task.createdAt,
-      task.updatedAt,
-      turn,
-    )
+    db.run(INSERT, ...bound(taskInsert.values(task)), startId('msg', task.since), turn)
     return 'created'
   })
 }
@@ -95,39 +53,13 @@ const nextTurn = (db: Database, orgId: string): number =>
     orgId,
   )!.turn
 
-export function getTask(db: Database, orgId: string, id: string): TaskInfo | null {
-  const row = db.get<TaskRow>('SELECT * FROM task WHERE org_id = ? AND id = ?', orgId, id)
-  return row === undefined ? null : fromRow(row)
-}
-
-/** Walks the organization's tasks from where the page begins: somebody asked for each of them, so they are few. */
-export function listTasks(
-  db: Database,
-  { orgId, status, kind }: { orgId: string; status: string | null; kind: string | null },
-  page: Keyset,
-): TaskInfo[] {
-  const { above, below, direction, limit } = stretchOf(page)
-  return db
-    .all<TaskRow>(
-      `SELECT * FROM task WHERE org_id = ?1 AND id > ?2 AND id < ?3 AND (?4 IS NULL OR status = ?4) AND (?5 IS NULL OR kind = ?5)
-       ORDER BY id ${direction} LIMIT ?6`,
-      orgId,
-      above,
-      below,
-      status,
-      kind,
-      limit,
-    )
-    .map(fromRow)
-}
-
 export function stepTask(db: Database, now: number, max: number): TaskStep {
-  const task = db.get<TaskRow>(
+  const task = db.get<TaskPosition>(
     'SELECT * FROM task INDEXED BY task_turn WHERE turn IS NOT NULL ORDER BY turn, updated_at, id LIMIT 1',
   )
   if (task === undefined) return { task: null, added: 0 }
   const { added, next } = walk(db, task, now, max)
-  const row = db.get<TaskRow>(
+  const row = db.get<Row>(
     `UPDATE task SET position = coalesce(?1, position), status = CASE WHEN ?1 IS NULL THEN 'finished' ELSE status END,
        added = added + ?2, updated_at = ?3, turn = ?4
      WHERE org_id = ?5 AND id = ?6 RETURNING *`,
@@ -139,11 +71,11 @@ export function stepTask(db: Database, now: number, max: number): TaskStep {
     task.id,
   )!
   if (next === null) startNextOfKind(db, task)
-  return { task: fromRow(row), added }
+  return { task: taskRow.from(row), added }
 }
 
 /** The oldest that waited for this one to be finished. */
-function startNextOfKind(db: Database, { app_id, endpoint_id, kind }: TaskRow): void {
+function startNextOfKind(db: Database, { app_id, endpoint_id, kind }: TaskPosition): void {
   const waiting = db.get<{ org_id: string; id: string }>(
     `SELECT org_id, id FROM task WHERE status = 'running' AND app_id = ? AND endpoint_id = ? AND kind = ?
      ORDER BY id LIMIT 1`,
@@ -157,10 +89,10 @@ function startNextOfKind(db: Database, { app_id, endpoint_id, kind }: TaskRow): 
 }
 
 /** Looks at the next messages; `next` is where to go on, null at the end. */
-function walk(db: Database, task: TaskRow, now: number, max: number): { added: number; next: string | null } {
-  const { appId, endpointId } = fromRow(task)
+function walk(db: Database, task: TaskPosition, now: number, max: number): { added: number; next: string | null } {
+  const { app_id: appId, endpoint_id: endpointId } = task
   // An application takes its endpoints along when it is deleted.
-  const endpoint = getEndpoint(db, appId, endpointId)
+  const endpoint = READS.getEndpoint(db, appId, endpointId)
   if (endpoint === null || endpoint.disabled) return { added: 0, next: null }
   // One more than it looks at, which is where the next step begins.
   const found =
@@ -181,7 +113,7 @@ interface Found {
   isWanted: boolean
 }
 
-const restOf = (task: TaskRow) => [task.position, startId('msg', task.until)] as const
+const restOf = (task: TaskPosition) => [task.position, startId('msg', task.until)] as const
 
 /** Deliveries that ended without success are in three indexes; the first of all of them are looked at. */
 const ENDED = [
@@ -190,7 +122,7 @@ const ENDED = [
   "delivery_untried WHERE state = 'cancelled' AND attempts = 0",
 ]
 
-function endedWithoutSuccess(db: Database, task: TaskRow, limit: number): Found[] {
+function endedWithoutSuccess(db: Database, task: TaskPosition, limit: number): Found[] {
   const of = [task.app_id, task.endpoint_id] as const
   const parts = ENDED.map((source) =>
     db.all<{ id: string }>(
@@ -222,7 +154,7 @@ interface MissedRow {
 }
 
 /** The messages of the application; those that never had a delivery to this endpoint may be wanted. */
-function missed(db: Database, task: TaskRow, endpoint: Candidate, limit: number): Found[] {
+function missed(db: Database, task: TaskPosition, endpoint: Candidate, limit: number): Found[] {
   const rows = db.all<MissedRow>(
     `SELECT m.id, m.event_type, m.channels, m.named, m.payload IS NOT NULL AND NOT EXISTS (
          SELECT 1 FROM delivery d WHERE d.app_id = m.app_id AND d.msg_id = m.id AND d.endpoint_id = ?) AS is_missed
