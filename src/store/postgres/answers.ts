@@ -27,21 +27,6 @@ export const takeBackAnswer = (session: Session, { orgId, key }: Answer): Promis
 export const saveAnswer = async ({ pool }: Writing, answer: Answer): Promise<'saved' | 'replayed'> =>
   (await pool.write(KEEP, ...valuesOf(answer))).length > 0 ? 'saved' : 'replayed'
 
-const GET = statement(
-  'answer-get',
-  'SELECT status, body FROM answer WHERE org_id = $1 AND key = $2 AND expires_at > $3',
-)
-
-export async function getAnswer(
-  pool: Pool,
-  orgId: string,
-  key: string,
-  now: number,
-): Promise<Pick<Answer, 'status' | 'body'> | null> {
-  const [row] = await pool.read<{ status: number; body: string }>(GET, orgId, key, now)
-  return row ?? null
-}
-
 const PRUNE = statement(
   'prune-answers',
   `WITH old AS (

@@ -1,6 +1,8 @@
 /** The delivery log. */
 import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
 import { type AttemptFilter, EXPUNGED } from '../log.ts'
+import { attemptRow } from '../rows/attempt.ts'
+import type { Row } from '../shared/value.ts'
 import type { Keyset } from '../tenants.ts'
 import { stretchOf } from '../shared/keyset.ts'
 import { labelsOf } from '../shared/labels.ts'
@@ -11,63 +13,31 @@ import { messageHas } from './labels.ts'
 import { Parameters } from './parameters.ts'
 import { textArray } from './values.ts'
 
-interface AttemptRow {
-  app_id: string
-  endpoint_id: string
-  id: string
-  msg_id: string
-  number: number
-  manual: boolean
-  outcome: AttemptOutcome
-  at: number
-  url: string
-  status_code: number | null
-  error: string | null
-  duration_ms: number
-  response: string | null
-}
-
-const attemptFrom = (row: AttemptRow): Attempt => ({
-  appId: row.app_id as Attempt['appId'],
-  id: row.id as Attempt['id'],
-  msgId: row.msg_id as Attempt['msgId'],
-  endpointId: row.endpoint_id as Attempt['endpointId'],
-  url: row.url,
-  at: row.at,
-  number: row.number,
-  trigger: row.manual ? 'manual' : 'scheduled',
-  outcome: row.outcome,
-  statusCode: row.status_code,
-  error: row.error,
-  durationMs: row.duration_ms,
-  response: row.response,
-})
-
 /** Partitions are in the order of the ids, so that they are read newest first and only as far as the limit goes. */
 export async function attemptsOfMessage(
   pool: Pool,
   query: { appId: string; msgId: string; limit: number },
 ): Promise<Attempt[]> {
-  const rows = await pool.read<AttemptRow>(
+  const rows = await pool.read<Row>(
     'SELECT * FROM attempt WHERE app_id = $1 AND msg_id = $2 ORDER BY id DESC LIMIT $3',
     query.appId,
     query.msgId,
     query.limit,
   )
-  return rows.map(attemptFrom)
+  return rows.map(attemptRow.from)
 }
 
 export async function attemptsOfEndpoint(
   pool: Pool,
   query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null },
 ): Promise<Attempt[]> {
-  const rows = await pool.read<AttemptRow>(
+  const rows = await pool.read<Row>(
     `SELECT * FROM attempt WHERE app_id = $1 AND endpoint_id = $2 ${withOutcome(query.outcome)} ORDER BY id DESC LIMIT $3`,
     query.appId,
     query.endpointId,
     query.limit,
   )
-  return rows.map(attemptFrom)
+  return rows.map(attemptRow.from)
 }
 
 /** Failures are few among many successes and have an index; the condition it was made with has to be said again to be used. */
@@ -85,8 +55,8 @@ export async function listAttempts(pool: Pool, filter: AttemptFilter, page: Keys
   if (filter.eventTypes?.length === 0) return []
   const parameters = new Parameters()
   const stretch = placed(stretchOf(page, filter), parameters)
-  const rows = await pool.read<AttemptRow>(walk(filter, stretch, parameters), ...parameters.values)
-  return rows.map(attemptFrom)
+  const rows = await pool.read<Row>(walk(filter, stretch, parameters), ...parameters.values)
+  return rows.map(attemptRow.from)
 }
 
 /** The index to walk, with all conditions. */
@@ -121,11 +91,6 @@ function conditionsOf(
 }
 
 const OF_MESSAGE = 'app_id = $1 AND msg_id = $2 AND id = $3'
-
-export async function getAttempt(pool: Pool, appId: string, msgId: string, id: string): Promise<Attempt | null> {
-  const [row] = await pool.read<AttemptRow>(`SELECT * FROM attempt WHERE ${OF_MESSAGE}`, appId, msgId, id)
-  return row === undefined ? null : attemptFrom(row)
-}
 
 export async function expungeAttempt({ pool }: Writing, appId: string, msgId: string, id: string): Promise<boolean> {
   const text = `UPDATE attempt SET response = '${EXPUNGED}' WHERE ${OF_MESSAGE} RETURNING id`

@@ -1,8 +1,9 @@
 /** Taking a payload away: from the store, and from the memory of the nodes that hold deliveries of it. */
-import type { MessageId } from '../../domain/ids.ts'
-import { type Ask, type Pool, type Writing, type Session, statement } from './database.ts'
+import type { AppId, MessageId } from '../../domain/ids.ts'
+import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { lockLanesOf, removeFromLanes } from './lanes.ts'
 import { noteExpunged } from './notify.ts'
+import { READS } from './reads.ts'
 
 const SERVER_NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
 /** Leases have ended by then that were not renewed, and a node that renews has read it. */
@@ -26,16 +27,8 @@ const RECENT = statement('expunge-recent', `SELECT msg_id FROM expunged WHERE at
 export const recentlyExpunged = async (pool: Pool, withinMs: number): Promise<MessageId[]> =>
   (await pool.read<{ msg_id: MessageId }>(RECENT, withinMs)).map((row) => row.msg_id)
 
-const HOLDERS = statement(
-  'expunge-holders',
-  'SELECT DISTINCT lease_owner FROM delivery WHERE app_id = $1 AND msg_id = $2 AND lease_owner IS NOT NULL',
-)
-
-export const holdersOf = async ({ ask }: { ask: Ask }, appId: string, id: string): Promise<string[]> =>
-  (await ask<{ lease_owner: string }>(HOLDERS, appId, id)).map((row) => row.lease_owner)
-
 /** Takes the payload away and cancels what waits. An attempt that is under way still has it, and may succeed. */
-export const expungeMessage = ({ pool }: Writing, appId: string, id: string): Promise<{ heldBy: string[] } | null> =>
+export const expungeMessage = ({ pool }: Writing, appId: AppId, id: MessageId): Promise<{ heldBy: string[] } | null> =>
   pool.transaction(async (session) => {
     // Retention moves payloads on only together with their messages: with this row locked, it stays where it is.
     const message = await session.get<{ expires_at: number }>(
@@ -52,7 +45,7 @@ export const expungeMessage = ({ pool }: Writing, appId: string, id: string): Pr
     )
     await endWaiting(session, appId, id)
     // What waited is cancelled, and whoever wants to add something waits for this: who is left holds it since before.
-    const heldBy = await holdersOf(session, appId, id)
+    const heldBy = await READS.holdersOf(session, appId, id)
     if (heldBy.length > 0) {
       await session.run(NOTE, appId, id)
       await noteExpunged(session, id)

@@ -69,7 +69,7 @@ function messageIds(filter: MessageFilter, stretch: PlacedStretch, parameters: P
 
 type AttemptedFilter = MessageFilter & { endpointId: string; status: readonly DeliveryStatus[] | null }
 
-interface AttemptedRow extends MessageRow {
+type AttemptedRow = MessageRow & {
   state: DeliveryState
   attempts: number
   due_at: number | null

@@ -1,36 +1,17 @@
-import type { DeliveryInfo } from '../../domain/delivery.ts'
 import type { MessageInfo } from '../../domain/message.ts'
+import { messageRow } from '../rows/message.ts'
+import type { Row } from '../shared/value.ts'
 import { type Ask, type Pool, statement } from './database.ts'
 import { arePresent, type PayloadKey, payloadsOf, shownOf } from './payloads.ts'
 
 /** A message without its payload, of which it only says where to look for it. */
-export interface MessageRow extends PayloadKey {
-  event_id: string | null
-  event_type: string
-  channels: string | null
-  tags: string | null
-  content_type: string
-  received_at: number
-  deliver_at: number | null
-}
+export type MessageRow = Row & PayloadKey
 
 /** Of `msg m`. */
-export const MESSAGE_COLUMNS = `m.app_id, m.id AS msg_id, m.event_id, m.event_type, m.channels, m.tags, m.content_type,
-  m.received_at, m.expires_at, m.deliver_at`
-
-const words = (json: string | null): string[] | null => (json === null ? null : (JSON.parse(json) as string[]))
+export const MESSAGE_COLUMNS = `${messageRow.names('m')}, m.id AS msg_id`
 
 export const messageFrom = (row: MessageRow, payloadRemoved: boolean): MessageInfo => ({
-  appId: row.app_id as MessageInfo['appId'],
-  id: row.msg_id as MessageInfo['id'],
-  eventId: row.event_id,
-  eventType: row.event_type,
-  channels: words(row.channels),
-  tags: words(row.tags),
-  contentType: row.content_type,
-  receivedAt: row.received_at,
-  expiresAt: row.expires_at,
-  deliverAt: row.deliver_at,
+  ...messageRow.from(row),
   payloadRemoved,
 })
 
@@ -67,7 +48,7 @@ export async function getPayload(
   const row = await find(pool.ask, BY_ID, appId, id)
   if (row === undefined) return null
   const [payload] = await payloadsOf(pool.ask, [row])
-  return payload === undefined ? null : { payload, contentType: row.content_type }
+  return payload === undefined ? null : { payload, contentType: messageRow.from(row).contentType }
 }
 
 export async function getShownPayload(pool: Pool, appId: string, id: string): Promise<Uint8Array | null> {
@@ -75,31 +56,4 @@ export async function getShownPayload(pool: Pool, appId: string, id: string): Pr
   if (row === undefined) return null
   const [shown] = await shownOf(pool.ask, [row])
   return shown ?? null
-}
-
-export interface DeliveryRow {
-  endpoint_id: string
-  state: DeliveryInfo['state']
-  attempts: number
-  due_at: number | null
-  last_attempt_at: number | null
-}
-
-export const deliveryFrom = (row: DeliveryRow): DeliveryInfo => ({
-  endpointId: row.endpoint_id as DeliveryInfo['endpointId'],
-  state: row.state,
-  attempts: row.attempts,
-  nextAttemptAt: row.state === 'pending' ? row.due_at : null,
-  lastAttemptAt: row.last_attempt_at,
-})
-
-const DELIVERIES = statement(
-  'message-deliveries',
-  `SELECT endpoint_id, state, attempts, due_at, last_attempt_at FROM delivery
-   WHERE app_id = $1 AND msg_id = $2 AND run = 0 ORDER BY endpoint_id`,
-)
-
-export async function deliveriesOf(pool: Pool, appId: string, msgId: string): Promise<DeliveryInfo[]> {
-  const rows = await pool.read<DeliveryRow>(DELIVERIES, appId, msgId)
-  return rows.map(deliveryFrom)
 }

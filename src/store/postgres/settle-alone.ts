@@ -1,5 +1,6 @@
 /** Settlements that do not go the common way. Each begins by locking the delivery, so that repeats wait for each other. */
 import type { AttemptOutcome } from '../../domain/attempt.ts'
+import { attemptInsert } from '../rows/attempt.ts'
 import type { Settled, Settlement } from '../store.ts'
 import type { Session } from './database.ts'
 import type { Waiting } from './lanes.ts'
@@ -79,23 +80,12 @@ async function countAttempt(session: Session, settlement: Settlement): Promise<O
   return { number: row?.attempts ?? 1, outcome }
 }
 
+const INSERT = `INSERT INTO attempt (${attemptInsert.names}) VALUES (${attemptInsert.places()}) ON CONFLICT DO NOTHING`
+
 async function insertAttempt(session: Session, { key, attempt }: Settlement, progress: Progress): Promise<void> {
   if (attempt === null) return
-  await session.run(
-    `INSERT INTO attempt (app_id, endpoint_id, id, msg_id, number, manual, outcome, at, url, status_code, error, duration_ms, response)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING`,
-    key.appId,
-    key.endpointId,
-    attempt.id,
-    key.msgId,
-    progress.number,
-    attempt.trigger === 'manual',
-    progress.outcome,
-    attempt.at,
-    attempt.url,
-    attempt.statusCode,
-    attempt.error,
-    attempt.durationMs,
-    attempt.response,
-  )
+  const { appId, endpointId, msgId } = key
+  const { number, outcome } = progress
+  const row = { ...attempt, appId, endpointId, msgId, number, outcome: outcome ?? attempt.outcome }
+  await session.run(INSERT, ...attemptInsert.values(row))
 }

@@ -69,7 +69,7 @@ export function rowOf<D extends object>(columns: Columns<D>): RowOf<D> {
     names: (alias) => all.map(({ name }) => (alias === undefined ? name : `${alias}.${name}`)).join(', '),
     from(row) {
       const entity = {} as D
-      for (const { member, name, decode } of all) entity[member] = decode(row[name]) as D[typeof member]
+      for (const { member, name, decode } of all) entity[member] = decode(row[name])
       return entity
     },
     part(some) {

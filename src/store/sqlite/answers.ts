@@ -1,8 +1,10 @@
 import type { Answer } from '../once.ts'
 import type { Database } from './database.ts'
+import { READS } from './reads.ts'
 
 /** Whether the request was answered before, and the answer still stands. */
-export const isReplay = (db: Database, { orgId, key, at }: Answer): boolean => getAnswer(db, orgId, key, at) !== null
+export const isReplay = (db: Database, { orgId, key, at }: Answer): boolean =>
+  READS.getAnswer(db, orgId, key, at) !== null
 
 export function keepAnswer(db: Database, { orgId, key, status, body, expiresAt }: Answer): void {
   db.run(
@@ -20,21 +22,6 @@ export function saveAnswer(db: Database, answer: Answer): 'saved' | 'replayed' {
   if (isReplay(db, answer)) return 'replayed'
   keepAnswer(db, answer)
   return 'saved'
-}
-
-export function getAnswer(
-  db: Database,
-  orgId: string,
-  key: string,
-  now: number,
-): Pick<Answer, 'status' | 'body'> | null {
-  const row = db.get<{ status: number; body: string }>(
-    'SELECT status, body FROM answer WHERE org_id = ? AND key = ? AND expires_at > ?',
-    orgId,
-    key,
-    now,
-  )
-  return row === undefined ? null : { status: row.status, body: row.body }
 }
 
 export function pruneAnswers(db: Database, now: number, max: number): number {

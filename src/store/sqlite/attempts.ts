@@ -1,53 +1,25 @@
 /** The delivery log. */
 import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
+import type { AppId, AttemptId, MessageId } from '../../domain/ids.ts'
 import { type AttemptFilter, EXPUNGED } from '../log.ts'
+import { attemptRow } from '../rows/attempt.ts'
+import type { Row } from '../shared/value.ts'
 import type { Keyset } from '../tenants.ts'
 import { stretchOf } from '../shared/keyset.ts'
 import { labelsOf } from '../shared/labels.ts'
 import { FAILURES } from '../shared/states.ts'
 import type { Database } from './database.ts'
 import { merge } from './merge.ts'
+import { READS } from './reads.ts'
 import { type Condition, messageHas } from './labels.ts'
-
-interface AttemptRow {
-  app_id: string
-  endpoint_id: string
-  id: string
-  msg_id: string
-  number: number
-  manual: number
-  outcome: AttemptOutcome
-  at: number
-  url: string
-  status_code: number | null
-  error: string | null
-  duration_ms: number
-  response: string | null
-}
-
-const attemptFrom = (row: AttemptRow): Attempt => ({
-  appId: row.app_id as Attempt['appId'],
-  id: row.id as Attempt['id'],
-  msgId: row.msg_id as Attempt['msgId'],
-  endpointId: row.endpoint_id as Attempt['endpointId'],
-  url: row.url,
-  at: row.at,
-  number: row.number,
-  trigger: row.manual === 1 ? 'manual' : 'scheduled',
-  outcome: row.outcome,
-  statusCode: row.status_code,
-  error: row.error,
-  durationMs: row.duration_ms,
-  response: row.response,
-})
 
 const OF_MESSAGE = 'FROM attempt a INDEXED BY attempt_msg WHERE a.app_id = ? AND a.msg_id = ?'
 const OF_ENDPOINT = 'FROM attempt a WHERE a.app_id = ? AND a.endpoint_id = ?'
 
 export const attemptsOfMessage = (db: Database, query: { appId: string; msgId: string; limit: number }): Attempt[] =>
   db
-    .all<AttemptRow>(`SELECT a.* ${OF_MESSAGE} ORDER BY a.id DESC LIMIT ?`, query.appId, query.msgId, query.limit)
-    .map(attemptFrom)
+    .all<Row>(`SELECT a.* ${OF_MESSAGE} ORDER BY a.id DESC LIMIT ?`, query.appId, query.msgId, query.limit)
+    .map(attemptRow.from)
 
 export function attemptsOfEndpoint(
   db: Database,
@@ -55,13 +27,13 @@ export function attemptsOfEndpoint(
 ): Attempt[] {
   const { source, filter } = withOutcome(query.outcome)
   return db
-    .all<AttemptRow>(
+    .all<Row>(
       `SELECT * FROM ${source} WHERE app_id = ? AND endpoint_id = ? ${filter} ORDER BY id DESC LIMIT ?`,
       query.appId,
       query.endpointId,
       query.limit,
     )
-    .map(attemptFrom)
+    .map(attemptRow.from)
 }
 
 /** Failures are few among many successes and have an index; the condition it was made with has to be said again to be used. */
@@ -81,7 +53,7 @@ export function listAttempts(db: Database, filter: AttemptFilter, page: Keyset):
   const stretch = stretchOf(page, filter)
   const conditions = conditionsOf(filter)
   const walk = (of: string, ...values: readonly (string | null)[]) =>
-    db.all<AttemptRow>(
+    db.all<Row>(
       `SELECT a.* ${of} AND a.id > ? AND a.id < ? ${conditions.sql} ORDER BY a.id ${stretch.direction} LIMIT ?`,
       ...values,
       stretch.above,
@@ -91,8 +63,10 @@ export function listAttempts(db: Database, filter: AttemptFilter, page: Keyset):
     )
   return db.snapshot(() => {
     const rows = walks(filter).flatMap(([of, ...values]) => walk(of, ...values))
-    const byId = new Map(rows.map((row) => [row.id, row]))
-    return merge([rows], stretch).map((id) => attemptFrom(byId.get(id)!))
+    const byId = new Map(rows.map((row) => [row['id'], row]))
+    return merge([rows.map((row) => ({ id: row['id'] as string }))], stretch).map((id) =>
+      attemptRow.from(byId.get(id)!),
+    )
   })
 }
 
@@ -120,13 +94,8 @@ function conditionsOf({ succeeded, statusCodes, eventTypes, ...filter }: Attempt
   }
 }
 
-export function getAttempt(db: Database, appId: string, msgId: string, id: string): Attempt | null {
-  const row = db.get<AttemptRow>(`SELECT a.* ${OF_MESSAGE} AND a.id = ?`, appId, msgId, id)
-  return row === undefined ? null : attemptFrom(row)
-}
-
-export function expungeAttempt(db: Database, appId: string, msgId: string, id: string): boolean {
-  const attempt = getAttempt(db, appId, msgId, id)
+export function expungeAttempt(db: Database, appId: AppId, msgId: MessageId, id: AttemptId): boolean {
+  const attempt = READS.getAttempt(db, appId, msgId, id)
   if (attempt === null) return false
   db.run(
     'UPDATE attempt SET response = ? WHERE app_id = ? AND endpoint_id = ? AND id = ?',

@@ -12,18 +12,17 @@ import type { Keyset } from '../tenants.ts'
 import { stretchOf, type Stretch } from '../shared/keyset.ts'
 import { labelsOf } from '../shared/labels.ts'
 import { triedStatesOf } from '../shared/states.ts'
+import type { Row } from '../shared/value.ts'
 import type { Database } from './database.ts'
 import { merge } from './merge.ts'
 import { messageHas } from './labels.ts'
-import { MESSAGE_COLUMNS, messageFrom, type MessageRow } from './messages.ts'
+import { MESSAGE_COLUMNS, messageFrom } from './messages.ts'
 
 /** Of `msg m`; the content only where it is asked for, since it has to be copied between the threads. */
 const columns = (withContent: boolean): string =>
   `${MESSAGE_COLUMNS}, ${withContent ? 'coalesce(m.shown, m.payload)' : 'NULL'} AS shown`
 
-interface ShownRow extends MessageRow {
-  shown: Uint8Array | null
-}
+type ShownRow = Row & { shown: Uint8Array | null }
 
 export function listMessages(
   db: Database,
@@ -86,7 +85,7 @@ function messageIds(db: Database, filter: MessageFilter, stretch: Stretch): stri
 
 type AttemptedFilter = MessageFilter & { endpointId: string; status: readonly DeliveryStatus[] | null }
 
-interface AttemptedRow extends ShownRow {
+type AttemptedRow = ShownRow & {
   state: DeliveryState
   attempts: number
   due_at: number | null
