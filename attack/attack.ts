@@ -2,6 +2,8 @@
 export interface AttackSettings {
   folder: string
   logFile: string
+  /** How many attempts `failures` makes at least; null: as many as it usually does. */
+  attempts: number | null
 }
 
 /** One thing that has to be true during or after an attack, with the figure that was seen in its words. */

@@ -1,4 +1,4 @@
-// npm run attack [-- name … --log FILE]
+// npm run attack [-- name … --log FILE --attempts N]
 //
 // Each attack starts gateways of its own, does what a hostile stranger, tenant, receiver or name server would do, and
 // asserts the bounds of docs/security.md. All traffic stays on loopback, and every attack ends by itself.
@@ -14,8 +14,13 @@ import { ATTACKS } from './attacks.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { log: { type: 'string', default: '/dev/null' } },
+  options: { log: { type: 'string', default: '/dev/null' }, attempts: { type: 'string' } },
 })
+
+const ATTEMPTS_MAX = 10_000_000
+const attempts = values.attempts === undefined ? null : Number(values.attempts)
+if (attempts !== null && !(Number.isInteger(attempts) && attempts > 0 && attempts <= ATTEMPTS_MAX))
+  throw new Error(`--attempts has to be a whole number from 1 to ${ATTEMPTS_MAX}`)
 
 async function main(folder: string): Promise<boolean> {
   const names = positionals.length > 0 ? positionals : Object.keys(ATTACKS)
@@ -24,7 +29,7 @@ async function main(folder: string): Promise<boolean> {
     const attack: Attack | undefined = ATTACKS[name]
     if (attack === undefined) throw new Error(`no attack ${name}; there are ${Object.keys(ATTACKS).join(', ')}`)
     process.stdout.write(`${name}: ${attack.about}\n`)
-    const checks = await attack.run({ folder: await mkdtemp(join(folder, `${name}-`)), logFile: values.log })
+    const checks = await attack.run({ folder: await mkdtemp(join(folder, `${name}-`)), logFile: values.log, attempts })
     for (const { what, holds } of checks) process.stdout.write(`  ${holds ? 'held' : 'BROKEN'}  ${what}\n`)
     held = checks.every(({ holds }) => holds) && held
     await stopAll()

@@ -11,6 +11,7 @@ const SUBSCRIPTIONS = 100
 const ATTEMPTS_PER_EVENT = 20
 const PARTS = 4
 const EVENTS_PER_PART = 2_500
+const ATTEMPTS_PER_PART = EVENTS_PER_PART * ATTEMPTS_PER_EVENT
 const SENDERS = 32
 const PART_DEADLINE_MS = 300_000
 /** From the end of the first part on; by then everything that is made once was made. */
@@ -21,8 +22,9 @@ const RSS_GROWTH_MAX_MB = 60
 const COLLECT_ON_SIGNAL = ['--expose-gc', '--import', 'data:text/javascript,process.on("SIGUSR2",()=>{gc();gc()})']
 
 export const failures: Attack = {
-  about: `${PARTS * EVENTS_PER_PART * ATTEMPTS_PER_EVENT} attempts to ${SUBSCRIPTIONS} subscriptions where nobody listens`,
-  async run({ folder, logFile }): Promise<Check[]> {
+  about: `${PARTS * ATTEMPTS_PER_PART} attempts, or --attempts, to ${SUBSCRIPTIONS} subscriptions where nobody listens`,
+  async run({ folder, logFile, attempts: wanted }): Promise<Check[]> {
+    const parts = wanted === null ? PARTS : Math.max(2, Math.ceil(wanted / ATTEMPTS_PER_PART))
     const gateway = await startGateway({
       databaseUrl: `sqlite:${folder}/failures.db`,
       logFile,
@@ -38,9 +40,9 @@ export const failures: Attack = {
     for (let i = 0; i < SUBSCRIPTIONS; i++)
       subscriptions.push(await subscribeOpenly(gateway, `http://127.0.0.1:${await closedPort()}/`))
     const sizes: Size[] = []
-    for (let part = 1; part <= PARTS; part++) {
+    for (let part = 1; part <= parts; part++) {
       await send(gateway, subscriptions)
-      const expected = part * EVENTS_PER_PART * ATTEMPTS_PER_EVENT
+      const expected = part * ATTEMPTS_PER_PART
       if (!(await within(PART_DEADLINE_MS, async () => (await attempts(gateway)) >= expected)))
         return [{ what: `${await attempts(gateway)} of ${expected} attempts were made in time`, holds: false }]
       sizes.push(await measure(gateway))
@@ -83,7 +85,7 @@ function growth(kind: keyof Size, sizes: readonly Size[]): Check {
   const max = kind === 'heapMb' ? HEAP_GROWTH_MAX_MB : RSS_GROWTH_MAX_MB
   const name = kind === 'heapMb' ? 'heap' : 'resident memory'
   return {
-    what: `${name} after each quarter: ${figures.join(', ')} MB`,
+    what: `${name} after each ${ATTEMPTS_PER_PART} attempts: ${figures.join(', ')} MB`,
     holds: figures.at(-1)! - figures[0]! <= max,
   }
 }
