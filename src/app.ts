@@ -18,7 +18,7 @@ import { type AppId, createIds, type EndpointId, type MessageId } from './domain
 import { LIMITS } from './domain/limits.ts'
 import type { Handoff } from './flow/accept.ts'
 import { carryOut, type InboundContext, type OutboundContext } from './flow/flow.ts'
-import { prepareSvixEndpoint } from './flow/svix-endpoint.ts'
+import { prepareSvixEndpoint } from './manage/svix-endpoint.ts'
 import { createInflater } from './flow/inflated.ts'
 import { Connections } from './http/connections.ts'
 import type { HttpContext, Server } from './http/context.ts'
@@ -201,9 +201,14 @@ export async function buildApp({ config, secrets, log, onFatal, ...rest }: AppOp
     cache,
     applications,
     inbound,
-    editing: { ...outbound, store, handoff: inbound.handoff },
-    taskStarted: () => tasks.wake(),
-    discard: (msgId) => expunged.note([msgId]),
+    manage: {
+      ...inbound,
+      store,
+      applications,
+      cancelWaiting: canceller.cancelWaiting,
+      taskStarted: () => tasks.wake(),
+      discard: (msgId) => expunged.note([msgId]),
+    },
     guard,
     clock,
     ids,

@@ -45,6 +45,32 @@ export interface Endpoint {
   updatedAt: number
 }
 
+/** An endpoint of which nothing is said but where it is. */
+export const blankEndpoint = ({ appId, id, now }: { appId: AppId; id: EndpointId; now: number }): Endpoint => ({
+  appId,
+  id,
+  uid: null,
+  driver: 'http',
+  url: '',
+  description: '',
+  disabled: false,
+  disabledReason: null,
+  eventTypes: null,
+  channels: null,
+  headers: {},
+  metadata: {},
+  secrets: [],
+  rateLimit: null,
+  timeoutMs: null,
+  retryScheduleMs: null,
+  version: 1,
+  failingSince: null,
+  givenUpSince: null,
+  pausedUntil: null,
+  createdAt: now,
+  updatedAt: now,
+})
+
 /**
  * `pausedUntil` of an endpoint that is held until somebody configures it, ms since the epoch: later than any clock, and than
  * any pause that a receiver can ask for.
@@ -74,6 +100,19 @@ export function activeSecrets(endpoint: Endpoint, now: number): string[] {
   const active: string[] = []
   for (const { secret, expiresAt } of endpoint.secrets) if (expiresAt === null || expiresAt > now) active.push(secret)
   return active
+}
+
+const OLD_SECRETS_MAX = 10
+
+/** The secrets after a rotation: the new one, and the old ones for as long as they still sign. Null: there are too many. */
+export function rotateSecrets(
+  secrets: readonly EndpointSecret[],
+  { secret, graceMs, now }: { secret: string; graceMs: number; now: number },
+): EndpointSecret[] | null {
+  const old = secrets
+    .map((one) => ({ ...one, expiresAt: one.expiresAt ?? now + graceMs }))
+    .filter((one) => one.expiresAt > now && one.secret !== secret)
+  return old.length > OLD_SECRETS_MAX ? null : [{ secret, expiresAt: null }, ...old]
 }
 
 /**

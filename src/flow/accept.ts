@@ -40,6 +40,8 @@ export interface AcceptContext {
 /** An event that is ready to be stored, and the endpoints that get it. */
 export interface NewEvent {
   appId: AppId
+  /** Of the message, where its sender's answer has to name it before the message is stored; else one is made. */
+  id?: MessageId
   eventType: string
   channels: string[] | null
   audience: Audience
@@ -64,8 +66,8 @@ export interface MoreOfMessage {
   retentionMs: number | null
   /** First attempts are due at this time, if it is later than now. */
   deliverAt: number | null
-  /** The answer to repeats of the request, made once the message has its id. */
-  answer: ((message: Message) => Answer | null) | null
+  /** The answer to repeats of the request, stored with the message. */
+  answer: Answer | null
 }
 
 export interface Receipt {
@@ -74,6 +76,8 @@ export interface Receipt {
   messageId: MessageId
   deliveries: number
   duplicate: boolean
+  /** As it was to be stored; of a duplicate nothing is. */
+  message: Message
 }
 
 /** Stores the event and its deliveries; rejects with a 503 of the catalogue when nothing was stored. */
@@ -102,7 +106,7 @@ export async function acceptAll(context: AcceptContext, events: readonly NewEven
     else handOver(handoff, one)
     observer.accepted({ duplicate: receipt.duplicate, deliveries: receipt.deliveries })
   })
-  return receipts
+  return receipts.map((receipt, i) => ({ ...receipt, message: offers[i]!.acceptance.message }))
 }
 
 /** An event as the store will get it, and the endpoints for whose deliveries there is room in memory. */
@@ -123,7 +127,7 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
   const lease = { owner: handoff.owner, until: now + LIMITS.leaseMs }
   const message: Message = {
     appId,
-    id: ids.next('msg', now),
+    id: event.id ?? ids.next('msg', now),
     eventId,
     eventType,
     channels,
@@ -146,7 +150,7 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
     })),
     idempotency: idempotency && { ...idempotency, expiresAt: message.expiresAt },
     inbox,
-    answer: more?.answer?.(message) ?? null,
+    answer: more?.answer ?? null,
   }
   return { acceptance, endpoints: event.endpoints, reserved, leaseUntil: lease.until }
 }

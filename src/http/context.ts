@@ -5,10 +5,10 @@ import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { Config, Secrets } from '../config.ts'
 import type { AddressGuard } from '../destinations/guard.ts'
-import type { Ids, MessageId } from '../domain/ids.ts'
-import type { EditContext } from '../flow/edit-endpoint.ts'
+import type { Ids } from '../domain/ids.ts'
 import type { InboundContext } from '../flow/flow.ts'
 import type { InboxLine, Observer } from '../telemetry/events.ts'
+import type { ManageContext } from '../manage/context.ts'
 import type { Hidden } from '../lib/hidden.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
@@ -36,11 +36,7 @@ export interface HttpContext {
   cache: EndpointCache
   applications: ApplicationCache
   inbound: InboundContext
-  editing: EditContext
-  /** There is something to do in the background. */
-  taskStarted: () => void
-  /** The payload of a message was taken away: what waits of it in this node's memory is given up. */
-  discard: (msgId: MessageId) => void
+  manage: ManageContext
   guard: AddressGuard
   clock: Clock
   ids: Ids

@@ -1,20 +1,16 @@
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { type DeliveryInfo, deliveryStatus, messageStatus } from '../domain/delivery.ts'
-import { isHeld, SVIX_ENDPOINT } from '../domain/endpoint.ts'
+import { isHeld } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
-import type { EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { MessageInfo } from '../domain/message.ts'
-import { route } from '../flow/route.ts'
+import { resendToAll } from '../manage/resend.ts'
 import { urlText } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { named, onWire } from './described.ts'
 import { type Delivery, DeliveryStatus, toAttempt } from './delivery-schemas.ts'
 import { count, instant, instantOrNull, Refusal, toEndpointId, toId, ValidationRefusal } from './schemas.ts'
-
-const isNotification = (message: MessageInfo, known: readonly EndpointId[]): boolean =>
-  message.eventId !== null || known.includes(SVIX_ENDPOINT)
 
 const Retried = named('Retried', z.object({ id: z.string(), status: z.literal('queued'), deliveries: count }))
 
@@ -24,7 +20,7 @@ const Bytes = {
   content: { '*/*': { schema: onWire(z.instanceof(Buffer), { type: 'string', format: 'binary' }) } },
 }
 
-export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: HttpContext): void {
+export function deliveryRoutes(app: Server, { store, cache, manage }: HttpContext): void {
   const common = { tags: ['deliveries'], security: [{ management: [] }], params: z.object({ id: urlText() }) }
   const config = { management: true }
   const appId = DEFAULT_APP
@@ -121,38 +117,12 @@ export function deliveryRoutes(app: Server, { store, cache, clock, inbound }: Ht
     async (request, reply) => {
       const message = await find(request.params.id)
       if (message.payloadRemoved) throw new GatewayError('payload_removed')
-      const deliveries = await retry(message, request.query.subscription_id)
+      const named = request.query.subscription_id
+      const only = named === undefined ? undefined : toEndpointId(named)
+      const deliveries = only === null ? 0 : await resendToAll(manage, message, only)
+      if (deliveries === 'expired') throw new GatewayError('payload_removed')
+      if (deliveries === 0) throw new GatewayError('delivery_not_found')
       return reply.code(202).send({ id: message.id, status: 'queued' as const, deliveries })
     },
   )
-
-  /**
-   * Asks for an attempt at each delivery, and makes those that are missing: the one of `only`, or, where there is none at all, of
-   * whoever wants the event now. There has to be one whose subscription still exists.
-   */
-  async function retry(message: MessageInfo, only: string | undefined): Promise<number> {
-    const known = (await store.deliveriesOf(appId, message.id)).map((delivery) => delivery.endpointId)
-    const all = known.length > 0 ? known : await wantedNow(message)
-    const wanted = only === undefined ? all : [toEndpointId(only)]
-    const now = clock.now()
-    let queued = 0
-    for (const endpointId of wanted) {
-      const endpoint = endpointId === null ? null : await cache.get(appId, endpointId)
-      // Only what has an identity of its own can become one message in Svix: notifications.
-      const isMissing = endpoint === null || (endpoint.driver === 'svix' && !isNotification(message, known))
-      if (isMissing) continue
-      const result = await store.resend({ appId, msgId: message.id, endpointId: endpoint.id }, now)
-      // It was there when the message was looked up: retention, or somebody who expunged it, came in between.
-      if (result === 'expired') throw new GatewayError('payload_removed')
-      if (result === 'added') queued++
-    }
-    if (queued === 0) throw new GatewayError('delivery_not_found')
-    inbound.handoff.noteDue(now)
-    return queued
-  }
-
-  /** Those that name its type: it may have come in for a single subscription, and is nothing for all that take everything. */
-  async function wantedNow(message: MessageInfo): Promise<EndpointId[]> {
-    return route(await cache.ofApplication(appId), { ...message, audience: 'named' }).map((endpoint) => endpoint.id)
-  }
 }

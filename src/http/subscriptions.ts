@@ -1,8 +1,8 @@
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
-import type { Endpoint } from '../domain/endpoint.ts'
+import { blankEndpoint, type Endpoint } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
-import { createEndpoint, editEndpoint, removeEndpoint } from '../flow/edit-endpoint.ts'
+import { createEndpoint, editEndpoint, removeEndpoint } from '../manage/endpoints.ts'
 import type { HttpContext, Server } from './context.ts'
 import { closed } from './closed.ts'
 import { urlText } from './bounded.ts'
@@ -39,7 +39,7 @@ const Secret = named('SubscriptionSecret', z.object({ secret: z.string().nullabl
 
 export function subscriptionRoutes(
   app: Server,
-  { config: { applicationEndpointsMax: max }, store, applications, editing, guard, clock, ids }: HttpContext,
+  { config: { applicationEndpointsMax: max }, store, applications, manage, guard, clock, ids }: HttpContext,
 ): void {
   const SubscriptionIn = closed(subscriptionIn(guard), Subscription)
   const SubscriptionPatch = closed(subscriptionPatch(guard), Subscription)
@@ -59,7 +59,7 @@ export function subscriptionRoutes(
 
   async function edit(idText: string, change: (before: Endpoint) => Partial<Endpoint>): Promise<Endpoint> {
     const { id } = await find(idText)
-    const edited = await editEndpoint(editing, { application: await defaultApplication(), id }, change)
+    const edited = await editEndpoint(manage, { application: await defaultApplication(), id }, change)
     if (edited === null || typeof edited === 'string') throw new GatewayError('subscription_not_found')
     return edited
   }
@@ -86,21 +86,10 @@ export function subscriptionRoutes(
     async (request, reply) => {
       const now = clock.now()
       const endpoint: Endpoint = {
+        ...blankEndpoint({ appId: DEFAULT_APP, id: ids.next('ep', now), now }),
         ...settingsFrom(request.body, null),
-        appId: DEFAULT_APP,
-        id: ids.next('ep', now),
-        uid: null,
-        driver: 'http',
-        channels: null,
-        metadata: {},
-        version: 1,
-        failingSince: null,
-        givenUpSince: null,
-        pausedUntil: null,
-        createdAt: now,
-        updatedAt: now,
       }
-      const result = await createEndpoint(editing, await defaultApplication(), endpoint, { max })
+      const result = await createEndpoint(manage, await defaultApplication(), endpoint, { max })
       if (result === 'limit_reached')
         throw new GatewayError('limit_reached', {
           detail: `There are ${max} subscriptions, and APPLICATION_ENDPOINTS_MAX allows no more. Delete some that nobody needs.`,
@@ -225,7 +214,7 @@ export function subscriptionRoutes(
     },
     async (request, reply) => {
       const endpoint = await find(request.params.id)
-      const wasThere = await removeEndpoint(editing, await defaultApplication(), endpoint)
+      const wasThere = await removeEndpoint(manage, await defaultApplication(), endpoint)
       if (!wasThere) throw new GatewayError('subscription_not_found')
       return reply.code(204).send(null)
     },

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
-import { expunge } from '../../src/flow/expunge.ts'
+import { expunge } from '../../src/manage/expunge.ts'
 import { APP } from '../conformance/builders.ts'
 import { createFakeClock } from '../fake-clock.ts'
 
@@ -9,7 +9,7 @@ function expunging(heldBy: string[] | null) {
   const world = { clock, holders: heldBy ?? [], isAway: false, discarded: [] as string[], answer: null as unknown }
   const context = {
     clock,
-    owner: 'node_own',
+    handoff: { owner: 'node_own' },
     discard: (id: string) => void world.discarded.push(id),
     store: {
       expungeMessage: () => Promise.resolve(heldBy === null ? null : { heldBy }),

@@ -1,8 +1,14 @@
 import { z } from 'zod'
-import { type Application, DEFAULT_APP } from '../../domain/application.ts'
-import type { OrgId } from '../../domain/ids.ts'
+import type { Application } from '../../domain/application.ts'
 import { uidProblem } from '../../domain/uid.ts'
-import { edit } from '../../flow/edit.ts'
+import {
+  createApplication,
+  editApplication,
+  findOrCreateApplication,
+  newApplication,
+  removeApplication,
+  type ApplicationSettings,
+} from '../../manage/applications.ts'
 import type { Principal } from './principal.ts'
 import type { Server } from '../context.ts'
 import { named, withExample } from '../described.ts'
@@ -75,7 +81,7 @@ const toApplicationOut = (application: Application): z.infer<typeof ApplicationO
 })
 
 /** What a whole application says about itself. */
-const settingsFrom = (given: z.output<typeof ApplicationIn>) => ({
+const settingsFrom = (given: z.output<typeof ApplicationIn>): ApplicationSettings => ({
   name: given.name,
   uid: given.uid ?? null,
   throttleRate: firstGiven(given.throttleRate, given.rateLimit) ?? null,
@@ -85,37 +91,6 @@ const settingsFrom = (given: z.output<typeof ApplicationIn>) => ({
 const notListed = notHere('applications are listed whatever their endpoints are')
 
 const TAKEN = 'An application with that id or uid already exists'
-
-export function newApplication(
-  { ids, clock }: Pick<SvixContext, 'ids' | 'clock'>,
-  orgId: OrgId,
-  given: z.output<typeof ApplicationIn>,
-): Application {
-  const now = clock.now()
-  return {
-    ...settingsFrom(given),
-    orgId,
-    id: ids.next('app', now),
-    createdAt: now,
-    updatedAt: now,
-  }
-}
-
-/** The application with this uid, made if there is none: two requests at once find the same one. */
-export async function findOrCreateApplication(
-  context: SvixContext,
-  orgId: OrgId,
-  given: z.output<typeof ApplicationIn>,
-): Promise<Application> {
-  const application = newApplication(context, orgId, given)
-  if ((await context.store.createApplication(application)) === 'created') {
-    context.applications.forget(application)
-    return application
-  }
-  const existing = await context.store.findApplication(orgId, given.uid ?? '')
-  if (existing === null) throw new SvixError('conflict')
-  return existing
-}
 
 /** The application of the path; made on the fly where the request brings one along that has the path's uid. */
 export async function applicationOnTheFly(
@@ -132,29 +107,21 @@ export async function applicationOnTheFly(
   const at = ['body', 'application', 'uid']
   if (given.uid == null) throw invalidField(at, 'is needed to create it', 'application_uid_missing')
   if (given.uid !== idOrUid) throw invalidField(at, 'is not that of the path', 'application_uid_mismatch')
-  return findOrCreateApplication(context, principal.orgId, given)
+  const made = await findOrCreateApplication(context.manage, principal.orgId, {
+    ...settingsFrom(given),
+    uid: given.uid,
+  })
+  if (made === null) throw new SvixError('conflict')
+  return made
+}
+
+function unlessTaken<T>(edited: T | 'uid_taken'): T {
+  if (edited === 'uid_taken') throw new SvixError('conflict', TAKEN)
+  return edited
 }
 
 export function applicationOperations(app: Server, context: SvixContext): void {
-  const { store, applications, clock } = context
-
-  async function editApplication(
-    { principal, idOrUid }: { principal: Principal; idOrUid: string },
-    change: (before: Application) => Partial<Application>,
-  ): Promise<Application | null> {
-    const edited = await edit({
-      what: 'application',
-      now: clock.now(),
-      change,
-      read: () => store.findApplication(principal.orgId, idOrUid),
-      write: (after, before) => store.updateApplication(after, before.updatedAt),
-    })
-    if (edited === null || edited.result === 'unknown') return null
-    const { result, before, after } = edited
-    if (result === 'uid_taken') throw new SvixError('conflict', TAKEN)
-    applications.forget(before, after)
-    return after
-  }
+  const { store, manage } = context
 
   defineOperation(app, context, {
     method: 'GET',
@@ -191,13 +158,10 @@ export function applicationOperations(app: Server, context: SvixContext): void {
     body: ApplicationIn,
     answers: { 200: ApplicationOut, 201: ApplicationOut },
     async handle({ principal, query, body, answer }) {
-      const application = newApplication(context, principal.orgId, body)
+      const application = newApplication(context, principal.orgId, settingsFrom(body))
       const out = toApplicationOut(application)
-      const extras = { answer: answer(201, out), announce: [] }
-      if (unlessReplayed(await store.createApplication(application, extras)) === 'created') {
-        applications.forget(application)
-        return { status: 201, body: out }
-      }
+      const result = unlessReplayed(await createApplication(manage, application, answer(201, out)))
+      if (result === 'created') return { status: 201, body: out }
       const existing = query.get_if_exists ? await store.findApplication(principal.orgId, body.uid ?? '') : null
       if (existing === null) throw new SvixError('conflict', TAKEN)
       const found = toApplicationOut(existing)
@@ -226,11 +190,11 @@ export function applicationOperations(app: Server, context: SvixContext): void {
     body: ApplicationIn,
     answers: { 200: ApplicationOut, 201: ApplicationOut },
     async handle({ principal, params, body }) {
-      const edited = await editApplication({ principal, idOrUid: params['app_id']! }, () => settingsFrom(body))
+      const path = { orgId: principal.orgId, idOrUid: params['app_id']! }
+      const edited = unlessTaken(await editApplication(manage, path, () => settingsFrom(body)))
       if (edited !== null) return ok(toApplicationOut(edited))
-      const application = newApplication(context, principal.orgId, body)
-      if ((await store.createApplication(application)) !== 'created') throw new SvixError('conflict', TAKEN)
-      applications.forget(application)
+      const application = newApplication(context, principal.orgId, settingsFrom(body))
+      if ((await createApplication(manage, application)) !== 'created') throw new SvixError('conflict', TAKEN)
       return { status: 201, body: toApplicationOut(application) }
     },
   })
@@ -245,12 +209,14 @@ export function applicationOperations(app: Server, context: SvixContext): void {
     answers: { 200: ApplicationOut },
     async handle({ principal, params, body }) {
       const rate = firstGiven(body.throttleRate, body.rateLimit)
-      const edited = await editApplication({ principal, idOrUid: params['app_id']! }, () => ({
+      const change = () => ({
         ...(body.name === undefined ? {} : { name: body.name }),
         ...(body.uid === undefined ? {} : { uid: body.uid }),
         ...(rate === undefined ? {} : { throttleRate: rate }),
         ...(body.metadata === undefined ? {} : { metadata: body.metadata ?? {} }),
-      }))
+      })
+      const path = { orgId: principal.orgId, idOrUid: params['app_id']! }
+      const edited = unlessTaken(await editApplication(manage, path, change))
       if (edited === null) throw new SvixError('not_found')
       return ok(toApplicationOut(edited))
     },
@@ -265,16 +231,10 @@ export function applicationOperations(app: Server, context: SvixContext): void {
     answers: { 204: Empty },
     async handle(call) {
       const application = await findApplication(context, call)
-      if (application.id === DEFAULT_APP)
+      const result = await removeApplication(manage, application)
+      if (result === 'is_default')
         throw new SvixError('conflict', 'The default application is that of the plain routes and cannot be deleted.')
-      const endpoints = await store.endpointsOf(application.id)
-      const wasThere = await store.deleteApplication(call.principal.orgId, application.id, clock.now())
-      applications.forget(application)
-      for (const { id } of endpoints) {
-        context.cache.forget(application.id, id)
-        context.editing.cancelWaiting(application.id, id, 'all')
-      }
-      if (!wasThere) throw new SvixError('not_found')
+      if (result === 'unknown') throw new SvixError('not_found')
       return noContent
     },
   })

@@ -2,6 +2,7 @@
 import { z } from 'zod'
 import type { Attempt } from '../../domain/attempt.ts'
 import type { AttemptId, EndpointId, MessageId } from '../../domain/ids.ts'
+import { resend } from '../../manage/resend.ts'
 import type { AttemptedEndpoint, AttemptedMessage, DeliveryStatus, Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
 import { urlText } from '../bounded.ts'
@@ -257,13 +258,10 @@ export function attemptOperations(app: Server, context: SvixContext): void {
       const { id: appId } = await findApplication(context, call)
       const { id: msgId } = await findMessage(context, appId, call.params['msg_id'])
       const endpoint = await findEndpoint(context, appId, call.params['endpoint_id'])
-      const now = clock.now()
-      const extras = { answer: call.answer(202, {}), announce: [] }
-      const result = await store.resend({ appId, msgId, endpointId: endpoint.id }, now, extras)
+      const result = await resend(context.manage, { appId, msgId, endpointId: endpoint.id }, call.answer(202, {}))
       if (result === 'replayed') throw new Replayed()
       if (result === 'unknown') throw new SvixError('not_found')
       if (result === 'expired') throw new SvixError('missing_payload')
-      context.inbound.handoff.noteDue(now)
       return { status: 202, body: {} }
     },
   })

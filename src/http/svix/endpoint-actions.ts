@@ -1,9 +1,8 @@
 /** What can be done with an endpoint beside changing it: counting, examples, and delivering what it missed. */
 import { z } from 'zod'
 import { endpointOperationsTask } from './tasks.ts'
-import { wants } from '../../domain/endpoint.ts'
-import { BUCKET_MS } from '../../domain/ids.ts'
-import { accept } from '../../flow/accept.ts'
+import { BUCKET_MS, type OrgId } from '../../domain/ids.ts'
+import { exampleOf, sendExample } from '../../manage/messages.ts'
 import type { Server } from '../context.ts'
 import { named, withExample } from '../described.ts'
 import { count } from '../schemas.ts'
@@ -12,6 +11,7 @@ import { MessageOut } from './messages.ts'
 import { defineOperation, findApplication, findEndpoint, ok, Replayed, type SvixContext } from './operation.ts'
 import { SvixError } from './problems.ts'
 import { instantParameter } from './query.ts'
+import { messageRecipe } from './repeats.ts'
 import { eventTypeName } from './schemas.ts'
 
 const DAY_MS = 86_400_000
@@ -77,58 +77,32 @@ export function endpointActionOperations(app: Server, context: SvixContext): voi
       const application = await findApplication(context, call)
       const endpoint = await findEndpoint(context, application.id, call.params['endpoint_id'])
       const { eventType, exampleIndex } = call.body
-      const example =
-        eventType === PING ? { success: true } : await exampleOf(call.principal.orgId, eventType, exampleIndex ?? 0)
-      const payload = Buffer.from(JSON.stringify(example))
-      let out = ''
-      const receipt = await accept(
-        context.inbound,
-        {
-          appId: application.id,
-          eventType,
-          channels: null,
-          audience: 'all',
-          contentType: 'application/json',
-          eventId: null,
-          body: payload,
-          hops: 0,
-          idempotency: null,
-          inbox: null,
-          // Whoever asks for an example wants to see it arrive, whatever the filters are. Only a disabled one gets nothing.
-          endpoints: wants(
-            { ...endpoint, eventTypes: null, channels: null },
-            { eventType, channels: null, audience: 'all' },
-          )
-            ? [endpoint]
-            : [],
-          more: {
-            tags: null,
-            shownPayload: null,
-            retentionMs: null,
-            deliverAt: null,
-            answer(message) {
-              out = messageJson(message, shownPayload(false, payload))
-              return call.answer(200, out)
-            },
-          },
-        },
-        clock.now(),
-      )
-      if (receipt.replayed) throw new Replayed()
-      return ok(out)
+      const isPing = eventType === PING
+      const value = isPing ? { success: true } : await example(call.principal.orgId, eventType, exampleIndex ?? 0)
+      const payload = Buffer.from(JSON.stringify(value))
+      const published = await sendExample(context.manage, application, {
+        endpoint,
+        eventType,
+        channels: null,
+        contentType: 'application/json',
+        eventId: null,
+        body: payload,
+        hops: 0,
+        more: { tags: null, shownPayload: null, retentionMs: null, deliverAt: null },
+        answerFor: (id) => call.answer(200, messageRecipe(application.id, id, false)),
+      })
+      if (published.kind !== 'published') throw new Replayed()
+      return ok(messageJson(published.message, shownPayload(false, payload)))
     },
   })
 
-  async function exampleOf(orgId: `org_${string}`, name: string, index: number): Promise<unknown> {
+  async function example(orgId: OrgId, name: string, index: number): Promise<object> {
     const eventType = await store.getEventType(orgId, name)
     if (eventType === null) throw new SvixError('not_found')
-    const schemas = JSON.parse(eventType.schemas ?? '{}') as Record<string, { examples?: unknown } | undefined>
-    const schema = schemas['1'] ?? Object.values(schemas)[0]
-    const examples = Array.isArray(schema?.examples) ? (schema.examples as unknown[]) : []
-    const example = examples[index]
-    if (typeof example !== 'object' || example === null)
+    const found = exampleOf(eventType, index)
+    if (found === null)
       throw new SvixError('invalid_scheme', 'The event type has no such example: give its schema version 1 `examples`.')
-    return example
+    return found
   }
 
   endpointOperationsTask(app, context, {

@@ -3,13 +3,13 @@ import { z } from 'zod'
 import { isSensitiveHeader } from '../../domain/custom-headers.ts'
 import type { Endpoint } from '../../domain/endpoint.ts'
 import { LIMITS } from '../../domain/limits.ts'
-import { editEndpoint } from '../../flow/edit-endpoint.ts'
+import { editEndpoint, ROTATION_OVERLAP_MS, rotateSecret } from '../../manage/endpoints.ts'
 import type { Server } from '../context.ts'
 import { list, text } from '../bounded.ts'
 import { named } from '../described.ts'
 import { customHeaders, customHeadersPatch, mergeHeaders } from '../schemas.ts'
 import type { EndpointPlace } from './endpoints.ts'
-import { newSecret, rotate, secretIn } from './endpoint-schemas.ts'
+import { newSecret, secretIn } from './endpoint-schemas.ts'
 import { defineOperation, Empty, findEndpoint, noContent, ok, Replayed, type SvixContext } from './operation.ts'
 import { SvixError } from './problems.ts'
 import { orDefault } from './schemas.ts'
@@ -17,7 +17,7 @@ import { secretJson, secretRecipe } from './repeats.ts'
 import { readsRotatedKey } from './sdk.ts'
 
 const HEADER_NAME_CHARS_MAX = 256
-const GRACE_S = { fallback: 86_400, max: 604_800 }
+const GRACE_MAX_S = ROTATION_OVERLAP_MS.max / 1_000
 
 const HeadersIn = named('EndpointHeadersIn', z.object({ headers: customHeaders }))
 
@@ -42,7 +42,7 @@ const RotateIn = named(
       .number()
       .int()
       .min(0, 'has to be at least 0')
-      .max(GRACE_S.max, `has to be at most ${GRACE_S.max}`)
+      .max(GRACE_MAX_S, `has to be at most ${GRACE_MAX_S}`)
       .nullish(),
   }),
 )
@@ -64,7 +64,7 @@ const changesIn = ({ headers, deleteHeaders }: z.output<typeof HeadersPatchIn>):
 })
 
 export function endpointDetailOperations(app: Server, context: SvixContext, place: EndpointPlace): void {
-  const { editing } = context
+  const { manage } = context
   const { operations, access } = place
   const path = `${place.path}/:endpoint_id`
 
@@ -78,7 +78,7 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
     const { application, endpoint } = await locate(call)
     // The API does not tell of headers, though it tells of everything else.
     const edited = await editEndpoint(
-      editing,
+      manage,
       { application, id: endpoint.id },
       (before) => ({ headers: change(before) }),
       {
@@ -154,18 +154,12 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
       const isTold = readsRotatedKey(call.userAgent)
       const { application, endpoint } = await locate(call)
       const secret = call.body.key ?? newSecret(context.config.defaultSignatureType)
-      const graceMs = (call.body.gracePeriodSeconds ?? GRACE_S.fallback) * 1_000
-      const edited = await editEndpoint(
-        editing,
-        { application, id: endpoint.id },
-        ({ secrets }) => {
-          const rotated = rotate(secrets, { secret, graceMs, now: context.clock.now() })
-          if (rotated === null)
-            throw new SvixError('limit_reached', 'Ten old secrets still sign: wait until one of them expires.')
-          return { secrets: rotated }
-        },
-        { answer: isTold ? call.answer(200, secretRecipe(endpoint, secret)) : call.answer(204, null) },
-      )
+      const { gracePeriodSeconds: graceS } = call.body
+      const overlapMs = graceS == null ? ROTATION_OVERLAP_MS.fallback : graceS * 1_000
+      const answer = isTold ? call.answer(200, secretRecipe(endpoint, secret)) : call.answer(204, null)
+      const edited = await rotateSecret(manage, { application, id: endpoint.id }, { secret, overlapMs }, answer)
+      if (edited === 'limit_reached')
+        throw new SvixError('limit_reached', 'Ten old secrets still sign: wait until one of them expires.')
       if (edited === 'replayed') throw new Replayed()
       if (edited === null) throw new SvixError('not_found')
       return isTold ? ok(secretJson(secret)) : noContent

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import type { AddressGuard } from '../../destinations/guard.ts'
-import type { Candidate, Endpoint, EndpointSecret } from '../../domain/endpoint.ts'
+import type { Candidate, Endpoint } from '../../domain/endpoint.ts'
 import { generatePair, generateSecret, parseSecret, SECRET_CHARS_MAX, secretProblem } from '../../domain/secret.ts'
 import { text } from '../bounded.ts'
 import { named, onWire, withExample } from '../described.ts'
@@ -230,17 +230,4 @@ export function settingsPatched(given: EndpointPatch, before: Endpoint): Setting
     rateLimit: rate === undefined ? before.rateLimit : rate,
     metadata: given.metadata === undefined ? before.metadata : (given.metadata ?? {}),
   }
-}
-
-const OLD_SECRETS_MAX = 10
-
-/** The secrets after a rotation: the new one, and the old ones for as long as they still sign. Null: there are too many. */
-export function rotate(
-  secrets: readonly EndpointSecret[],
-  { secret, graceMs, now }: { secret: string; graceMs: number; now: number },
-): EndpointSecret[] | null {
-  const old = secrets
-    .map((one) => ({ ...one, expiresAt: one.expiresAt ?? now + graceMs }))
-    .filter((one) => one.expiresAt > now && one.secret !== secret)
-  return old.length > OLD_SECRETS_MAX ? null : [{ secret, expiresAt: null }, ...old]
 }

@@ -4,9 +4,10 @@
  */
 import { z } from 'zod'
 import type { Application } from '../../domain/application.ts'
-import type { Endpoint } from '../../domain/endpoint.ts'
+import { blankEndpoint, type Endpoint } from '../../domain/endpoint.ts'
 import type { AppId } from '../../domain/ids.ts'
-import { createEndpoint, editEndpoint, removeEndpoint } from '../../flow/edit-endpoint.ts'
+import { createEndpoint, editEndpoint, removeEndpoint } from '../../manage/endpoints.ts'
+import { unknownEventTypes } from '../../manage/event-types.ts'
 import type { Answer } from '../../store/once.ts'
 import type { Server } from '../context.ts'
 import {
@@ -74,13 +75,12 @@ const TAKEN = 'An endpoint with that id or uid already exists'
 
 /** Event types of a filter have to be known, or a misspelt one would silently get nothing. */
 async function checkEventTypes(
-  { store }: SvixContext,
+  { manage }: SvixContext,
   application: Application,
   names: readonly string[] | null | undefined,
 ): Promise<void> {
   if (names === null || names === undefined) return
-  const known = new Set(await store.knownEventTypes(application.orgId, names))
-  const unknown = names.filter((name) => !known.has(name))
+  const unknown = await unknownEventTypes(manage, application.orgId, names)
   if (unknown.length > 0)
     throw invalidField(['body', 'eventTypes'], `The following event types don't exist: ${unknown.join(', ')}`)
 }
@@ -92,19 +92,10 @@ export function newEndpoint(
 ): Endpoint {
   const now = clock.now()
   return {
+    ...blankEndpoint({ appId, id: ids.next('ep', now), now }),
     ...settingsFrom(given, null),
-    appId,
-    id: ids.next('ep', now),
-    driver: 'http',
     headers: given.headers ?? {},
     secrets: [{ secret: given.secret ?? newSecret(config.defaultSignatureType), expiresAt: null }],
-    timeoutMs: null,
-    retryScheduleMs: null,
-    failingSince: null,
-    givenUpSince: null,
-    pausedUntil: null,
-    createdAt: now,
-    updatedAt: now,
   }
 }
 
@@ -116,7 +107,7 @@ async function create(
   endpoint: Endpoint,
 ): Promise<void> {
   const { max, by } = place.limit(principal)
-  const result = unlessReplayed(await createEndpoint(context.editing, application, endpoint, { max, answer }))
+  const result = unlessReplayed(await createEndpoint(context.manage, application, endpoint, { max, answer }))
   if (result === 'uid_taken') throw new SvixError('conflict', TAKEN)
   if (result === 'unknown') throw new SvixError('not_found')
   if (result === 'limit_reached')
@@ -124,7 +115,7 @@ async function create(
 }
 
 export function endpointOperations(app: Server, context: SvixContext, place: EndpointPlace): void {
-  const { store, editing, guard } = context
+  const { store, manage, guard } = context
   const { path, operations, access } = place
   const EndpointUpdate = endpointUpdate(guard)
 
@@ -133,8 +124,8 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
     endpoint: Endpoint,
     change: (before: Endpoint) => Partial<Endpoint>,
   ): Promise<Endpoint> {
-    const edited = await editEndpoint(editing, { application, id: endpoint.id }, change)
-    if (edited === null || edited === 'replayed') throw new SvixError('not_found')
+    const edited = await editEndpoint(manage, { application, id: endpoint.id }, change)
+    if (edited === null || edited === 'replayed' || edited === 'refused') throw new SvixError('not_found')
     if (edited === 'uid_taken') throw new SvixError('conflict', TAKEN)
     return edited
   }
@@ -237,7 +228,7 @@ export function endpointOperations(app: Server, context: SvixContext, place: End
     async handle(call) {
       const application = await place.application(call)
       const endpoint = await findEndpoint(context, application.id, call.params['endpoint_id'])
-      if (!(await removeEndpoint(editing, application, endpoint))) throw new SvixError('not_found')
+      if (!(await removeEndpoint(manage, application, endpoint))) throw new SvixError('not_found')
       return noContent
     },
   })

@@ -2,7 +2,13 @@ import { z } from 'zod'
 import { GatewayError } from '../../domain/errors.ts'
 import type { EventType } from '../../domain/event-type.ts'
 import { jsonSchemaProblem } from '../../domain/json-schema.ts'
-import { edit } from '../../flow/edit.ts'
+import {
+  createEventType,
+  editEventType,
+  type EventTypeSettings,
+  newEventType,
+  removeEventType,
+} from '../../manage/event-types.ts'
 import { list, map, wholeBody } from '../bounded.ts'
 import type { Server } from '../context.ts'
 import { named, withExample } from '../described.ts'
@@ -109,7 +115,7 @@ const flagsFrom = (given: { featureFlag?: string | null | undefined; featureFlag
   return Array.from(new Set(given.featureFlag ? [given.featureFlag, ...flags] : flags))
 }
 
-const settingsFrom = (given: z.output<typeof EventTypeUpdate>) => ({
+const settingsFrom = (given: z.output<typeof EventTypeUpdate>): EventTypeSettings => ({
   description: given.description,
   archived: given.archived,
   deprecated: given.deprecated,
@@ -118,7 +124,7 @@ const settingsFrom = (given: z.output<typeof EventTypeUpdate>) => ({
   groupName: given.groupName ?? null,
 })
 
-const settingsPatched = (given: z.output<typeof EventTypePatch>): Partial<EventType> => ({
+const settingsPatched = (given: z.output<typeof EventTypePatch>): Partial<EventTypeSettings> => ({
   ...(given.description === undefined ? {} : { description: given.description }),
   ...(given.archived === undefined ? {} : { archived: given.archived }),
   ...(given.deprecated === undefined ? {} : { deprecated: given.deprecated }),
@@ -128,27 +134,7 @@ const settingsPatched = (given: z.output<typeof EventTypePatch>): Partial<EventT
 })
 
 export function eventTypeOperations(app: Server, context: SvixContext): void {
-  const { store, clock } = context
-
-  async function editEventType(
-    { orgId }: Principal,
-    name: string,
-    change: (before: EventType) => Partial<EventType>,
-  ): Promise<EventType | null> {
-    const edited = await edit({
-      what: 'event type',
-      now: clock.now(),
-      change,
-      read: () => store.getEventType(orgId, name),
-      write: (after, before) => store.updateEventType(after, before.updatedAt),
-    })
-    return edited?.result === 'updated' ? edited.after : null
-  }
-
-  const newEventType = ({ orgId }: Principal, name: string, given: z.output<typeof EventTypeUpdate>): EventType => {
-    const now = clock.now()
-    return { ...settingsFrom(given), orgId, name, createdAt: now, updatedAt: now }
-  }
+  const { store, manage } = context
 
   /** Types with feature flags are for portal tokens that have one of them. */
   const isVisible = (principal: Principal, { featureFlags }: EventType) =>
@@ -197,10 +183,9 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     body: EventTypeIn,
     answers: { 201: EventTypeOut },
     async handle({ principal, body, answer }) {
-      const eventType = newEventType(principal, body.name, body)
+      const eventType = newEventType(manage, { orgId: principal.orgId, name: body.name }, settingsFrom(body))
       const out = eventTypeJson(eventType)
-      const extras = { answer: answer(201, out), announce: [] }
-      if (unlessReplayed(await store.createEventType(eventType, extras)) === 'exists')
+      if (unlessReplayed(await createEventType(manage, eventType, answer(201, out))) === 'exists')
         throw new SvixError('event_type_exists')
       return { status: 201, body: out }
     },
@@ -230,15 +215,16 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     answers: { 200: EventTypeOut, 201: EventTypeOut },
     async handle({ principal, params, body }) {
       const name = params['event_type_name']!
-      const edited = await editEventType(principal, name, () => settingsFrom(body))
+      const path = { orgId: principal.orgId, name }
+      const edited = await editEventType(manage, path, () => settingsFrom(body))
       if (edited !== null) return ok(eventTypeJson(edited))
       const named = eventTypeName.safeParse(name)
       if (!named.success)
         throw new GatewayError('validation', {
           issues: [{ loc: ['path', 'event_type_name'], msg: named.error.issues[0]!.message, type: 'value_error' }],
         })
-      const eventType = newEventType(principal, name, body)
-      if ((await store.createEventType(eventType)) !== 'created') throw new SvixError('conflict')
+      const eventType = newEventType(manage, path, settingsFrom(body))
+      if ((await createEventType(manage, eventType)) !== 'created') throw new SvixError('conflict')
       return { status: 201, body: eventTypeJson(eventType) }
     },
   })
@@ -252,7 +238,8 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     body: EventTypePatch,
     answers: { 200: EventTypeOut },
     async handle({ principal, params, body }) {
-      const edited = await editEventType(principal, params['event_type_name']!, () => settingsPatched(body))
+      const path = { orgId: principal.orgId, name: params['event_type_name']! }
+      const edited = await editEventType(manage, path, () => settingsPatched(body))
       if (edited === null) throw new SvixError('not_found')
       return ok(eventTypeJson(edited))
     },
@@ -267,10 +254,8 @@ export function eventTypeOperations(app: Server, context: SvixContext): void {
     query: z.object({ expunge: flag(false) }),
     answers: { 204: Empty },
     async handle({ principal, params, query }) {
-      const name = params['event_type_name']!
-      const wasThere = query.expunge
-        ? await store.removeEventType(principal.orgId, name)
-        : (await editEventType(principal, name, () => ({ archived: true }))) !== null
+      const path = { orgId: principal.orgId, name: params['event_type_name']! }
+      const wasThere = await removeEventType(manage, { ...path, expunge: query.expunge })
       if (!wasThere) throw new SvixError('not_found')
       return noContent
     },

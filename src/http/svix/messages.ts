@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import type { Application } from '../../domain/application.ts'
 import type { MessageInfo } from '../../domain/message.ts'
-import { accept, type NewEvent } from '../../flow/accept.ts'
-import { expunge } from '../../flow/expunge.ts'
-import { route } from '../../flow/route.ts'
+import { expunge } from '../../manage/expunge.ts'
+import { publish } from '../../manage/messages.ts'
 import { memberOf } from '../../lib/json-slices.ts'
 import type { Shown } from '../../store/log.ts'
 import type { Server } from '../context.ts'
@@ -149,40 +148,26 @@ async function createMessage(
   const raw = body.transformationsParams?.rawPayload ?? null
   // A copy: it may be held for long, and a view would hold the whole request.
   const member = Uint8Array.from(memberOf(call.bytes, ['payload', 'data'])!)
-  const candidates = await context.cache.ofApplication(application.id)
-  const now = context.clock.now()
-  if (body.deliverAt != null && body.deliverAt > now + DELIVER_AHEAD_MAX_MS)
+  if (body.deliverAt != null && body.deliverAt > context.clock.now() + DELIVER_AHEAD_MAX_MS)
     throw invalidField(['body', 'deliverAt'], 'is more than 30 days ahead')
-  const channels = body.channels ?? null
-  const event: NewEvent = {
-    appId: application.id,
+  const published = await publish(context.manage, application, {
     eventType: body.eventType,
-    channels,
-    audience: 'all',
+    channels: body.channels ?? null,
     contentType: (raw === null ? null : body.transformationsParams?.headers) ?? 'application/json',
     eventId: body.eventId ?? null,
     body: raw === null ? member : Buffer.from(raw),
     hops: call.hops,
-    idempotency: null,
-    inbox: null,
-    endpoints: route(candidates, { eventType: body.eventType, channels, audience: 'all' }),
     more: {
       tags: body.tags ?? null,
       shownPayload: raw === null ? null : member,
       retentionMs: retentionOf(body),
       deliverAt: body.deliverAt ?? null,
-      answer: null,
     },
-  }
-  let out = ''
-  event.more!.answer = (message) => {
-    out = messageJson(message, shownPayload(query.with_content, member))
-    return call.answer(202, messageRecipe(application.id, message.id, query.with_content))
-  }
-  const receipt = await accept(context.inbound, event, now)
-  if (receipt.replayed) throw new Replayed()
-  if (receipt.duplicate) throw new SvixError('conflict', 'A message with this eventId already exists')
-  return { status: 202, body: out }
+    answerFor: (id) => call.answer(202, messageRecipe(application.id, id, query.with_content)),
+  })
+  if (published.kind === 'replayed') throw new Replayed()
+  if (published.kind === 'duplicate') throw new SvixError('conflict', 'A message with this eventId already exists')
+  return { status: 202, body: messageJson(published.message, shownPayload(query.with_content, member)) }
 }
 
 const retentionOf = (given: z.output<typeof MessageIn>): number | null =>
@@ -258,7 +243,7 @@ export function messageOperations(app: Server, context: SvixContext): void {
     async handle(call) {
       const { id: appId } = await findApplication(context, call)
       const { id } = await findMessage(context, appId, call.params['msg_id'], 'Message not found')
-      await expunge({ ...context, owner: context.inbound.handoff.owner }, appId, id)
+      await expunge(context.manage, appId, id)
       return noContent
     },
   })

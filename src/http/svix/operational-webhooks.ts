@@ -6,7 +6,7 @@ import type { Application } from '../../domain/application.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import { MANAGEMENT_ORG } from '../../domain/operational.ts'
 import type { Server } from '../context.ts'
-import { findOrCreateApplication } from './applications.ts'
+import { findOrCreateApplication } from '../../manage/applications.ts'
 import { endpointDetailOperations } from './endpoint-details.ts'
 import { endpointOperations, type EndpointPlace } from './endpoints.ts'
 import type { SvixContext } from './operation.ts'
@@ -26,7 +26,10 @@ export function operationalWebhookOperations(app: Server, context: SvixContext):
   async function made({ principal }: { principal: Principal }): Promise<Application> {
     const found = await find({ principal })
     if (found !== null) return found
-    return findOrCreateApplication(context, MANAGEMENT_ORG, { name: principal.orgId, uid: principal.orgId })
+    const settings = { name: principal.orgId, uid: principal.orgId, throttleRate: null, metadata: {} }
+    const created = await findOrCreateApplication(context.manage, MANAGEMENT_ORG, settings)
+    if (created === null) throw new SvixError('conflict')
+    return created
   }
   const place: EndpointPlace = {
     path: '/operational-webhook/endpoint',

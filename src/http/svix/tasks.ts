@@ -1,9 +1,9 @@
 /** Work in the background, and what became of it. */
 import { z } from 'zod'
 import { BUCKET_MS, type TaskId } from '../../domain/ids.ts'
-import { LIMITS } from '../../domain/limits.ts'
 import type { TaskInfo, TaskKind } from '../../domain/task.ts'
 import type { Server } from '../context.ts'
+import { newTask, OPEN_TASKS, startTask, TASK_WINDOW_DAYS } from '../../manage/tasks.ts'
 import { urlText } from '../bounded.ts'
 import { named } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
@@ -12,11 +12,6 @@ import { pageOf, readPage } from './pages.ts'
 import { invalidField, SvixError } from './problems.ts'
 import { iterator, limit, order } from './query.ts'
 import { instantIn } from './schemas.ts'
-
-const DAY_MS = 86_400_000
-const WINDOW_MS = 14 * DAY_MS
-/** Clocks differ, and requests take a moment. */
-const LEEWAY_MS = 5 * 60_000
 
 const kinds = ['endpoint.recover', 'endpoint.replay'] as const
 const statuses = ['running', 'finished'] as const
@@ -52,18 +47,16 @@ const toTaskOut = (task: TaskInfo): z.infer<typeof TaskOut> => ({
 
 const TaskIn = named('RecoverIn', z.object({ since: instantIn, until: instantIn.nullish() }))
 
-const OPEN = { ofKind: LIMITS.tasksOpenOfKind, ofApplication: LIMITS.tasksOpenOfApplication }
-
 function refusalOf(result: 'endpoint_busy' | 'application_busy' | 'unknown', kind: TaskKind): SvixError {
   if (result === 'unknown') return new SvixError('not_found')
   if (result === 'endpoint_busy')
     return new SvixError(
       'conflict',
-      `${OPEN.ofKind} tasks ${kind} of this endpoint are not finished: one runs, and the others wait for it. Ask again once they are.`,
+      `${OPEN_TASKS.ofKind} tasks ${kind} of this endpoint are not finished: one runs, and the others wait for it. Ask again once they are.`,
     )
   return new SvixError(
     'limit_reached',
-    `${OPEN.ofApplication} background tasks of this application are not finished. Ask again once they are.`,
+    `${OPEN_TASKS.ofApplication} background tasks of this application are not finished. Ask again once they are.`,
   )
 }
 
@@ -73,7 +66,7 @@ export function endpointOperationsTask(
   context: SvixContext,
   { kind, url, id, summary }: { kind: TaskKind; url: string; id: string; summary: string },
 ): void {
-  const { store, clock, ids } = context
+  const { manage } = context
   defineOperation(app, context, {
     method: 'POST',
     url,
@@ -85,31 +78,14 @@ export function endpointOperationsTask(
     async handle(call) {
       const application = await findApplication(context, call)
       const endpoint = await findEndpoint(context, application.id, call.params['endpoint_id'])
-      const now = clock.now()
-      const { since } = call.body
-      // What is accepted later is not lost yet, and the task has to come to an end.
-      const until = Math.min(call.body.until ?? now, now)
-      if (since < until - WINDOW_MS - LEEWAY_MS)
-        throw invalidField(['body', 'since'], 'Cannot recover more than 14 days of messages')
-      if (since > until) throw invalidField(['body', 'since'], 'is after `until`')
-      const task: TaskInfo = {
-        orgId: call.principal.orgId,
-        id: ids.next('qtask', now),
-        kind,
-        appId: application.id,
-        endpointId: endpoint.id,
-        since,
-        // Messages are found by the times of their ids: all of the last moment belong to the window.
-        until: until + BUCKET_MS,
-        status: 'running',
-        added: 0,
-        createdAt: now,
-        updatedAt: now,
-      }
+      const { since, until = null } = call.body
+      const task = newTask(manage, { kind, application, endpointId: endpoint.id, since, until })
+      if (task === 'too_long')
+        throw invalidField(['body', 'since'], `Cannot recover more than ${TASK_WINDOW_DAYS} days of messages`)
+      if (task === 'reversed') throw invalidField(['body', 'since'], 'is after `until`')
       const out = toTaskCommon(task)
-      const result = unlessReplayed(await store.createTask(task, { answer: call.answer(202, out), announce: [] }, OPEN))
+      const result = unlessReplayed(await startTask(manage, task, call.answer(202, out)))
       if (result !== 'created') throw refusalOf(result, kind)
-      context.taskStarted()
       return { status: 202, body: out }
     },
   })

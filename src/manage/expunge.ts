@@ -1,14 +1,12 @@
 import type { AppId, MessageId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
-import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../store/log.ts'
+import type { ManageContext } from './context.ts'
 
-export interface ExpungeContext {
+export interface ExpungeContext extends Pick<ManageContext, 'clock' | 'discard'> {
   store: Pick<Log, 'expungeMessage' | 'holdersOf'>
-  clock: Clock
-  /** This node, and how it gives up what waits of a message in its memory. */
-  owner: string
-  discard: (msgId: MessageId) => void
+  /** This node: what waits of a message in its memory is given up by `discard`. */
+  handoff: { readonly owner: string }
 }
 
 const LOOK_EVERY_MS = 50
@@ -19,11 +17,11 @@ const LOOK_EVERY_MS = 50
  * when there is no such message.
  */
 export async function expunge(context: ExpungeContext, appId: AppId, id: MessageId): Promise<boolean> {
-  const { store, clock, owner, discard } = context
+  const { store, clock, handoff, discard } = context
   const expunged = await store.expungeMessage(appId, id)
   if (expunged === null) return false
   discard(id)
-  const others = (holders: readonly string[]) => holders.filter((holder) => holder !== owner)
+  const others = (holders: readonly string[]) => holders.filter((holder) => holder !== handoff.owner)
   let left = others(expunged.heldBy).length
   for (let waitedMs = 0; left > 0 && waitedMs < LIMITS.expungedUnseenMs + LOOK_EVERY_MS; waitedMs += LOOK_EVERY_MS) {
     await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve))

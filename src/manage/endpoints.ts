@@ -1,46 +1,30 @@
-/** Creating, changing and deleting endpoints, whichever API asks for it: the write, who is told, and what is forgotten. */
-import type { ApplicationCache } from '../cache/application-cache.ts'
-import type { EndpointCache } from '../cache/endpoint-cache.ts'
+/** Endpoints: made, changed, removed. With the write goes what the organization is told of it; then caches forget. */
 import type { Application } from '../domain/application.ts'
-import type { Endpoint } from '../domain/endpoint.ts'
+import { type Endpoint, rotateSecrets } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
 import { endpointEvent } from '../domain/operational.ts'
-import type { Clock } from '../lib/clock.ts'
 import type { Answer } from '../store/once.ts'
-import type { Endpoints, Queue } from '../store/store.ts'
-import type { Handoff } from './accept.ts'
-import { announcements, type AnnounceContext } from './announce.ts'
-import type { CancelWaiting } from './cancel-waiting.ts'
+import { announcements } from '../flow/announce.ts'
 import { edit } from './edit.ts'
-import type { Observer } from '../telemetry/events.ts'
-
-export interface EditContext extends AnnounceContext {
-  store: Pick<Endpoints, 'createEndpoint' | 'updateEndpoint' | 'deleteEndpoint' | 'getEndpoint'> & Queue
-  cache: EndpointCache
-  applications: ApplicationCache
-  handoff: Pick<Handoff, 'noteDue'>
-  cancelWaiting: CancelWaiting
-  clock: Clock
-  observer: Observer
-}
+import type { ManageContext } from './context.ts'
 
 type Told = 'endpoint.created' | 'endpoint.updated' | 'endpoint.deleted'
 
 const telling = (
-  context: EditContext,
+  context: ManageContext,
   application: Application,
   { type, endpoint, now }: { type: Told; endpoint: Endpoint; now: number },
 ) => announcements(context, application.orgId, [endpointEvent(type, application, endpoint)], { now })
 
 /** What is left to do once a write is durable. */
-function written(context: EditContext, endpoint: Pick<Endpoint, 'appId' | 'id'>, announced: number): void {
+function written(context: ManageContext, endpoint: Pick<Endpoint, 'appId' | 'id'>, announced: number): void {
   context.cache.forget(endpoint.appId, endpoint.id)
   if (announced > 0) context.handoff.noteDue(context.clock.now())
 }
 
 /** `unknown`: the application was deleted meanwhile. `limit_reached`: it has `max` endpoints already. */
 export async function createEndpoint(
-  context: EditContext,
+  context: ManageContext,
   application: Application,
   endpoint: Endpoint,
   { max, answer = null }: { max: number; answer?: Answer | null },
@@ -52,20 +36,19 @@ export async function createEndpoint(
 }
 
 /**
- * Reads, changes and writes; starts over when somebody else wrote in between. `change` may throw a refusal. Returns the
+ * Reads, changes and writes; starts over when somebody else wrote in between. `change` may refuse with null. Returns the
  * endpoint as it is afterwards; null when there is none. Throws `edit_conflict` when the others never stop. `isTold` says
  * whether the endpoint's owner is told of it.
  */
 export async function editEndpoint(
-  context: EditContext,
+  context: ManageContext,
   { application, id }: { application: Application; id: EndpointId },
-  change: (before: Endpoint) => Partial<Endpoint>,
+  change: (before: Endpoint) => Partial<Endpoint> | null,
   { answer = null, isTold = true }: { answer?: Answer | null; isTold?: boolean } = {},
-): Promise<Endpoint | 'uid_taken' | 'replayed' | null> {
+): Promise<Endpoint | 'uid_taken' | 'replayed' | 'refused' | null> {
   const now = context.clock.now()
   let told = 0
   const edited = await edit({
-    what: 'subscription',
     now,
     change,
     read: () => context.store.getEndpoint(application.id, id),
@@ -87,7 +70,7 @@ export async function editEndpoint(
 
 /** False when it was deleted already. */
 export async function removeEndpoint(
-  context: EditContext,
+  context: ManageContext,
   application: Application,
   endpoint: Endpoint,
 ): Promise<boolean> {
@@ -102,4 +85,31 @@ export async function removeEndpoint(
   written(context, endpoint, announce.length)
   context.cancelWaiting(endpoint.appId, endpoint.id, 'all')
   return true
+}
+
+/** Longer than the receiver needs to take the new secret, in milliseconds. */
+export const ROTATION_OVERLAP_MS = { fallback: 86_400_000, max: 604_800_000 }
+
+/**
+ * Gives an endpoint a new secret; the old ones sign along for `overlapMs`. `limit_reached`: ten of those still sign. Null: the
+ * endpoint is gone.
+ */
+export async function rotateSecret(
+  context: ManageContext,
+  { application, id }: { application: Application; id: EndpointId },
+  { secret, overlapMs }: { secret: string; overlapMs: number },
+  answer: Answer | null = null,
+): Promise<Endpoint | 'limit_reached' | 'replayed' | null> {
+  const edited = await editEndpoint(
+    context,
+    { application, id },
+    ({ secrets }) => {
+      const rotated = rotateSecrets(secrets, { secret, graceMs: overlapMs, now: context.clock.now() })
+      return rotated && { secrets: rotated }
+    },
+    { answer },
+  )
+  if (edited === 'refused') return 'limit_reached'
+  // A rotation changes no uid.
+  return edited === 'uid_taken' ? null : edited
 }

@@ -6,13 +6,11 @@ const TRIES = 5
 interface Edit<T, R extends string> {
   /** Null when there is nothing to change. */
   read: () => Promise<T | null>
-  /** May throw a refusal. */
-  change: (before: T) => Partial<T>
+  /** Null refuses the edit. */
+  change: (before: T) => Partial<T> | null
   /** Writes `after`, provided that it still is as it was `before`; otherwise `changed`. */
   write: (after: T, before: T) => Promise<R | 'changed'>
   now: number
-  /** What it is, for people. */
-  what: string
 }
 
 /**
@@ -24,14 +22,15 @@ export async function edit<T extends { updatedAt: number }, R extends string>({
   change,
   write,
   now,
-  what,
-}: Edit<T, R>): Promise<{ result: R; before: T; after: T } | null> {
+}: Edit<T, R>): Promise<{ result: R | 'refused'; before: T; after: T } | null> {
   for (let tries = 0; tries < TRIES; tries++) {
     const before = await read()
     if (before === null) return null
-    const after = { ...before, ...change(before), updatedAt: Math.max(now, before.updatedAt + 1) }
+    const changed = change(before)
+    if (changed === null) return { result: 'refused', before, after: before }
+    const after = { ...before, ...changed, updatedAt: Math.max(now, before.updatedAt + 1) }
     const result = await write(after, before)
     if (result !== 'changed') return { result, before, after }
   }
-  throw new GatewayError('edit_conflict', { detail: `The ${what} was changed by others at the same time. Try again.` })
+  throw new GatewayError('edit_conflict', { detail: 'Others changed this at the same time. Try again.' })
 }

@@ -1,5 +1,5 @@
 import { DEFAULT_APP } from '../domain/application.ts'
-import { type Endpoint, SVIX_ENDPOINT } from '../domain/endpoint.ts'
+import { blankEndpoint, type Endpoint, SVIX_ENDPOINT } from '../domain/endpoint.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Endpoints, Queue } from '../store/store.ts'
 
@@ -63,26 +63,10 @@ async function prepare(store: Endpoints, config: Settings | null, clock: Clock):
     return (await store.updateEndpoint(after, before.updatedAt)) === 'updated'
   }
   await store.createEndpoint({
+    ...blankEndpoint({ appId: DEFAULT_APP, id: SVIX_ENDPOINT, now }),
     ...settings,
-    appId: DEFAULT_APP,
-    id: SVIX_ENDPOINT,
-    uid: null,
     driver: 'svix',
     description: 'Svix, as SVIX_TOKEN and SVIX_APP_ID say',
-    disabledReason: null,
-    eventTypes: null,
-    channels: null,
-    headers: {},
-    metadata: {},
-    secrets: [],
-    rateLimit: null,
-    timeoutMs: null,
-    version: 1,
-    failingSince: null,
-    givenUpSince: null,
-    pausedUntil: null,
-    createdAt: now,
-    updatedAt: now,
   })
   return true
 }

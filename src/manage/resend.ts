@@ -1,0 +1,53 @@
+/** One more attempt by hand. The schedule of the delivery stays as it is, and a delivery that is missing is made. */
+import type { DeliveryKey } from '../domain/delivery.ts'
+import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
+import type { AppId, EndpointId } from '../domain/ids.ts'
+import type { MessageInfo } from '../domain/message.ts'
+import { route } from '../flow/route.ts'
+import type { Answer } from '../store/once.ts'
+import type { ManageContext } from './context.ts'
+
+/** `unknown`: the message or the endpoint is gone. `expired`: the payload is. */
+export async function resend(
+  { store, clock, handoff }: ManageContext,
+  { appId, msgId, endpointId }: Omit<DeliveryKey, 'run'>,
+  answer: Answer | null = null,
+): Promise<'added' | 'unknown' | 'expired' | 'replayed'> {
+  const now = clock.now()
+  const result = await store.resend({ appId, msgId, endpointId }, now, { answer, announce: [] })
+  if (result === 'added') handoff.noteDue(now)
+  return result
+}
+
+/**
+ * Resends a message to `only`, or else to all endpoints that have a delivery of it, or, where there is none at all, to those that
+ * name its type now: it may have come in for a single one, and is nothing for those that take everything. The number of attempts
+ * that are due; `expired`: the payload is gone.
+ */
+export async function resendToAll(
+  context: ManageContext,
+  message: MessageInfo,
+  only: EndpointId | undefined,
+): Promise<number | 'expired'> {
+  const { store, cache } = context
+  const { appId, id: msgId } = message
+  const known = (await store.deliveriesOf(appId, msgId)).map((delivery) => delivery.endpointId)
+  const all = known.length > 0 ? known : await wantedNow(context, appId, message)
+  let queued = 0
+  for (const endpointId of only === undefined ? all : [only]) {
+    const endpoint = await cache.get(appId, endpointId)
+    // Only what has an identity of its own can become one message in Svix: notifications.
+    if (endpoint === null || (endpoint.id === SVIX_ENDPOINT && !isNotification(message, known))) continue
+    const result = await resend(context, { appId, msgId, endpointId })
+    // The payload was there when the message was looked up: retention or an expunging came in between.
+    if (result === 'expired') return 'expired'
+    if (result === 'added') queued++
+  }
+  return queued
+}
+
+const isNotification = (message: MessageInfo, known: readonly EndpointId[]): boolean =>
+  message.eventId !== null || known.includes(SVIX_ENDPOINT)
+
+const wantedNow = async ({ cache }: ManageContext, appId: AppId, message: MessageInfo): Promise<EndpointId[]> =>
+  route(await cache.ofApplication(appId), { ...message, audience: 'named' }).map((endpoint) => endpoint.id)
