@@ -1,7 +1,7 @@
 import type { Application } from '../domain/application.ts'
 import type { AppId, OrgId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
-import type { Applications } from '../store/tenants.ts'
+import type { Applications } from '../store/port/applications.ts'
 import { type Freshness, LoadingCache } from './loading-cache.ts'
 
 /** Applications by what they are called. Forget them after every write. */

@@ -1,7 +1,7 @@
 import type { Candidate, Endpoint } from '../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
-import type { Endpoints } from '../store/store.ts'
+import type { Endpoints } from '../store/port/endpoints.ts'
 import { type Freshness, LoadingCache } from './loading-cache.ts'
 import type { SharedEndpoints } from './shared-endpoints.ts'
 

@@ -10,8 +10,9 @@ import type { AppId, Ids, MessageId } from '../domain/ids.ts'
 import type { InboxMessage } from '../domain/inbox.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Message } from '../domain/message.ts'
-import type { Answer } from '../store/once.ts'
-import type { Acceptance, LeasedDelivery, Queue } from '../store/store.ts'
+import type { Answer } from '../store/port/answers.ts'
+import type { Acceptance } from '../store/port/accept.ts'
+import type { LeasedDelivery, Queue } from '../store/port/queue.ts'
 import type { Observer } from '../telemetry/events.ts'
 
 /** The dispatcher, as accepting sees it. */

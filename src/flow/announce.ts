@@ -4,7 +4,7 @@ import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { OrgId } from '../domain/ids.ts'
 import type { Ids } from '../domain/ids.ts'
 import { MANAGEMENT_ORG, type OperationalEvent } from '../domain/operational.ts'
-import type { Acceptance } from '../store/store.ts'
+import type { Acceptance } from '../store/port/accept.ts'
 import { route } from './route.ts'
 
 export interface AnnounceContext {

@@ -2,7 +2,7 @@ import type { DeliveryRequest, Driver } from '../destinations/driver.ts'
 import type { Outcome } from '../domain/delivery.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { LeasedDelivery } from '../store/store.ts'
+import type { LeasedDelivery } from '../store/port/queue.ts'
 
 export interface DeliverContext {
   drivers: Readonly<Record<Endpoint['driver'], Driver | null>>

@@ -1,7 +1,7 @@
 /** Applications of an organization: made, changed, removed. */
 import { type Application, DEFAULT_APP } from '../domain/application.ts'
 import type { OrgId } from '../domain/ids.ts'
-import type { Answer } from '../store/once.ts'
+import type { Answer } from '../store/port/answers.ts'
 import type { ManageContext } from './context.ts'
 import { edit } from './edit.ts'
 

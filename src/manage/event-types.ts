@@ -1,7 +1,7 @@
 /** Event types of an organization: their catalogue. */
 import type { EventType } from '../domain/event-type.ts'
 import type { OrgId } from '../domain/ids.ts'
-import type { Answer } from '../store/once.ts'
+import type { Answer } from '../store/port/answers.ts'
 import type { ManageContext } from './context.ts'
 import { edit } from './edit.ts'
 

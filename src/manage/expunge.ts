@@ -1,10 +1,10 @@
 import type { AppId, MessageId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
-import type { Log } from '../store/log.ts'
+import type { Messages } from '../store/port/messages.ts'
 import type { ManageContext } from './context.ts'
 
 export interface ExpungeContext extends Pick<ManageContext, 'clock' | 'discard'> {
-  store: Pick<Log, 'expungeMessage' | 'holdersOf'>
+  store: Pick<Messages, 'expungeMessage' | 'holdersOf'>
   /** This node: what waits of a message in its memory is given up by `discard`. */
   handoff: { readonly owner: string }
 }

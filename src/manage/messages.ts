@@ -6,7 +6,7 @@ import type { MessageId } from '../domain/ids.ts'
 import type { Message } from '../domain/message.ts'
 import { accept, type MoreOfMessage, type NewEvent, type Receipt } from '../flow/accept.ts'
 import { route } from '../flow/route.ts'
-import type { Answer } from '../store/once.ts'
+import type { Answer } from '../store/port/answers.ts'
 import type { ManageContext } from './context.ts'
 
 export interface Publication extends Pick<

@@ -4,7 +4,7 @@ import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import type { MessageInfo } from '../domain/message.ts'
 import { route } from '../flow/route.ts'
-import type { Answer } from '../store/once.ts'
+import type { Answer } from '../store/port/answers.ts'
 import type { ManageContext } from './context.ts'
 
 /** `unknown`: the message or the endpoint is gone. `expired`: the payload is. */

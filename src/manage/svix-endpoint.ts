@@ -1,7 +1,8 @@
 import { DEFAULT_APP } from '../domain/application.ts'
 import { blankEndpoint, type Endpoint, SVIX_ENDPOINT } from '../domain/endpoint.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Endpoints, Queue } from '../store/store.ts'
+import type { Endpoints } from '../store/port/endpoints.ts'
+import type { Queue } from '../store/port/queue.ts'
 
 /** Shown as the target where the SDK chooses the server. */
 const DEFAULT_URL = 'https://api.svix.com'

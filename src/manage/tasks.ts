@@ -3,7 +3,7 @@ import type { Application } from '../domain/application.ts'
 import { BUCKET_MS, type EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { TaskInfo, TaskKind } from '../domain/task.ts'
-import type { Answer } from '../store/once.ts'
+import type { Answer } from '../store/port/answers.ts'
 import type { ManageContext } from './context.ts'
 
 const DAY_MS = 86_400_000

@@ -7,7 +7,7 @@ import type { AppId, EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { CancelWaiting, WhatWaits } from '../flow/cancel-waiting.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Queue } from '../store/store.ts'
+import type { Queue } from '../store/port/queue.ts'
 import { pause, type Service } from './service.ts'
 
 /** Between two steps the store belongs to the others. */

@@ -2,7 +2,7 @@ import { type ClockReading, type ClockStep, putBackBy } from '../domain/clock-st
 import { LIMITS } from '../domain/limits.ts'
 import type { Observer } from '../telemetry/events.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Queue, QueuePlace } from '../store/store.ts'
+import type { Queue, QueuePlace } from '../store/port/queue.ts'
 import { every, type Service } from './service.ts'
 
 /** Deliveries that one step looks at. */

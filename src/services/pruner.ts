@@ -1,6 +1,6 @@
 import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Retention } from '../store/store.ts'
+import type { Retention } from '../store/port/retention.ts'
 import { every, pause, type Service } from './service.ts'
 
 /** Between two steps the store belongs to the others. */

@@ -1,7 +1,7 @@
 import { LIMITS } from '../domain/limits.ts'
 import type { Observer } from '../telemetry/events.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Queue } from '../store/store.ts'
+import type { Queue } from '../store/port/queue.ts'
 import { every, type Service } from './service.ts'
 
 /** Deliveries that one step makes due again. */

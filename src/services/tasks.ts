@@ -1,6 +1,6 @@
 import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Tasks } from '../store/tasks.ts'
+import type { Tasks } from '../store/port/tasks.ts'
 import { pause, type Service } from './service.ts'
 
 /** Between two steps the store belongs to the others. */

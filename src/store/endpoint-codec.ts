@@ -6,8 +6,9 @@ import type { Endpoint } from '../domain/endpoint.ts'
 import { type Encryption, type Place, Undecryptable } from '../domain/encryption.ts'
 import { GatewayError } from '../domain/errors.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
-import type { Extras } from './once.ts'
-import type { Endpoints, Store } from './store.ts'
+import type { Extras } from './port/accept.ts'
+import type { Endpoints } from './port/endpoints.ts'
+import type { Store } from './store.ts'
 
 /** An endpoint as an engine stores it. */
 export type StoredEndpoint = Omit<Endpoint, 'headers' | 'secrets'> & { headers: string; secrets: string }

@@ -1,4 +1,4 @@
-import type { Acceptance } from './once.ts'
+import type { Acceptance } from './port/accept.ts'
 
 /** What waits for the store at this node: calls that write, and the bytes that their messages hold. */
 export interface WaitingWrites {

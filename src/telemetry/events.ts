@@ -4,7 +4,7 @@
  */
 import type { DeferReason, Outcome } from '../domain/delivery.ts'
 import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
-import type { LeasedDelivery, SettledAttempt } from '../store/store.ts'
+import type { LeasedDelivery, SettledAttempt } from '../store/port/queue.ts'
 
 export const INBOX_RESULTS = ['created', 'duplicate', 'invalid_signature', 'validation_error', 'error'] as const
 

@@ -5,17 +5,11 @@ import type { DeliveryInfo, DeliveryKey } from '../../src/domain/delivery.ts'
 import type { Candidate, Endpoint } from '../../src/domain/endpoint.ts'
 import { type AppId, createIds, type EndpointId, type Id, type OrgId } from '../../src/domain/ids.ts'
 import type { Message } from '../../src/domain/message.ts'
-import type { Answer, Extras } from '../../src/store/once.ts'
-import type {
-  Acceptance,
-  ClaimRequest,
-  Claimed,
-  EndpointEffect,
-  Lease,
-  SettledAttempt,
-  Settlement,
-  Store,
-} from '../../src/store/store.ts'
+import type { Answer } from '../../src/store/port/answers.ts'
+import type { Extras, Acceptance } from '../../src/store/port/accept.ts'
+import type { ClaimRequest, Claimed, EndpointEffect, SettledAttempt, Settlement } from '../../src/store/port/queue.ts'
+import type { Lease } from '../../src/store/port/lease.ts'
+import type { Store } from '../../src/store/store.ts'
 
 /** An empty store for one test. */
 export interface OpenedStore extends AsyncDisposable {

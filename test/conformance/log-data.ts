@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 import type { Attempt } from '../../src/domain/attempt.ts'
 import type { EndpointId, MessageId } from '../../src/domain/ids.ts'
 import type { Message, MessageInfo } from '../../src/domain/message.ts'
-import type { DeliveryStatus } from '../../src/store/log.ts'
+import type { DeliveryStatus } from '../../src/store/port/history.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   A,

@@ -1,6 +1,6 @@
 /** Lists that are read page by page, in both directions. */
 import * as fc from 'fast-check'
-import type { Keyset } from '../../src/store/tenants.ts'
+import type { Keyset } from '../../src/store/port/page.ts'
 
 export type Order = Keyset['order']
 export const ORDERS: readonly Order[] = ['ascending', 'descending']

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { MessageId } from '../../src/domain/ids.ts'
-import type { Acceptance, Store } from '../../src/store/store.ts'
+import type { Acceptance } from '../../src/store/port/accept.ts'
+import type { Store } from '../../src/store/store.ts'
 import {
   A,
   acceptance,

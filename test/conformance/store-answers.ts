@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { Extras } from '../../src/store/once.ts'
+import type { Extras } from '../../src/store/port/accept.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   A,

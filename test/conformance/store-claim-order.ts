@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { EndpointId } from '../../src/domain/ids.ts'
-import type { ClaimRequest, LeasedDelivery, Store } from '../../src/store/store.ts'
+import type { ClaimRequest, LeasedDelivery } from '../../src/store/port/queue.ts'
+import type { Store } from '../../src/store/store.ts'
 import {
   A,
   acceptance,

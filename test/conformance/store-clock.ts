@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import type { QueuePlace, Store } from '../../src/store/store.ts'
+import type { QueuePlace } from '../../src/store/port/queue.ts'
+import type { Store } from '../../src/store/store.ts'
 import {
   A,
   acceptFor,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import type { EndpointEffect, Store } from '../../src/store/store.ts'
+import type { EndpointEffect } from '../../src/store/port/queue.ts'
+import type { Store } from '../../src/store/store.ts'
 import {
   A,
   acceptFor,

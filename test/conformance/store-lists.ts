@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { MessageFilter } from '../../src/store/log.ts'
+import type { MessageFilter } from '../../src/store/port/messages.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   acceptFor,

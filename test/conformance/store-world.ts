@@ -7,7 +7,8 @@
 import { expect } from 'vitest'
 import type { DeliveryKey, DeliveryState } from '../../src/domain/delivery.ts'
 import type { EndpointId } from '../../src/domain/ids.ts'
-import type { Settled, Settlement, Store } from '../../src/store/store.ts'
+import type { Settled, Settlement } from '../../src/store/port/queue.ts'
+import type { Store } from '../../src/store/store.ts'
 import {
   acceptance,
   runOfManual,

@@ -4,7 +4,8 @@ import { OutcomeUnknown } from '../../src/domain/errors.ts'
 import { createIds } from '../../src/domain/ids.ts'
 import { accept, acceptAll, type AcceptContext, type NewEvent } from '../../src/flow/accept.ts'
 import { fanOut } from '../../src/telemetry/fan-out.ts'
-import type { Acceptance, Accepted, LeasedDelivery, Queue } from '../../src/store/store.ts'
+import type { Acceptance, Accepted } from '../../src/store/port/accept.ts'
+import type { LeasedDelivery, Queue } from '../../src/store/port/queue.ts'
 import { APP, endpoint } from '../conformance/builders.ts'
 
 const NOW = Date.UTC(2035, 0, 1)

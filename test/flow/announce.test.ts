@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { MANAGEMENT_ORG, type OperationalEvent } from '../../src/domain/operational.ts'
 import { announcements } from '../../src/flow/announce.ts'
 import { record } from '../../src/flow/record.ts'
-import type { Settlement } from '../../src/store/store.ts'
+import type { Settlement } from '../../src/store/port/queue.ts'
 import { APP, ORG } from '../conformance/builders.ts'
 import {
   accepted,

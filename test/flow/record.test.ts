@@ -3,7 +3,7 @@ import type { Next, Outcome } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import { GatewayError, type ErrorCode } from '../../src/domain/errors.ts'
 import { cancel, effectOn, record, type Recorded } from '../../src/flow/record.ts'
-import type { EndpointEffect, LeasedDelivery, Settlement } from '../../src/store/store.ts'
+import type { EndpointEffect, LeasedDelivery, Settlement } from '../../src/store/port/queue.ts'
 import { endpoint } from '../conformance/builders.ts'
 import {
   accepted,

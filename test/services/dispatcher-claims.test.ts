@@ -2,7 +2,7 @@ import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { GatewayError } from '../../src/domain/errors.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
-import type { Claimed } from '../../src/store/store.ts'
+import type { Claimed } from '../../src/store/port/queue.ts'
 import { answerAfter, createRig, OWNER } from './rig.ts'
 
 const SECOND = 1_000

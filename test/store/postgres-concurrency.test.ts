@@ -1,6 +1,7 @@
 /** Several nodes on one database: what only they can do to each other. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { LeasedDelivery, Store } from '../../src/store/store.ts'
+import type { LeasedDelivery } from '../../src/store/port/queue.ts'
+import type { Store } from '../../src/store/store.ts'
 import {
   A,
   acceptance,

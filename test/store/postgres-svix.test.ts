@@ -1,7 +1,7 @@
 /** Several nodes that are asked for the same at the same moment: it is done once, and all get the same answer. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { EventType } from '../../src/domain/event-type.ts'
-import type { Extras } from '../../src/store/once.ts'
+import type { Extras } from '../../src/store/port/accept.ts'
 import type { Store } from '../../src/store/store.ts'
 import {
   A,

@@ -8,7 +8,7 @@ import { LIMITS } from '../../src/domain/limits.ts'
 import { LateThread } from '../../src/store/sqlite/late-thread.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
 import { ThreadClient } from '../../src/store/sqlite/thread-client.ts'
-import type { Acceptance } from '../../src/store/store.ts'
+import type { Acceptance } from '../../src/store/port/accept.ts'
 import {
   A,
   acceptance,

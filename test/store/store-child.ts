@@ -5,7 +5,7 @@ import { rmSync, writeFileSync } from 'node:fs'
 import { GatewayError } from '../../src/domain/errors.ts'
 import type { EndpointId, MessageId } from '../../src/domain/ids.ts'
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
-import type { Acceptance } from '../../src/store/store.ts'
+import type { Acceptance } from '../../src/store/port/accept.ts'
 import { acceptance, APP, HOUR } from '../conformance/builders.ts'
 
 export const DEAD = 'node_dead'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { GatewayError } from '../../src/domain/errors.ts'
 import { createLog } from '../../src/lib/log.ts'
-import type { LeasedDelivery, SettledAttempt } from '../../src/store/store.ts'
+import type { LeasedDelivery, SettledAttempt } from '../../src/store/port/queue.ts'
 import type { Observer } from '../../src/telemetry/events.ts'
 import { fanOut } from '../../src/telemetry/fan-out.ts'
 import { openPrometheus } from '../../src/telemetry/prometheus.ts'

@@ -1,7 +1,7 @@
 /** An attempt, and what became of a delivery, as the Svix API writes them. */
 import { z } from 'zod'
 import type { Attempt } from '../../domain/attempt.ts'
-import type { DeliveryStatus } from '../../store/log.ts'
+import type { DeliveryStatus } from '../../store/port/history.ts'
 import { named, onWire } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
 import { MessageOut } from './messages.ts'

@@ -8,7 +8,7 @@ import { blankEndpoint, type Endpoint } from '../../domain/endpoint.ts'
 import type { AppId } from '../../domain/ids.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../../manage/endpoints.ts'
 import { unknownEventTypes } from '../../manage/event-types.ts'
-import type { Answer } from '../../store/once.ts'
+import type { Answer } from '../../store/port/answers.ts'
 import type { Server } from '../context.ts'
 import {
   type EndpointIn,

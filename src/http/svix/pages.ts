@@ -1,6 +1,6 @@
 /** Pages of the API: iterators are ids, a leading `-` asks for the page before one. */
 import { z } from 'zod'
-import type { Keyset } from '../../store/tenants.ts'
+import type { Keyset } from '../../store/port/page.ts'
 import { named, nameOf } from '../described.ts'
 import { readBounded } from '../page-bytes.ts'
 

@@ -1,7 +1,8 @@
 /** What comes from the store: retries, what found no room in memory, what a dead node left behind. */
 import { LIMITS } from '../../domain/limits.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Lease, LeasedDelivery, Queue } from '../../store/store.ts'
+import type { Lease } from '../../store/port/lease.ts'
+import type { LeasedDelivery, Queue } from '../../store/port/queue.ts'
 import { pause, type Service } from '../service.ts'
 import { Alarm } from './alarm.ts'
 import type { Lanes } from './lanes.ts'

@@ -4,7 +4,7 @@ import type { AppId, EndpointId } from '../../domain/ids.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import { RETRY_SHARE } from '../../domain/retry-share.ts'
 import { Fifo } from '../../lib/fifo.ts'
-import type { LeasedDelivery } from '../../store/store.ts'
+import type { LeasedDelivery } from '../../store/port/queue.ts'
 import { Pacer } from './rate.ts'
 import { SharedPacer } from './shared-rate.ts'
 

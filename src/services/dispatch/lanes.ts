@@ -5,7 +5,7 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../../domain/ids.ts'
-import type { LeasedDelivery } from '../../store/store.ts'
+import type { LeasedDelivery } from '../../store/port/queue.ts'
 import { ApplicationLoads } from './application-load.ts'
 import { type ApplicationLoad, Lane } from './lane.ts'
 import { claimedMax, claimRoom, type ClaimRoom, hasRoom } from './room.ts'

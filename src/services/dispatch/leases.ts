@@ -2,7 +2,7 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { LeasedDelivery, Queue } from '../../store/store.ts'
+import type { LeasedDelivery, Queue } from '../../store/port/queue.ts'
 import { every, type Service } from '../service.ts'
 import type { Lane } from './lane.ts'
 import { keyAndTries, keyText, type Lanes } from './lanes.ts'

@@ -7,7 +7,7 @@
  */
 import { GatewayError } from '../../domain/errors.ts'
 import { LIMITS } from '../../domain/limits.ts'
-import type { Queue } from '../../store/store.ts'
+import type { Queue } from '../../store/port/queue.ts'
 import { keyAndTries, keyText, type Lanes, type LeasedKey } from './lanes.ts'
 
 export interface LooseLeasesOptions {

@@ -5,7 +5,7 @@
 import type { EndpointCache } from '../../cache/endpoint-cache.ts'
 import type { AppId, EndpointId } from '../../domain/ids.ts'
 import { LIMITS } from '../../domain/limits.ts'
-import type { ClaimRequest } from '../../store/store.ts'
+import type { ClaimRequest } from '../../store/port/queue.ts'
 import { type Lane, laneCapacity } from './lane.ts'
 import type { Lanes } from './lanes.ts'
 import type { ClaimRoom } from './room.ts'

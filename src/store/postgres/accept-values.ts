@@ -2,7 +2,7 @@
 import { foldCase, timestampKey } from '../../domain/inbox.ts'
 import { toStored } from '../audience.ts'
 import type { Message } from '../../domain/message.ts'
-import type { Acceptance } from '../once.ts'
+import type { Acceptance } from '../port/accept.ts'
 import { labelsOfMessage } from '../shared/labels.ts'
 import type { Waiting } from './lanes.ts'
 import { concatenated, numberArray, textArray } from './values.ts'

@@ -7,7 +7,7 @@
  * first is rolled back, the second's insert simply goes on. Keys are inserted in sorted order, so that two batches with
  * several keys in common do not wait for each other.
  */
-import type { Accepted, Acceptance } from '../once.ts'
+import type { Accepted, Acceptance } from '../port/accept.ts'
 import {
   answerValues,
   deliveryValues,

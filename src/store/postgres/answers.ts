@@ -1,4 +1,4 @@
-import type { Answer } from '../once.ts'
+import type { Answer } from '../port/answers.ts'
 import { type Pool, type Writing, type Session, statement } from './database.ts'
 
 /**

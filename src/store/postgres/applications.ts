@@ -1,5 +1,5 @@
 import type { Application } from '../../domain/application.ts'
-import type { Extras } from '../once.ts'
+import type { Extras } from '../port/accept.ts'
 import { applicationInsert, applicationSettings } from '../rows/application.ts'
 import { type Writing, type Session } from './database.ts'
 import { once, type Writer } from './once.ts'

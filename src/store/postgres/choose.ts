@@ -1,6 +1,6 @@
 /** Which of the due deliveries that a claim has found it takes. */
 import { type Pass, Takings } from '../shared/choose.ts'
-import type { ClaimRequest } from '../store.ts'
+import type { ClaimRequest } from '../port/queue.ts'
 
 /** A due delivery that a claim may take, with its message. Within a lane they come in the order of their due times. */
 export interface Candidate {

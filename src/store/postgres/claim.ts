@@ -4,7 +4,7 @@
  */
 import { RETRY_SHARE } from '../../domain/retry-share.ts'
 import { passesOf } from '../shared/choose.ts'
-import type { ClaimRequest, Claimed, LeasedDelivery } from '../store.ts'
+import type { ClaimRequest, Claimed, LeasedDelivery } from '../port/queue.ts'
 import { type Candidate, choose, firstCandidates } from './choose.ts'
 import { ClaimsInDoubt } from './claims-in-doubt.ts'
 import { type Pool, type Session, statement, type Writing } from './database.ts'

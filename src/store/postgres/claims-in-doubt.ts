@@ -3,7 +3,7 @@
  * holds deliveries that it does not know of, and they would wait until their leases end. The next claim looks them up.
  */
 import type { DeliveryKey } from '../../domain/delivery.ts'
-import type { Lease } from '../store.ts'
+import type { Lease } from '../port/lease.ts'
 import type { Candidate } from './choose.ts'
 import { type Pool, statement } from './database.ts'
 import { prolong } from './leases.ts'

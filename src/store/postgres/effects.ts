@@ -4,7 +4,7 @@
  */
 import type { DisabledReason } from '../../domain/endpoint.ts'
 import { afterFailure, type Health, HEALTHY } from '../../domain/endpoint-health.ts'
-import type { Settlement } from '../store.ts'
+import type { Settlement } from '../port/queue.ts'
 import { type Session, statement } from './database.ts'
 import { type LaneKey, PAUSE_LANES } from './lanes.ts'
 import { numberArray, textArray } from './values.ts'

@@ -1,11 +1,11 @@
 /** What became of deliveries, seen from the message and from the endpoint. */
 import type { DeliveryState } from '../../domain/delivery.ts'
 import { startId } from '../../domain/ids.ts'
-import { type AttemptedEndpoint, type DeliveryStatus, statusOf } from '../log.ts'
+import { type AttemptedEndpoint, type DeliveryStatus, statusOf } from '../port/history.ts'
 import { candidateRow } from '../rows/endpoint.ts'
 import { deliveryFrom, type DeliveryRow } from '../rows/delivery.ts'
 import type { Row } from '../shared/value.ts'
-import type { Keyset } from '../tenants.ts'
+import type { Keyset } from '../port/page.ts'
 import { stretchOf } from '../shared/keyset.ts'
 import type { Pool } from './database.ts'
 import { inOrderOf, placed, within } from './keyset.ts'

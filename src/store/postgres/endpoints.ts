@@ -1,5 +1,5 @@
 import type { StoredEndpoint } from '../endpoint-codec.ts'
-import type { Extras } from '../once.ts'
+import type { Extras } from '../port/accept.ts'
 import { endpointInsert, endpointSettings } from '../rows/endpoint.ts'
 import { holdApplication } from './applications.ts'
 import { type Session } from './database.ts'

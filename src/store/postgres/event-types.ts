@@ -1,5 +1,5 @@
 import type { EventType } from '../../domain/event-type.ts'
-import type { Extras } from '../once.ts'
+import type { Extras } from '../port/accept.ts'
 import { eventTypeContents, eventTypeInsert } from '../rows/event-type.ts'
 import { type Writing } from './database.ts'
 import { READS } from './reads.ts'

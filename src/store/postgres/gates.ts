@@ -1,7 +1,7 @@
 /** Who waits for what: each kind of work has its own line, and its own share of the connections. */
 import { LIMITS } from '../../domain/limits.ts'
-import type { Accepted, Acceptance } from '../once.ts'
-import type { Settled, Settlement } from '../store.ts'
+import type { Accepted, Acceptance } from '../port/accept.ts'
+import type { Settled, Settlement } from '../port/queue.ts'
 import { Batcher, type OnBatch } from '../shared/batcher.ts'
 import { bytesOf, type WaitingWrites } from '../weight.ts'
 import { accept } from './accept.ts'

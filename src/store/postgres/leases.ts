@@ -1,5 +1,5 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
-import type { Lease } from '../store.ts'
+import type { Lease } from '../port/lease.ts'
 import { LANES_PER_SWEEP } from '../shared/constants.ts'
 import { type Ask, type Pool, type Writing, type Session, statement } from './database.ts'
 import { addEachToLanes, afterTaking, lockLanes, type LaneKey, repairLanes } from './lanes.ts'

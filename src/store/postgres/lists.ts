@@ -7,8 +7,9 @@
  */
 import type { DeliveryState } from '../../domain/delivery.ts'
 import type { MessageInfo } from '../../domain/message.ts'
-import { type AttemptedMessage, type DeliveryStatus, type MessageFilter, type Shown, statusOf } from '../log.ts'
-import type { Keyset } from '../tenants.ts'
+import { type AttemptedMessage, type DeliveryStatus, statusOf } from '../port/history.ts'
+import type { MessageFilter, Shown } from '../port/messages.ts'
+import type { Keyset } from '../port/page.ts'
 import { stretchOf } from '../shared/keyset.ts'
 import { labelsOf } from '../shared/labels.ts'
 import { triedStatesOf } from '../shared/states.ts'

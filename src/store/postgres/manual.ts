@@ -1,6 +1,6 @@
 /** What somebody asks for beside the schedule. */
 import type { DeliveryKey } from '../../domain/delivery.ts'
-import type { Extras } from '../once.ts'
+import type { Extras } from '../port/accept.ts'
 import { type Writing, type Session, statement } from './database.ts'
 import { READS } from './reads.ts'
 import { addToLanes } from './lanes.ts'

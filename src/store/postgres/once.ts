@@ -1,4 +1,4 @@
-import type { Extras } from '../once.ts'
+import type { Extras } from '../port/accept.ts'
 import { acceptIn } from './accept.ts'
 import { keepAnswer, takeBackAnswer } from './answers.ts'
 import type { Session, Writing } from './database.ts'

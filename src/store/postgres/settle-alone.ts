@@ -1,7 +1,7 @@
 /** Settlements that do not go the common way. Each begins by locking the delivery, so that repeats wait for each other. */
 import type { AttemptOutcome } from '../../domain/attempt.ts'
 import { attemptInsert } from '../rows/attempt.ts'
-import type { Settled, Settlement } from '../store.ts'
+import type { Settled, Settlement } from '../port/queue.ts'
 import type { Session } from './database.ts'
 import type { Waiting } from './lanes.ts'
 

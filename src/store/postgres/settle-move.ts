@@ -1,5 +1,5 @@
 /** The common end of an attempt: a scheduled one, whose lease is still held. */
-import type { Settlement } from '../store.ts'
+import type { Settlement } from '../port/queue.ts'
 import { statement, type Value } from './database.ts'
 import { addEachToLanes, type Waiting } from './lanes.ts'
 import type { Progress } from './settle-alone.ts'

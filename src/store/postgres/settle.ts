@@ -4,7 +4,7 @@
  * leases that were lost, attempts that were settled before.
  */
 import type { Reply } from '../shared/batcher.ts'
-import type { Settled, Settlement } from '../store.ts'
+import type { Settled, Settlement } from '../port/queue.ts'
 import { acceptIn } from './accept.ts'
 import { repliesOf, succeeded } from './replies.ts'
 import type { Pool, Session } from './database.ts'

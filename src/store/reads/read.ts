@@ -4,7 +4,7 @@
  */
 import { type Stretch, stretchOf } from '../shared/keyset.ts'
 import type { Row, Value } from '../shared/value.ts'
-import type { Keyset } from '../tenants.ts'
+import type { Keyset } from '../port/page.ts'
 import type { ArgumentsOf, ResultOf, Verb } from '../verbs.ts'
 
 /** The few words that the engines do not share. */

@@ -3,7 +3,7 @@
  * through its lanes once for each pass, and asks before it takes.
  */
 import { retryShare } from '../../domain/retry-share.ts'
-import type { ClaimRequest } from '../store.ts'
+import type { ClaimRequest } from '../port/queue.ts'
 
 type Request = Pick<ClaimRequest, 'max' | 'perEndpointMax' | 'perApplicationMax' | 'payloadBytesMax'>
 

@@ -1,6 +1,6 @@
 /** Putting right what a clock wrote that was ahead: the rows that are looked at, and where the next step goes on. */
 import { type ClockStep, dueAfterStep } from '../../domain/clock-step.ts'
-import type { QueuePlace } from '../store.ts'
+import type { QueuePlace } from '../port/queue.ts'
 
 export interface WaitingRow {
   app_id: string

@@ -1,5 +1,5 @@
 /** Pages of lists that are ordered by a unique text: an index is entered at one place and walked for one page. */
-import type { Keyset } from '../tenants.ts'
+import type { Keyset } from '../port/page.ts'
 
 /** Both bounds are exclusive, and always there, so that there is one statement and not four. */
 export interface Stretch {

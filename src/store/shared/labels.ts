@@ -1,5 +1,5 @@
 /** The words that messages are found by. */
-import type { MessageFilter } from '../log.ts'
+import type { MessageFilter } from '../port/messages.ts'
 
 const channelLabel = (channel: string): string => `c:${channel}`
 const tagLabel = (tag: string): string => `t:${tag}`

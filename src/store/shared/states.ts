@@ -1,7 +1,7 @@
 /** What statuses and outcomes are in the indexes. */
 import type { AttemptOutcome } from '../../domain/attempt.ts'
 import type { DeliveryState } from '../../domain/delivery.ts'
-import type { DeliveryStatus } from '../log.ts'
+import type { DeliveryStatus } from '../port/history.ts'
 
 /** What is tried is in the index of its state. A delivery without a try is in none of them, so `pending` has none. */
 const STATES_OF: Readonly<Record<DeliveryStatus, readonly DeliveryState[]>> = {

@@ -1,6 +1,6 @@
 import { toStored } from '../audience.ts'
 import type { Message } from '../../domain/message.ts'
-import type { Accepted, Acceptance } from '../store.ts'
+import type { Accepted, Acceptance } from '../port/accept.ts'
 import { labelsOfMessage } from '../shared/labels.ts'
 import { isReplay, keepAnswer } from './answers.ts'
 import type { Database } from './database.ts'

@@ -1,4 +1,4 @@
-import type { Answer } from '../once.ts'
+import type { Answer } from '../port/answers.ts'
 import type { Database } from './database.ts'
 import { READS } from './reads.ts'
 

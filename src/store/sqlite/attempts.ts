@@ -1,10 +1,10 @@
 /** The delivery log. */
 import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
 import type { AppId, AttemptId, MessageId } from '../../domain/ids.ts'
-import { type AttemptFilter, EXPUNGED } from '../log.ts'
+import { type AttemptFilter, EXPUNGED } from '../port/history.ts'
 import { attemptRow } from '../rows/attempt.ts'
 import type { Row } from '../shared/value.ts'
-import type { Keyset } from '../tenants.ts'
+import type { Keyset } from '../port/page.ts'
 import { stretchOf } from '../shared/keyset.ts'
 import { labelsOf } from '../shared/labels.ts'
 import { FAILURES } from '../shared/states.ts'

@@ -1,6 +1,6 @@
 import { RETRY_SHARE } from '../../domain/retry-share.ts'
 import { type Pass, passesOf, Takings } from '../shared/choose.ts'
-import type { ClaimRequest, Claimed, LeasedDelivery } from '../store.ts'
+import type { ClaimRequest, Claimed, LeasedDelivery } from '../port/queue.ts'
 import type { Database } from './database.ts'
 import { afterTaking, type LaneKey } from './lanes.ts'
 import { endWaiting } from './leases.ts'

@@ -1,6 +1,6 @@
 import type { ClockStep } from '../../domain/clock-step.ts'
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
-import type { QueuePlace } from '../store.ts'
+import type { QueuePlace } from '../port/queue.ts'
 import { type WaitingRow, BEGINNING, dueOf, placeOf } from '../shared/clock-step.ts'
 import type { Database } from './database.ts'
 import type { LaneKey } from './lanes.ts'

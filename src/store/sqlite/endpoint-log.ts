@@ -2,11 +2,11 @@
 import type { DeliveryInfo, DeliveryState } from '../../domain/delivery.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
 import { startId } from '../../domain/ids.ts'
-import { type DeliveryStatus, statusOf } from '../log.ts'
+import { type DeliveryStatus, statusOf } from '../port/history.ts'
 import { candidateRow } from '../rows/endpoint.ts'
 import { deliveryFrom, type DeliveryRow } from '../rows/delivery.ts'
 import type { Row } from '../shared/value.ts'
-import type { Keyset } from '../tenants.ts'
+import type { Keyset } from '../port/page.ts'
 import { stretchOf } from '../shared/keyset.ts'
 import type { Database } from './database.ts'
 

@@ -1,5 +1,5 @@
 import type { DeliveryKey } from '../../domain/delivery.ts'
-import type { Lease } from '../store.ts'
+import type { Lease } from '../port/lease.ts'
 import { LANES_PER_SWEEP } from '../shared/constants.ts'
 import type { Database } from './database.ts'
 import { addToLane, afterTaking, repairLanes, type LaneKey } from './lanes.ts'

@@ -1,4 +1,4 @@
-import type { Extras } from '../once.ts'
+import type { Extras } from '../port/accept.ts'
 import { accept } from './accept.ts'
 import { isReplay, keepAnswer } from './answers.ts'
 import type { Database } from './database.ts'

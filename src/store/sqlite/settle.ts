@@ -1,7 +1,7 @@
 import type { AttemptOutcome } from '../../domain/attempt.ts'
 import type { DisabledReason } from '../../domain/endpoint.ts'
 import { afterFailure, type Failure, type Health } from '../../domain/endpoint-health.ts'
-import type { EndpointEffect, Settled, Settlement } from '../store.ts'
+import type { EndpointEffect, Settled, Settlement } from '../port/queue.ts'
 import { accept } from './accept.ts'
 import type { Database } from './database.ts'
 import { addToLane, pauseLanes } from './lanes.ts'

@@ -1,8 +1,8 @@
 /** Work that takes longer than a request and survives a restart: it is done in steps, each of them one transaction. */
-import type { OrgId, TaskId } from '../domain/ids.ts'
-import type { TaskInfo } from '../domain/task.ts'
-import type { Extras } from './once.ts'
-import type { Keyset } from './tenants.ts'
+import type { OrgId, TaskId } from '../../domain/ids.ts'
+import type { TaskInfo } from '../../domain/task.ts'
+import type { Extras } from './accept.ts'
+import type { Keyset } from './page.ts'
 
 export interface TaskStep {
   /** The task that was worked on; null when none is running. */

@@ -1,28 +1,9 @@
 /** What is stored once, and what a write may bring along, so that it is done in the same transaction or not at all. */
-import type { EndpointId, MessageId, OrgId } from '../domain/ids.ts'
-import type { InboxMessage } from '../domain/inbox.ts'
-import type { Message } from '../domain/message.ts'
-
-/**
- * The answer to a request that may be repeated under the same idempotency key. `key` is a digest of everything that makes
- * two requests the same.
- */
-export interface Answer {
-  orgId: OrgId
-  key: string
-  status: number
-  /** The body as it was sent, or what makes it again; empty when there was none. */
-  body: string
-  /** When the request came: an answer that expired by then is as good as none. */
-  at: number
-  expiresAt: number
-}
-
-/** A node's temporary, exclusive right to a delivery. */
-export interface Lease {
-  owner: string
-  until: number
-}
+import type { EndpointId, MessageId } from '../../domain/ids.ts'
+import type { InboxMessage } from '../../domain/inbox.ts'
+import type { Message } from '../../domain/message.ts'
+import type { Answer } from './answers.ts'
+import type { Lease } from './lease.ts'
 
 /** A message to be accepted with all that belongs to it, in one transaction. */
 export interface Acceptance {
@@ -57,9 +38,7 @@ export interface Extras {
   announce: readonly Acceptance[]
 }
 
-export interface Answers {
-  /** The first answer; null when there is none or it expired before `now`. */
-  getAnswer(orgId: OrgId, key: string, now: number): Promise<Pick<Answer, 'status' | 'body'> | null>
-  /** For a request that writes nothing else. */
-  saveAnswer(answer: Answer): Promise<'saved' | 'replayed'>
+export interface Accepting {
+  /** Stores messages, deliveries and idempotency records: all of `acceptances`, or none. */
+  accept(acceptances: readonly Acceptance[]): Promise<Accepted[]>
 }

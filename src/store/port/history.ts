@@ -1,21 +1,11 @@
-/** The part of the store that is asked what became of messages: lists, counts, and what may be taken out of them. */
-import type { Attempt } from '../domain/attempt.ts'
-import type { DeliveryInfo, DeliveryState } from '../domain/delivery.ts'
-import type { Candidate } from '../domain/endpoint.ts'
-import type { AppId, AttemptId, EndpointId, MessageId } from '../domain/ids.ts'
-import type { MessageInfo } from '../domain/message.ts'
-import type { Keyset } from './tenants.ts'
-
-/** What the lists of messages and attempts have in common. `from` and `until` are ids: both exclusive, null is open. */
-export interface MessageFilter {
-  appId: AppId
-  from: string | null
-  until: string | null
-  /** Event types; null is all, none of them is none. */
-  eventTypes: readonly string[] | null
-  channel: string | null
-  tag: string | null
-}
+/** What became of messages: deliveries and their attempts. */
+import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
+import type { DeliveryInfo, DeliveryState } from '../../domain/delivery.ts'
+import type { Candidate } from '../../domain/endpoint.ts'
+import type { AppId, AttemptId, EndpointId, MessageId } from '../../domain/ids.ts'
+import type { MessageInfo } from '../../domain/message.ts'
+import type { MessageFilter, Shown } from './messages.ts'
+import type { Keyset } from './page.ts'
 
 export interface AttemptFilter extends MessageFilter {
   /** Of this endpoint, of this message, or both; at least one is given. */
@@ -58,22 +48,19 @@ export interface AttemptedEndpoint {
   status: DeliveryStatus
 }
 
-/** A page with what belongs to its rows but is large, where it was asked for. */
-export interface Shown {
-  /** The payload as its sender wrote it; null when it was removed. */
-  payload: Uint8Array | null
-}
-
 /** What stands where a receiver's answer was taken out. */
 export const EXPUNGED = 'EXPUNGED'
 
-export interface Log {
-  /** By id, or by the sender's event id. */
-  findMessage(appId: AppId, idOrEventId: string): Promise<MessageInfo | null>
-  /** The payload as its sender wrote it, which may be another than the delivered one; null when it was removed. */
-  getShownPayload(appId: AppId, id: MessageId): Promise<Uint8Array | null>
-  /** Ordered by id. Payloads come along when `withContent`. */
-  listMessages(filter: MessageFilter, page: Keyset, withContent: boolean): Promise<(MessageInfo & Shown)[]>
+export interface History {
+  deliveriesOf(appId: AppId, id: MessageId): Promise<DeliveryInfo[]>
+  /** Newest first. */
+  attemptsOfMessage(query: { appId: AppId; msgId: MessageId; limit: number }): Promise<Attempt[]>
+  attemptsOfEndpoint(query: {
+    appId: AppId
+    endpointId: EndpointId
+    limit: number
+    outcome: AttemptOutcome | null
+  }): Promise<Attempt[]>
   /** Ordered by id. */
   listAttempts(filter: AttemptFilter, page: Keyset): Promise<Attempt[]>
   getAttempt(appId: AppId, msgId: MessageId, id: AttemptId): Promise<Attempt | null>
@@ -92,15 +79,6 @@ export interface Log {
     since: number
     until: number
   }): Promise<Record<DeliveryStatus, number>>
-  /**
-   * Takes the payload away for good and cancels what waits for its delivery. Null when there is no such message. `heldBy`: nodes
-   * that hold deliveries of it, waiting in their memory or under way; the others are told.
-   */
-  expungeMessage(appId: AppId, id: MessageId): Promise<{ heldBy: string[] } | null>
-  /** The nodes that hold deliveries of this message. */
-  holdersOf(appId: AppId, id: MessageId): Promise<string[]>
-  /** Messages that were expunged in the last so many ms while somebody held deliveries of them. */
-  recentlyExpunged(withinMs: number): Promise<MessageId[]>
   /** Replaces what the receiver answered by `EXPUNGED`. False when the message has no such attempt. */
   expungeAttempt(appId: AppId, msgId: MessageId, id: AttemptId): Promise<boolean>
 }

@@ -1,0 +1,7 @@
+/** A stretch of a list that is ordered by a unique text: at most `limit` of what comes after `after`, in this order. */
+export interface Keyset {
+  limit: number
+  /** Not itself in the answer; null begins at the end that the order names. */
+  after: string | null
+  order: 'ascending' | 'descending'
+}
