@@ -62,7 +62,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   settings: ['domain', 'lib', 'destinations'],
   'config.ts': ['domain', 'lib', 'settings'],
   http: ['domain', 'lib', 'destinations', 'store', 'cache', 'telemetry', 'flow', 'manage', 'config.ts'],
-  'app.ts': [
+  app: [
     'domain',
     'lib',
     'destinations',
@@ -76,11 +76,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'redis',
     'http',
     'config.ts',
-    'app',
   ],
-  app: ['domain', 'lib', 'store', 'cache', 'telemetry', 'services', 'services/dispatch'],
-  'maintenance.ts': ['domain', 'lib', 'store', 'redis', 'config.ts'],
-  cli: ['domain', 'lib', 'settings', 'config.ts', 'app.ts', 'maintenance.ts'],
+  'app.ts': ['http', 'app'],
+  cli: ['domain', 'lib', 'store', 'telemetry', 'redis', 'settings', 'config.ts', 'app', 'app.ts'],
   'main.ts': ['cli'],
 }
 
@@ -107,12 +105,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   undici: ['destinations'],
   zod: ['flow', 'http'],
   'node:buffer': ['domain', 'flow', 'sources'],
-  'node:crypto': ['domain', 'sources', 'store', 'http', 'app.ts', 'cli'],
+  'node:crypto': ['domain', 'sources', 'store', 'http', 'app', 'cli'],
   'node:dns': ['destinations'],
   'node:fs': ['lib', 'destinations', 'http', 'store', 'cli'],
   'node:http': ['http', 'cli'],
   'node:module': ['http'],
-  'node:net': ['destinations', 'http', 'app.ts', 'cli'],
+  'node:net': ['destinations', 'http', 'app', 'app.ts', 'cli'],
   'node:os': ['destinations', 'store'],
   'node:path': ['store'],
   'node:sqlite': ['store'],
@@ -123,7 +121,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 
 /** Whoever needs the time or a random number is given it. These give it, or guard against what has no clock. */
 const TIME_AND_CHANCE: Readonly<Record<string, readonly string[]>> = {
-  'app.ts': ['Math.random'],
+  'app/ground.ts': ['Math.random'],
   'cli/ending.ts': ['setTimeout'],
   'destinations/ends-in-turns.ts': ['setImmediate'],
   'lib/clock.ts': ['Date.now', 'setTimeout'],
@@ -157,9 +155,9 @@ test('every part is known, and every import leads to a file', () => {
 })
 
 /** Only these know which stores and drivers there are. */
-const ROOTS = ['app.ts', 'maintenance.ts']
+const ROOTS = ['app/store.ts', 'app/drivers.ts', 'cli/database.ts', 'cli/signing-secret.ts']
 
-test.each(Object.entries(PORTS))('only app.ts and maintenance.ts see more of %s than its ports', (part, ports) => {
+test.each(Object.entries(PORTS))('only the composition sees more of %s than its ports', (part, ports) => {
   const wrong = sources
     .filter(({ path }) => partOf(path) !== part && !ROOTS.includes(path))
     // A setting is checked by the code that will read it.
@@ -168,6 +166,17 @@ test.each(Object.entries(PORTS))('only app.ts and maintenance.ts see more of %s 
       files.filter((to) => partOf(to) === part && !ports.includes(to)).map((to) => `${path} → ${to}`),
     )
   expect(wrong).toEqual([])
+})
+
+test('ARCHITECTURE.md draws who may import whom as it is', () => {
+  const text = readFileSync(join(import.meta.dirname, '../ARCHITECTURE.md'), 'utf8')
+  const [, table = ''] = /^\| part \| may import \|.*\n\|[-|]+\n((?:\|.*\n)+)/m.exec(text) ?? []
+  const drawn = table
+    .trimEnd()
+    .split('\n')
+    .map((row) => row.split('|').slice(1, 3))
+    .map((cells) => cells.map((cell) => Array.from(cell.matchAll(/`([^`]+)`/g), ([, name = '']) => name)))
+  expect(Object.fromEntries(drawn.map(([part, allowed]) => [part![0], allowed]))).toEqual(MAY_IMPORT)
 })
 
 test('a package is used where it belongs and nowhere else', () => {

@@ -1,5 +1,5 @@
 import { ConfigError, readConfig } from '../config.ts'
-import { backupData } from '../maintenance.ts'
+import { backupData } from './database.ts'
 
 /** Copies the SQLite file of `DATABASE_URL`, also while a gateway writes to it. A signal leaves nothing behind. */
 export async function backup(

@@ -1,4 +1,4 @@
-import { copyData } from '../maintenance.ts'
+import { copyData } from './database.ts'
 import { ConfigError, readConfig } from '../config.ts'
 
 /** Copies the SQLite file that `from` names into the PostgreSQL of `DATABASE_URL`; started again, it goes on where it was. */

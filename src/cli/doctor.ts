@@ -8,7 +8,7 @@ import { type Config, ConfigError, readConfig, type Secrets } from '../config.ts
 import { fail, type Finding, fine, warn } from '../domain/finding.ts'
 import { systemClock } from '../lib/clock.ts'
 import { connectionsWithin, openFilesMax } from '../lib/open-files.ts'
-import { examineData } from '../maintenance.ts'
+import { examineData } from './database.ts'
 import { subnetDoubts } from '../settings/subnets.ts'
 import { warningsOf } from './warnings.ts'
 

@@ -1,4 +1,4 @@
-import { rekeyData } from '../maintenance.ts'
+import { rekeyData } from './database.ts'
 import { readConfig } from '../config.ts'
 
 /** Brings what is secret in the database under the newest key, and says which keys are still needed. */

@@ -1,9 +1,9 @@
-import { readSigningSecret } from '../app.ts'
 import { ConfigError, readConfig } from '../config.ts'
 import { DEFAULT_ORG } from '../domain/application.ts'
 import { tokenKeys } from '../domain/token-keys.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createTokens } from '../lib/jwt.ts'
+import { readSigningSecret } from './signing-secret.ts'
 
 const TEN_YEARS_MS = 3_650 * 86_400_000
 const ORGANIZATION = /^org_[a-zA-Z0-9_-]{1,128}$/

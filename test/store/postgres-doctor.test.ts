@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readConfig } from '../../src/config.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { examineData } from '../../src/maintenance.ts'
+import { examineData } from '../../src/cli/database.ts'
 import { openPostgresStore } from '../../src/store/postgres/postgres-store.ts'
 import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
 import { missingRedis, type RedisServer, startRedis } from '../redis-server.ts'

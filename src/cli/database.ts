@@ -1,10 +1,10 @@
-/** What commands do with a database, beside a gateway or without one. It knows the concrete stores, as `app.ts` does. */
-import type { Config, Secrets } from './config.ts'
-import type { Finding } from './domain/finding.ts'
-import type { Clock } from './lib/clock.ts'
-import type { CopyOptions } from './store/copy/copy.ts'
-import type { Backup, BackupOptions } from './store/sqlite/backup.ts'
-import type { Rekeyed } from './store/rekey.ts'
+/** Acts of commands on a database, beside a gateway or without one. It knows the concrete stores, as `app/store.ts` does. */
+import type { Config, Secrets } from '../config.ts'
+import type { Finding } from '../domain/finding.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { CopyOptions } from '../store/copy/copy.ts'
+import type { Backup, BackupOptions } from '../store/sqlite/backup.ts'
+import type { Rekeyed } from '../store/rekey.ts'
 
 /** Copies a SQLite file into a PostgreSQL database that is empty or holds the beginning of this copy. */
 export async function copyData(
@@ -12,7 +12,7 @@ export async function copyData(
   { databaseUrl, encryptionKeys }: Secrets,
   told: Pick<CopyOptions, 'onProgress' | 'onNotice'>,
 ): Promise<Record<string, number>> {
-  const { copyToPostgres } = await import('./store/copy/copy.ts')
+  const { copyToPostgres } = await import('../store/copy/copy.ts')
   return copyToPostgres({ path, url: databaseUrl.reveal(), encryptionKeys, ...told })
 }
 
@@ -23,10 +23,10 @@ export async function rekeyData(
   onProgress: (done: { rewritten: number }) => void,
 ): Promise<Rekeyed> {
   if (database.engine === 'sqlite') {
-    const { rekeySqlite } = await import('./store/sqlite/rekey.ts')
+    const { rekeySqlite } = await import('../store/sqlite/rekey.ts')
     return rekeySqlite(database.path, encryptionKeys, onProgress)
   }
-  const { rekeyPostgres } = await import('./store/postgres/rekey.ts')
+  const { rekeyPostgres } = await import('../store/postgres/rekey.ts')
   return rekeyPostgres(databaseUrl.reveal(), encryptionKeys, onProgress)
 }
 
@@ -36,7 +36,7 @@ export async function backupData(
   { encryptionKeys: keys }: Secrets,
   options: Pick<BackupOptions, 'target' | 'isForced' | 'signal'>,
 ): Promise<Backup & { advice: string }> {
-  const { backupSqlite, sayKey } = await import('./store/sqlite/backup.ts')
+  const { backupSqlite, sayKey } = await import('../store/sqlite/backup.ts')
   const backup = await backupSqlite({ ...options, path, keys })
   return { ...backup, advice: sayKey(backup.key, path, options.target) }
 }
@@ -45,12 +45,12 @@ export async function backupData(
 export async function examineData({ database, redis }: Config, secrets: Secrets, clock: Clock): Promise<Finding[]> {
   const { encryptionKeys: keys } = secrets
   if (database.engine === 'sqlite') {
-    const { examineSqlite } = await import('./store/sqlite/examine.ts')
+    const { examineSqlite } = await import('../store/sqlite/examine.ts')
     return examineSqlite(database.path, keys, clock.now())
   }
-  const { examinePostgres } = await import('./store/postgres/examine.ts')
+  const { examinePostgres } = await import('../store/postgres/examine.ts')
   const ofStore = await examinePostgres(secrets.databaseUrl.reveal(), keys, () => clock.now())
   if (redis === null || secrets.redisUrl === null) return ofStore
-  const { examineRedis } = await import('./redis/examine.ts')
+  const { examineRedis } = await import('../redis/examine.ts')
   return [...ofStore, await examineRedis(secrets.redisUrl.reveal(), redis, clock)]
 }

@@ -1,0 +1,91 @@
+/** What every part of the gateway stands on: settings, time, chance, and who tells whom. */
+import { randomBytes } from 'node:crypto'
+import type { Config, Secrets } from '../config.ts'
+import { type AppId, createIds, type EndpointId, type Ids, type MessageId } from '../domain/ids.ts'
+import { LIMITS } from '../domain/limits.ts'
+import { type Clock, systemClock } from '../lib/clock.ts'
+import { Hints } from '../lib/hints.ts'
+import type { Logger } from '../lib/log.ts'
+import { openTelemetry, type Telemetry } from '../telemetry/telemetry.ts'
+
+export interface AppOptions {
+  config: Config
+  secrets: Secrets
+  log: Logger
+  /** For tests: the time, and a number in [0, 1). */
+  clock?: Clock
+  random?: () => number
+  /** A part died that cannot be opened again in this process. */
+  onFatal: (error: Error) => void
+}
+
+/** What parts of this node, or other nodes, let each other know. */
+export interface AppHints {
+  /** Another node put something into the store that is due at this time, ms since the epoch. */
+  due: number
+  /** Another node changed an endpoint. `isShared`: and has told the shared cache. */
+  endpointChanged: { appId: AppId; id: EndpointId; isShared: boolean }
+  /** A payload was taken away, of which this node may hold deliveries. */
+  expunged: MessageId
+  /** There is a new background task, here or at another node. */
+  taskAdded: null
+}
+
+export interface Ground extends Telemetry {
+  config: Config
+  secrets: Secrets
+  log: Logger
+  clock: Clock
+  random: () => number
+  onFatal: (error: Error) => void
+  ids: Ids
+  hints: Hints<AppHints>
+  /** This node, by a name that no other one has or had. */
+  owner: string
+  /** No other process works on the same store. */
+  isAlone: boolean
+  end: End
+}
+
+/** The end of the gateway: announced first, then begun, and over by a time. */
+export class End {
+  #isAnnounced = false
+  #drainBy = 0
+
+  get isAnnounced(): boolean {
+    return this.#isAnnounced
+  }
+
+  /** When attempts under way are given up, ms of `performance.now`. */
+  get drainBy(): number {
+    return this.#drainBy
+  }
+
+  announce(): void {
+    this.#isAnnounced = true
+  }
+
+  begin(): void {
+    this.#isAnnounced = true
+    this.#drainBy = performance.now() + LIMITS.drainMs
+  }
+}
+
+export function layGround({ config, secrets, log, onFatal, ...given }: AppOptions): Ground {
+  const { clock = systemClock, random = Math.random } = given
+  const isAlone = config.database.engine === 'sqlite'
+  return {
+    config,
+    secrets,
+    log,
+    onFatal,
+    clock,
+    random,
+    isAlone,
+    ...openTelemetry({ log, hasRedis: !isAlone && secrets.redisUrl !== null }),
+    ids: createIds({ now: () => clock.now(), randomBytes }),
+    hints: new Hints<AppHints>({ onFailure: (topic, error) => log.error({ topic, error }, 'a hint was not heard') }),
+    owner: `node_${randomBytes(8).toString('hex')}`,
+    end: new End(),
+  }
+}
