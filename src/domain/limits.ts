@@ -1,4 +1,4 @@
-/** Every quantity of the gateway that is not configurable, with its unit. Configurable ones are in `settings/`. */
+/** Quantities that are not configurable and that several parts share, with their units. Configurable ones are in `settings/`, those of one part beside its code. */
 export const LIMITS = {
   /** Bytes of a receiver's response that are read at all; the rest is cut off and the socket closed. */
   responseBytesRead: 65_536,
@@ -33,23 +33,8 @@ export const LIMITS = {
   ownLackWaitMs: 1_000,
   /** Longest wait that a receiver can ask for with `Retry-After`. */
   retryAfterMaxMs: 24 * 3_600_000,
-  /** Deliveries that one node holds in memory, waiting and in flight; more stay due in the store. */
-  deliveriesInMemory: 8_192,
-  /** Of one endpoint, so that a dead one cannot fill the node's memory. */
-  deliveriesInMemoryPerEndpoint: 1_024,
-  /** Payload bytes that one node holds in memory for deliveries. */
-  payloadBytesInMemory: 128 * 1_048_576,
   /** How long a node may keep a delivery without renewing its lease. */
   leaseMs: 60_000,
-  /** Leases are renewed once less than this is left of them. */
-  leaseRenewBeforeMs: 30_000,
-  /** Deliveries that one claim takes from the store, and from one lane of it. */
-  claimMax: 512,
-  claimPerLaneMax: 128,
-  /** Leases that a node may have without holding the delivery, which it gives back; more of them end by themselves. */
-  looseLeasesMax: 10_000,
-  /** Payload bytes that one claim loads. */
-  claimBytesMax: 32 * 1_048_576,
   /** The slow poll that finds due work even if every hint was lost. */
   claimPollMs: 1_000,
   /** How often a node asks what was expunged at others, and for how long it starts attempts without an answer. */
@@ -94,10 +79,6 @@ export const LIMITS = {
   readTimeoutMs: 30_000,
   /** A write that takes longer is answered 503; it may still be committed, like any answer that got lost. */
   writeTimeoutMs: 30_000,
-  /** How long a burst above an endpoint's rate limit may be: a timer that fires late catches up, nothing more. */
-  rateCatchUpMs: 5,
-  /** How long an endpoint's waiting deliveries sleep before its settings are looked at again. */
-  rateSleepMaxMs: 1_000,
   /** Endpoints whose settings are cached, and applications; each cache has a bound in bytes, too. */
   cachedEndpoints: 100_000,
   cachedApplications: 10_000,

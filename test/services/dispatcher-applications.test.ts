@@ -1,7 +1,7 @@
 /** One tenant must not slow the others, whatever its endpoints do and however many it has. */
 import { describe, expect, test } from 'vitest'
 import type { AppId } from '../../src/domain/ids.ts'
-import { LIMITS } from '../../src/domain/limits.ts'
+import { DISPATCH_LIMITS } from '../../src/services/dispatch/limits.ts'
 import { type Attempt, createRig, type Rig } from './rig.ts'
 
 const SECOND = 1_000
@@ -106,9 +106,10 @@ describe('an application that holds all the memory that it may', () => {
   ])('with %s leaves room to others', async (_, bytes, count) => {
     const hanging = ids('hang', count)
     const rig = await rigWith(hangingForEver, hanging)
-    for (let n = 0; n < (2 * LIMITS.deliveriesInMemory) / count; n++) for (const id of hanging) rig.accept(id, bytes)
+    for (let n = 0; n < (2 * DISPATCH_LIMITS.deliveriesInMemory) / count; n++)
+      for (const id of hanging) rig.accept(id, bytes)
     await rig.clock.settle()
-    expect(rig.dispatcher.inMemory).toBeLessThanOrEqual(LIMITS.deliveriesInMemory * (7 / 8))
+    expect(rig.dispatcher.inMemory).toBeLessThanOrEqual(DISPATCH_LIMITS.deliveriesInMemory * (7 / 8))
     for (const id of ids('well', 20)) {
       rig.endpoint(id, { appId: B })
       for (let n = 0; n < 3; n++) expect(rig.accept(id, 30 * KILOBYTE)).toBe(true)

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { GatewayError } from '../../src/domain/errors.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
 import type { Claimed } from '../../src/store/port/queue.ts'
+import { DISPATCH_LIMITS } from '../../src/services/dispatch/limits.ts'
 import { answerAfter, createRig, OWNER } from './rig.ts'
 
 const SECOND = 1_000
@@ -222,7 +223,7 @@ describe('a backlog', () => {
     }
     rig.run()
     await rig.clock.advance(SECOND)
-    const payloadsMax = LIMITS.payloadBytesInMemory / megabyte.byteLength
+    const payloadsMax = DISPATCH_LIMITS.payloadBytesInMemory / megabyte.byteLength
     expect(rig.dispatcher.inMemory).toBeGreaterThan(payloadsMax / 2)
     expect(rig.dispatcher.inMemory).toBeLessThanOrEqual(payloadsMax)
     for (const attempt of rig.attempts) attempt.end()
@@ -338,15 +339,15 @@ describe('what may be leased to this node although it does not hold it', () => {
     const rig = createRig({ onAttempt: answerAfter(1) })
     rig.endpoint('a')
     rig.queue.onRelease = unavailable
-    rig.dispatcher.doubt(Array.from({ length: LIMITS.claimMax + 1 }, () => rig.delivery('a')))
+    rig.dispatcher.doubt(Array.from({ length: DISPATCH_LIMITS.claimMax + 1 }, () => rig.delivery('a')))
     rig.run()
     await rig.clock.advance(SECOND)
     expect(rig.queue.claims.length).toBeGreaterThan(0)
     expect(rig.troubles[0]).toMatch(/^give back leases that may be left: /)
     rig.queue.onRelease = () => Promise.resolve()
     await rig.clock.advance(5 * SECOND)
-    expect(rig.queue.released.map(({ keys }) => keys.length)).toEqual([LIMITS.claimMax, 1])
-    expect(new Set(rig.attempts.map(({ delivery }) => delivery.msgId)).size).toBe(LIMITS.claimMax + 1)
+    expect(rig.queue.released.map(({ keys }) => keys.length)).toEqual([DISPATCH_LIMITS.claimMax, 1])
+    expect(new Set(rig.attempts.map(({ delivery }) => delivery.msgId)).size).toBe(DISPATCH_LIMITS.claimMax + 1)
     await rig.stop()
   })
 
@@ -362,15 +363,16 @@ describe('what may be leased to this node although it does not hold it', () => {
   })
 
   test('is remembered up to a bound', async () => {
-    const rig = createRig({ onAttempt: answerAfter(1) })
+    const looseLeasesMax = 40
+    const rig = createRig({ onAttempt: answerAfter(1), limits: { looseLeasesMax } })
     rig.endpoint('a')
     const one = rig.delivery('a')
-    rig.dispatcher.doubt(Array.from({ length: LIMITS.looseLeasesMax + 5 }, (_, i) => ({ ...one, msgId: `msg_x${i}` })))
-    for (let i = 0; i <= LIMITS.looseLeasesMax; i++) rig.queue.final.add(`msg_x${i}`)
+    rig.dispatcher.doubt(Array.from({ length: looseLeasesMax + 5 }, (_, i) => ({ ...one, msgId: `msg_x${i}` })))
+    for (let i = 0; i <= looseLeasesMax; i++) rig.queue.final.add(`msg_x${i}`)
     rig.run()
     await rig.clock.advance(60 * SECOND)
     const given = rig.queue.released.flatMap(({ keys }) => keys)
-    expect(given).toHaveLength(LIMITS.looseLeasesMax)
+    expect(given).toHaveLength(looseLeasesMax)
     await rig.stop()
   })
 

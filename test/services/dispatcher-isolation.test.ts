@@ -1,6 +1,6 @@
 /** One dead endpoint must not slow the others: whatever hangs, a healthy endpoint's first attempt starts at once. */
 import { describe, expect, test } from 'vitest'
-import { LIMITS } from '../../src/domain/limits.ts'
+import { DISPATCH_LIMITS } from '../../src/services/dispatch/limits.ts'
 import { type Attempt, createRig, type Rig } from './rig.ts'
 
 const SECOND = 1_000
@@ -123,7 +123,7 @@ describe('first attempts of healthy endpoints start at once', () => {
 })
 
 /** More deliveries than the node can hold. */
-const ALL_AND_MORE = 2 * LIMITS.deliveriesInMemory
+const ALL_AND_MORE = 2 * DISPATCH_LIMITS.deliveriesInMemory
 
 describe('endpoints that hang leave room in memory', () => {
   test.each([1, 8, 20, 200])('%i of them, with all that they may hold', async (count) => {

@@ -7,6 +7,7 @@ import type { Endpoint } from '../../src/domain/endpoint.ts'
 import { OutcomeUnknown } from '../../src/domain/errors.ts'
 import type { EndpointId, MessageId } from '../../src/domain/ids.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
+import { DISPATCH_LIMITS } from '../../src/services/dispatch/limits.ts'
 import { acceptance, acceptFor, T0 } from '../conformance/builders.ts'
 import { openTempStore, storePool } from '../store/temp-store.ts'
 import { createWorld, type Node, type Seen, statesOf, stored, type World } from './world.ts'
@@ -78,7 +79,7 @@ test('what finds no room in memory is delivered all the same, once', async () =>
   const { clock, store, seen, node } = createWorld(opened.store, () => ({ outcome: accepted, ms: 5 }))
   const busy = await stored(store)
   const gateway = node('node_a')
-  const count = LIMITS.deliveriesInMemoryPerEndpoint + 300
+  const count = DISPATCH_LIMITS.deliveriesInMemoryPerEndpoint + 300
   for (let i = 0; i < count; i += 100) {
     const sending = Promise.all(Array.from({ length: Math.min(100, count - i) }, () => gateway.accept([busy])))
     await clock.settle()

@@ -1,6 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test, vi } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
+import { DISPATCH_LIMITS } from '../../src/services/dispatch/limits.ts'
+import { RATE_CATCH_UP_MS } from '../../src/services/dispatch/rate.ts'
 import { answerAfter, createRig, OWNER, type Attempt, type Rig } from './rig.ts'
 
 const SECOND = 1_000
@@ -45,7 +47,7 @@ describe('the way from accepting', () => {
   test('room that is not used is given back', () => {
     const rig = createRig()
     const endpoint = rig.endpoint('a')
-    for (let i = 0; i < 3 * LIMITS.deliveriesInMemory; i++) {
+    for (let i = 0; i < 3 * DISPATCH_LIMITS.deliveriesInMemory; i++) {
       expect(rig.dispatcher.reserve(endpoint, MEGABYTE)).toBe(true)
       rig.dispatcher.unreserve(endpoint, MEGABYTE)
     }
@@ -53,20 +55,21 @@ describe('the way from accepting', () => {
   })
 
   test('the node holds no more deliveries than its bound, and takes more once some are done', async () => {
-    const rig = createRig({ onAttempt: answerAfter(10) })
-    for (let i = 0; i <= LIMITS.deliveriesInMemory; i++) rig.endpoint(String(i))
+    const deliveriesInMemory = 256
+    const rig = createRig({ onAttempt: answerAfter(10), limits: { deliveriesInMemory } })
+    for (let i = 0; i <= deliveriesInMemory; i++) rig.endpoint(String(i))
     let held = 0
     while (rig.accept(String(held))) held++
-    expect(held).toBe(LIMITS.deliveriesInMemory)
+    expect(held).toBe(deliveriesInMemory)
     await rig.clock.advance(10)
     expect(rig.accept('0')).toBe(true)
     await rig.clock.advance(1 * SECOND)
-    expect(rig.attempts).toHaveLength(LIMITS.deliveriesInMemory + 1)
+    expect(rig.attempts).toHaveLength(deliveriesInMemory + 1)
     expectNothingLeft(rig)
   })
 
   test.each([
-    ['without a rate limit', null, LIMITS.deliveriesInMemoryPerEndpoint],
+    ['without a rate limit', null, DISPATCH_LIMITS.deliveriesInMemoryPerEndpoint],
     ['with a rate limit of 10 per second', 10, 50],
     ['with a rate limit of 1 per second', 1, 5],
   ])('an endpoint %s takes no more memory than it needs', async (_, rateLimit, bound) => {
@@ -83,13 +86,13 @@ describe('the way from accepting', () => {
     const rig = createRig()
     const endpoints = Array.from({ length: 200 }, (_, i) => rig.endpoint(String(i)))
     const held = endpoints.filter((endpoint) => rig.dispatcher.reserve(endpoint, MEGABYTE)).length
-    expect(held).toBe(LIMITS.payloadBytesInMemory / MEGABYTE)
+    expect(held).toBe(DISPATCH_LIMITS.payloadBytesInMemory / MEGABYTE)
   })
 
   test('the room of a payload is free again when its delivery is done', async () => {
     const rig = createRig({ onAttempt: answerAfter(1) })
     rig.endpoint('a')
-    for (let i = 0; i < 3 * (LIMITS.payloadBytesInMemory / MEGABYTE); i++) {
+    for (let i = 0; i < 3 * (DISPATCH_LIMITS.payloadBytesInMemory / MEGABYTE); i++) {
       expect(rig.accept('a', MEGABYTE)).toBe(true)
       await rig.clock.advance(1)
     }
@@ -99,7 +102,7 @@ describe('the way from accepting', () => {
   test('one delivery that is larger than all of the room waits in the store', () => {
     const rig = createRig()
     rig.endpoint('a')
-    expect(rig.accept('a', LIMITS.payloadBytesInMemory + 1)).toBe(false)
+    expect(rig.accept('a', DISPATCH_LIMITS.payloadBytesInMemory + 1)).toBe(false)
     expectNothingLeft(rig)
   })
 
@@ -378,7 +381,7 @@ describe('a rate limit', () => {
       expect(starts).toBeGreaterThanOrEqual(Math.floor(rateLimit * 0.95))
     }
     const gaps = rig.attempts.slice(1).map(({ at }, i) => at - rig.attempts[i]!.at)
-    expect(Math.max(...gaps)).toBeLessThanOrEqual(Math.ceil(SECOND / rateLimit) + LIMITS.rateCatchUpMs + 1)
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(Math.ceil(SECOND / rateLimit) + RATE_CATCH_UP_MS + 1)
   })
 
   test('is remembered while nothing waits', async () => {
@@ -499,7 +502,7 @@ describe('leases', () => {
     const rig = createRig()
     rig.endpoint('a')
     rig.accept('a')
-    await rig.clock.advance(LIMITS.leaseRenewBeforeMs)
+    await rig.clock.advance(DISPATCH_LIMITS.leaseRenewBeforeMs)
     rig.accept('a')
     await rig.dispatcher.leases.renew()
     expect(rig.queue.renewed).toEqual([])
@@ -516,7 +519,7 @@ describe('leases', () => {
     const rig = createRig({ endpointConcurrency: 1 })
     rig.endpoint('a')
     for (let i = 0; i < 4; i++) rig.accept('a')
-    await rig.clock.advance(LIMITS.leaseRenewBeforeMs + 1)
+    await rig.clock.advance(DISPATCH_LIMITS.leaseRenewBeforeMs + 1)
     rig.queue.lost = ['msg_1', 'msg_3'].map((id) => rig.queue.known.get(id)!)
     await rig.dispatcher.leases.renew()
     expect(rig.dispatcher.inMemory).toBe(3)
@@ -535,7 +538,7 @@ describe('leases', () => {
     rig.accept('a')
     await rig.clock.settle()
     rig.accept('b')
-    await rig.clock.advance(LIMITS.leaseRenewBeforeMs + 1)
+    await rig.clock.advance(DISPATCH_LIMITS.leaseRenewBeforeMs + 1)
     rig.queue.lost = [rig.queue.known.get('msg_2')!]
     await rig.dispatcher.leases.renew()
     expect(rig.dispatcher.lanes).toBe(1)
@@ -547,13 +550,17 @@ describe('leases', () => {
 
   test('many are prolonged in steps', async () => {
     const rig = createRig()
-    for (let i = 0; i < 2 * LIMITS.claimMax + 1; i++) {
+    for (let i = 0; i < 2 * DISPATCH_LIMITS.claimMax + 1; i++) {
       rig.endpoint(String(i))
       rig.accept(String(i))
     }
-    await rig.clock.advance(LIMITS.leaseRenewBeforeMs + 1)
+    await rig.clock.advance(DISPATCH_LIMITS.leaseRenewBeforeMs + 1)
     await rig.dispatcher.leases.renew()
-    expect(rig.queue.renewed.map(({ keys }) => keys.length)).toEqual([LIMITS.claimMax, LIMITS.claimMax, 1])
+    expect(rig.queue.renewed.map(({ keys }) => keys.length)).toEqual([
+      DISPATCH_LIMITS.claimMax,
+      DISPATCH_LIMITS.claimMax,
+      1,
+    ])
   })
 })
 

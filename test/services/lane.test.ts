@@ -1,6 +1,5 @@
 import * as fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { LIMITS } from '../../src/domain/limits.ts'
 import { ApplicationLoad, Lane, laneCapacity, type Rank, RANKS, rankOf } from '../../src/services/dispatch/lane.ts'
 import { mayStart, type Turn, Turns } from '../../src/services/dispatch/turns.ts'
 import { createRig } from './rig.ts'
@@ -38,14 +37,14 @@ describe('a lane', () => {
   })
 
   test.each([
-    [null, LIMITS.deliveriesInMemoryPerEndpoint],
+    [null, 1_024],
     [1, 5],
     [50, 250],
     [204, 1_020],
-    [205, LIMITS.deliveriesInMemoryPerEndpoint],
-    [5_000, LIMITS.deliveriesInMemoryPerEndpoint],
+    [205, 1_024],
+    [5_000, 1_024],
   ])('with a rate limit of %s per second holds at most %i', (rateLimit, capacity) => {
-    expect(laneCapacity(rateLimit)).toBe(capacity)
+    expect(laneCapacity(rateLimit, 1_024)).toBe(capacity)
   })
 })
 

@@ -1,8 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { LIMITS } from '../../src/domain/limits.ts'
 import { paceAt, Paces } from '../../src/services/dispatch/pace.ts'
-import { Pacer } from '../../src/services/dispatch/rate.ts'
+import { Pacer, RATE_CATCH_UP_MS } from '../../src/services/dispatch/rate.ts'
 import { createRig } from './rig.ts'
 
 const SECOND = 1_000
@@ -37,7 +36,7 @@ const rate = fc.integer({ min: 1, max: 5_000 })
 
 describe('a paced endpoint', () => {
   test('never gets more than its limit in any second, however late the timers are', () => {
-    const latenesses = fc.infiniteStream(fc.oneof(fc.constant(0), fc.nat(LIMITS.rateCatchUpMs), fc.nat(3_000)))
+    const latenesses = fc.infiniteStream(fc.oneof(fc.constant(0), fc.nat(RATE_CATCH_UP_MS), fc.nat(3_000)))
     fc.assert(
       fc.property(rate, latenesses, (perSecond, lateness) => {
         const starts = startAllDuring(4 * SECOND, perSecond, new Pacer(), () => lateness.next().value!)
@@ -48,7 +47,7 @@ describe('a paced endpoint', () => {
 
   test('gets at least 99 % of its limit when the timers are a little late', () => {
     fc.assert(
-      fc.property(rate, fc.infiniteStream(fc.nat(LIMITS.rateCatchUpMs - 1)), (perSecond, lateness) => {
+      fc.property(rate, fc.infiniteStream(fc.nat(RATE_CATCH_UP_MS - 1)), (perSecond, lateness) => {
         const starts = startAllDuring(10 * SECOND, perSecond, new Pacer(), () => lateness.next().value!)
         expect(starts.length).toBeGreaterThanOrEqual(Math.floor(perSecond * 10 * 0.99))
       }),
@@ -67,7 +66,7 @@ describe('a paced endpoint', () => {
           pacer.take(perSecond, now)
           burst++
         }
-        expect(burst).toBeLessThanOrEqual(1 + Math.ceil((perSecond * LIMITS.rateCatchUpMs) / SECOND))
+        expect(burst).toBeLessThanOrEqual(1 + Math.ceil((perSecond * RATE_CATCH_UP_MS) / SECOND))
       }),
     )
   })

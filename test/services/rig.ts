@@ -5,6 +5,7 @@ import type { Endpoint } from '../../src/domain/endpoint.ts'
 import type { AppId, EndpointId, MessageId } from '../../src/domain/ids.ts'
 import type { Recorded } from '../../src/flow/record.ts'
 import { Dispatcher } from '../../src/services/dispatch/dispatcher.ts'
+import type { DispatchLimits } from '../../src/services/dispatch/limits.ts'
 import { Expunged } from '../../src/services/dispatch/expunged.ts'
 import { Pacing } from '../../src/services/dispatch/pacing.ts'
 import type { SharedRate } from '../../src/services/dispatch/shared-rate.ts'
@@ -122,6 +123,7 @@ export function createRig({
   onAttempt = (): void => {},
   sharedRate = null,
   recentlyExpunged = null,
+  limits = {},
 }: {
   concurrency?: number
   endpointConcurrency?: number
@@ -130,6 +132,8 @@ export function createRig({
   sharedRate?: SharedRate | null
   /** What the store says was expunged; null when there is no other node. */
   recentlyExpunged?: ((withinMs: number) => Promise<MessageId[]>) | null
+  /** Bounds of its own. */
+  limits?: Partial<DispatchLimits>
 } = {}): Rig {
   const clock = createFakeClock()
   const queue = new ScriptedQueue()
@@ -157,6 +161,7 @@ export function createRig({
     owner: OWNER,
     concurrency,
     endpointConcurrency,
+    limits,
     carryOut,
     onTrouble: (doing, error) => troubles.push(`${doing}: ${(error as Error).message}`),
     pacing: new Pacing(clock, sharedRate, null),

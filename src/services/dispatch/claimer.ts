@@ -85,7 +85,7 @@ export class Claimer implements Service {
     const { deliveries, nextDueAt } = await this.#options.queue.claim({ lease, now, ...overflow.choose() })
     if (nextDueAt !== null) this.noteDue(nextDueAt)
     for (const delivery of deliveries) this.#take(delivery)
-    if (deliveries.length >= LIMITS.claimMax / 4) return 0
+    if (deliveries.length >= this.#parts.lanes.limits.claimMax / 4) return 0
     const isStillDue = nextDueAt !== null && nextDueAt <= now
     return deliveries.length === 0 && isStillDue ? EMPTY_CLAIM_PAUSE_MS : SMALL_CLAIM_PAUSE_MS
   }

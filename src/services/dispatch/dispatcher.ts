@@ -7,13 +7,13 @@
  */
 import type { Candidate } from '../../domain/endpoint.ts'
 import type { MessageId } from '../../domain/ids.ts'
-import { LIMITS } from '../../domain/limits.ts'
 import type { Handoff } from '../../flow/accept.ts'
 import type { LeasedDelivery, Queue } from '../../store/port/queue.ts'
 import { every, type Service } from '../service.ts'
 import { Claimer } from './claimer.ts'
 import { type LeasedKey, Lanes } from './lanes.ts'
 import { Leases } from './leases.ts'
+import { DISPATCH_LIMITS, type DispatchLimits } from './limits.ts'
 import { LooseLeases } from './loose-leases.ts'
 import { Overflow } from './overflow.ts'
 import { Starter, type StarterOptions } from './starter.ts'
@@ -21,6 +21,8 @@ import { Starter, type StarterOptions } from './starter.ts'
 export interface DispatcherOptions extends StarterOptions {
   queue: Queue
   owner: string
+  /** For tests: bounds other than those of `limits.ts`. */
+  limits?: Partial<DispatchLimits>
   /** This node ends and has put back what is due at this time. */
   onLeftBehind?: (dueAt: number) => void
 }
@@ -39,7 +41,7 @@ export class Dispatcher implements Handoff {
     this.#options = options
     this.owner = options.owner
     const { clock } = options
-    const lanes = new Lanes(options.concurrency)
+    const lanes = new Lanes(options.concurrency, { ...DISPATCH_LIMITS, ...options.limits })
     const overflow = new Overflow(lanes, options)
     const loose = new LooseLeases(lanes, options)
     const starter = new Starter(lanes, options, {
@@ -64,7 +66,7 @@ export class Dispatcher implements Handoff {
   get services(): Service[] {
     const { clock, pacing } = this.#options
     const forgetPaces = () => Promise.resolve(pacing.forgetOver(clock.now()))
-    return [this.claimer, this.leases, every('paces', clock, LIMITS.leaseRenewBeforeMs / 3, forgetPaces)]
+    return [this.claimer, this.leases, every('paces', clock, this.#lanes.limits.leaseRenewBeforeMs / 3, forgetPaces)]
   }
 
   get inFlight(): number {

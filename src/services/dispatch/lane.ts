@@ -1,7 +1,6 @@
 import type { EndpointCache } from '../../cache/endpoint-cache.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../../domain/ids.ts'
-import { LIMITS } from '../../domain/limits.ts'
 import { RETRY_SHARE } from '../../domain/retry-share.ts'
 import { Fifo } from '../../lib/fifo.ts'
 import type { LeasedDelivery } from '../../store/port/queue.ts'
@@ -117,9 +116,8 @@ export class ApplicationTurns {
   }
 }
 
-/** Deliveries of one endpoint that may be held in memory: for a slow one no more than it takes in a few seconds. */
-export function laneCapacity(rateLimit: number | null): number {
-  const max = LIMITS.deliveriesInMemoryPerEndpoint
+/** Deliveries of one endpoint that may be held in memory: `max`, and for a slow one no more than it takes in a few seconds. */
+export function laneCapacity(rateLimit: number | null, max: number): number {
   return rateLimit === null ? max : Math.min(max, Math.ceil(rateLimit * SECONDS_AHEAD))
 }
 

@@ -8,7 +8,8 @@ import type { AppId, EndpointId } from '../../domain/ids.ts'
 import type { LeasedDelivery } from '../../store/port/queue.ts'
 import { ApplicationLoads } from './application-load.ts'
 import { type ApplicationLoad, Lane } from './lane.ts'
-import { claimedMax, claimRoom, type ClaimRoom, hasRoom } from './room.ts'
+import type { DispatchLimits } from './limits.ts'
+import { claimedMax, claimRoom, type ClaimRoom, hasRoom, type NodeHolding } from './room.ts'
 
 export type LeasedKey = DeliveryKey & { tries: number }
 
@@ -22,7 +23,8 @@ export const keyAndTries = ({ appId, msgId, endpointId, run, tries }: LeasedKey)
   tries,
 })
 
-export class Lanes {
+export class Lanes implements NodeHolding {
+  readonly limits: DispatchLimits
   readonly #lanes = new Map<EndpointId, Lane>()
   readonly #applications = new ApplicationLoads()
   readonly #claimedMax: number
@@ -35,7 +37,8 @@ export class Lanes {
   #onEmpty: (() => void) | null = null
 
   /** `concurrency`: attempts that the node may have in flight. */
-  constructor(concurrency: number) {
+  constructor(concurrency: number, limits: DispatchLimits) {
+    this.limits = limits
     this.#claimedMax = claimedMax(concurrency)
   }
 

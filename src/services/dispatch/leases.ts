@@ -29,20 +29,23 @@ export class Leases implements Service {
   }
 
   run(signal: AbortSignal): Promise<void> {
-    return every(this.name, this.#options.clock, LIMITS.leaseRenewBeforeMs / 3, () => this.renew()).run(signal)
+    return every(this.name, this.#options.clock, this.#parts.lanes.limits.leaseRenewBeforeMs / 3, () =>
+      this.renew(),
+    ).run(signal)
   }
 
   /** Prolongs the leases that are about to end. What was lost and has not started is dropped: it is another node's. */
   async renew(): Promise<void> {
     const { queue, owner, clock } = this.#options
     const now = clock.now()
+    const { leaseRenewBeforeMs, claimMax } = this.#parts.lanes.limits
     // What ends later than any lease can was begun before the clock was put back.
     const ending = this.#parts.lanes
       .held()
-      .filter(({ leaseUntil }) => leaseUntil - now < LIMITS.leaseRenewBeforeMs || leaseUntil - now > LIMITS.leaseMs)
+      .filter(({ leaseUntil }) => leaseUntil - now < leaseRenewBeforeMs || leaseUntil - now > LIMITS.leaseMs)
     const until = now + LIMITS.leaseMs
-    for (let i = 0; i < ending.length; i += LIMITS.claimMax) {
-      const some = ending.slice(i, i + LIMITS.claimMax)
+    for (let i = 0; i < ending.length; i += claimMax) {
+      const some = ending.slice(i, i + claimMax)
       const lost = await queue.renew(some.map(keyAndTries), { owner, until })
       for (const one of some) one.leaseUntil = until
       this.#drop(lost)

@@ -6,7 +6,6 @@
  * Only between two claims, and never what is held in memory: else the lease that is given back might be the one in use.
  */
 import { GatewayError } from '../../domain/errors.ts'
-import { LIMITS } from '../../domain/limits.ts'
 import type { Queue } from '../../store/port/queue.ts'
 import { keyAndTries, keyText, type Lanes, type LeasedKey } from './lanes.ts'
 
@@ -17,11 +16,11 @@ export interface LooseLeasesOptions {
 }
 
 export class LooseLeases {
-  readonly #lanes: Pick<Lanes, 'get'>
+  readonly #lanes: Pick<Lanes, 'get' | 'limits'>
   readonly #options: LooseLeasesOptions
   readonly #leases = new Map<string, LeasedKey>()
 
-  constructor(lanes: Pick<Lanes, 'get'>, options: LooseLeasesOptions) {
+  constructor(lanes: Pick<Lanes, 'get' | 'limits'>, options: LooseLeasesOptions) {
     this.#lanes = lanes
     this.#options = options
   }
@@ -29,7 +28,7 @@ export class LooseLeases {
   /** More than are remembered end by themselves. */
   note(leases: readonly LeasedKey[]): void {
     for (const one of leases)
-      if (this.#leases.size < LIMITS.looseLeasesMax) this.#leases.set(keyText(one), keyAndTries(one))
+      if (this.#leases.size < this.#lanes.limits.looseLeasesMax) this.#leases.set(keyText(one), keyAndTries(one))
   }
 
   /** Some of them at a time. What cannot be given back now is kept for the next time. */
@@ -51,7 +50,7 @@ export class LooseLeases {
     const some: LeasedKey[] = []
     for (const one of this.#leases.values()) {
       if (this.#lanes.get(one) === undefined) some.push(one)
-      if (some.length === LIMITS.claimMax) break
+      if (some.length === this.#lanes.limits.claimMax) break
     }
     return some
   }

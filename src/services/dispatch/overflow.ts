@@ -4,7 +4,6 @@
  */
 import type { EndpointCache } from '../../cache/endpoint-cache.ts'
 import type { AppId, EndpointId } from '../../domain/ids.ts'
-import { LIMITS } from '../../domain/limits.ts'
 import type { ClaimRequest } from '../../store/port/queue.ts'
 import { type Lane, laneCapacity } from './lane.ts'
 import type { Lanes } from './lanes.ts'
@@ -29,7 +28,7 @@ export class Overflow {
 
   /** What a lane may hold for another delivery to be accepted: while older ones wait in the store, half of the room is theirs. */
   laneMax(endpointId: EndpointId, rateLimit: number | null): number {
-    return this.#skipped.has(endpointId) ? this.#claimCapacity(rateLimit) / 2 : laneCapacity(rateLimit)
+    return this.#skipped.has(endpointId) ? this.#claimCapacity(rateLimit) / 2 : this.#laneCapacity(rateLimit)
   }
 
   /** What the next claim may take, and whom it passes over. */
@@ -44,7 +43,7 @@ export class Overflow {
       if (claimed >= room.applicationDeliveries) this.#skippedApplications.add(appId)
     return {
       max: room.deliveries,
-      perEndpointMax: Math.min(LIMITS.claimPerLaneMax, 2 * this.#endpointConcurrency, room.laneDeliveries),
+      perEndpointMax: Math.min(this.#lanes.limits.claimPerLaneMax, 2 * this.#endpointConcurrency, room.laneDeliveries),
       perApplicationMax: room.applicationDeliveries,
       payloadBytesMax: room.bytes,
       skip: [...this.#skipped],
@@ -66,7 +65,11 @@ export class Overflow {
 
   /** What a claim may fill a lane up to. */
   #claimCapacity(rateLimit: number | null, { laneDeliveries } = this.claimRoom()): number {
-    return Math.min(laneCapacity(rateLimit), 4 * this.#endpointConcurrency, laneDeliveries)
+    return Math.min(this.#laneCapacity(rateLimit), 4 * this.#endpointConcurrency, laneDeliveries)
+  }
+
+  #laneCapacity(rateLimit: number | null): number {
+    return laneCapacity(rateLimit, this.#lanes.limits.deliveriesInMemoryPerEndpoint)
   }
 
   #rateLimitOf(lane: Lane): number | null {

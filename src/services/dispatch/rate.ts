@@ -1,8 +1,9 @@
-import { LIMITS } from '../../domain/limits.ts'
+/** How long a burst above an endpoint's rate limit may be: a timer that fires late catches up, nothing more. */
+export const RATE_CATCH_UP_MS = 5
 
 /**
  * Paces an endpoint's attempts: `perSecond` of them, evenly spread. There is no burst to save up; only what a late
- * timer missed, at most `LIMITS.rateCatchUpMs` of it, is caught up.
+ * timer missed, at most `RATE_CATCH_UP_MS` of it, is caught up.
  */
 export class Pacer {
   /** When the next attempt may start, ms; fractions matter for rates above 1000 per second. */
@@ -27,7 +28,7 @@ export class Pacer {
   take(perSecond: number | null, now: number): void {
     if (perSecond === null) return
     // Longer than a second by what may be caught up: so no second has more than `perSecond` starts, late timers or not.
-    const gapMs = (1_000 + LIMITS.rateCatchUpMs) / perSecond
-    this.#nextAt = Math.max(this.#nextAt, now - LIMITS.rateCatchUpMs) + gapMs
+    const gapMs = (1_000 + RATE_CATCH_UP_MS) / perSecond
+    this.#nextAt = Math.max(this.#nextAt, now - RATE_CATCH_UP_MS) + gapMs
   }
 }

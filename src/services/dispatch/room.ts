@@ -8,7 +8,7 @@
  * The same between applications, on a node that has more than one: with however many endpoints, one application may claim
  * half of the room that is left, and the last eighth of the room for what is accepted is for those that hold little.
  */
-import { LIMITS } from '../../domain/limits.ts'
+import type { DispatchLimits } from './limits.ts'
 
 /** So that a small node does not claim one delivery at a time. */
 const CLAIMED_MIN = 32
@@ -30,9 +30,10 @@ export interface Holding {
   readonly bytes: number
 }
 
-/** The same of the node, and what of it was claimed. */
+/** The same of the node, what of it was claimed, and the bounds. */
 export interface NodeHolding extends Holding {
   readonly claimed: number
+  readonly limits: DispatchLimits
 }
 
 /** What asks for room; undefined where nothing of its endpoint or application is here. */
@@ -47,19 +48,18 @@ export interface Asking {
 }
 
 /** Whether a delivery of `bytes` may be accepted into memory. */
-export function hasRoom(node: Holding, { bytes, lane, application, laneMax, isShared }: Asking): boolean {
-  const room = LIMITS.deliveriesInMemory - node.size
+export function hasRoom(node: NodeHolding, { bytes, lane, application, laneMax, isShared }: Asking): boolean {
+  const { deliveriesInMemory, payloadBytesInMemory } = node.limits
+  const room = deliveriesInMemory - node.size
   if (room < 1 || bytes > bytesLeft(node)) return false
   if (application === undefined || application.size === 0) return true
   const holdsLittle =
-    application.size < LIMITS.deliveriesInMemory * LITTLE &&
-    application.bytes + bytes <= LIMITS.payloadBytesInMemory * LITTLE
+    application.size < deliveriesInMemory * LITTLE && application.bytes + bytes <= payloadBytesInMemory * LITTLE
   if (holdsLittle) return lane === undefined || lane.size < laneMax
-  const isKept =
-    room <= LIMITS.deliveriesInMemory * KEPT || bytesLeft(node) - bytes < LIMITS.payloadBytesInMemory * KEPT
+  const isKept = room <= deliveriesInMemory * KEPT || bytesLeft(node) - bytes < payloadBytesInMemory * KEPT
   if (isShared && isKept) return false
   if (lane === undefined || lane.size === 0) return true
-  return lane.size < Math.min(laneMax, partOf(room, LIMITS.deliveriesInMemory)) && lane.bytes + bytes <= laneBytes(node)
+  return lane.size < Math.min(laneMax, partOf(room, deliveriesInMemory)) && lane.bytes + bytes <= laneBytes(node)
 }
 
 export interface ClaimRoom {
@@ -82,13 +82,13 @@ export function claimRoom(node: NodeHolding, { max, isShared }: { max: number; i
   return {
     applicationDeliveries: isShared ? Math.max(little, partOf(room, max)) : max,
     // Half of it at most: one claim must not give all of the room to those that come first.
-    deliveries: bytesLeft(node) > 0 ? Math.min(LIMITS.claimMax, Math.ceil(room / 2)) : 0,
-    bytes: Math.min(LIMITS.claimBytesMax, Math.ceil(bytesLeft(node) / 2)),
+    deliveries: bytesLeft(node) > 0 ? Math.min(node.limits.claimMax, Math.ceil(room / 2)) : 0,
+    bytes: Math.min(node.limits.claimBytesMax, Math.ceil(bytesLeft(node) / 2)),
     laneDeliveries: ofLane > 0 ? Math.max(1, partOf(room, max)) : 1,
     laneBytes: Math.max(1, ofLane),
   }
 }
 
-const bytesLeft = ({ bytes }: Holding): number => LIMITS.payloadBytesInMemory - bytes
+const bytesLeft = ({ bytes, limits }: NodeHolding): number => limits.payloadBytesInMemory - bytes
 
-const laneBytes = (node: Holding): number => partOf(bytesLeft(node), LIMITS.payloadBytesInMemory)
+const laneBytes = (node: NodeHolding): number => partOf(bytesLeft(node), node.limits.payloadBytesInMemory)

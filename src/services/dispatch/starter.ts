@@ -5,7 +5,6 @@
  */
 import type { EndpointCache } from '../../cache/endpoint-cache.ts'
 import { pauseEnd } from '../../domain/endpoint.ts'
-import { LIMITS } from '../../domain/limits.ts'
 import type { Recorded } from '../../flow/record.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { LeasedDelivery } from '../../store/port/queue.ts'
@@ -91,7 +90,7 @@ export class Starter {
     if (lane.size > 0) return
     // A lane that comes and goes must not forget when its next attempt may start.
     const waitMs = lane.pacer.aheadMs(this.#options.clock.now())
-    if (waitMs > 0) this.#sleep(lane, Math.min(waitMs, LIMITS.rateSleepMaxMs))
+    if (waitMs > 0) this.#sleep(lane, Math.min(waitMs, this.#lanes.limits.rateSleepMaxMs))
     else this.#lanes.remove(lane)
   }
 
@@ -131,7 +130,7 @@ export class Starter {
       const waitMs = pacing.admit(lane, settings, now)
       if (waitMs === null) return this.#sleepUntil(lane, pacing.ask(lane, settings), 'keep to a shared rate')
       // Not for long at once: meanwhile the limit may be lifted.
-      if (waitMs > 0) return this.#sleep(lane, Math.min(waitMs, LIMITS.rateSleepMaxMs))
+      if (waitMs > 0) return this.#sleep(lane, Math.min(waitMs, this.#lanes.limits.rateSleepMaxMs))
     }
     const delivery = lane.shift()
     if (delivery === undefined) return
