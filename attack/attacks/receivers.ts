@@ -4,7 +4,7 @@ import { createServer, type Socket } from 'node:net'
 import { counter } from '../../bench/api.ts'
 import { listen } from '../../bench/peer.ts'
 import { cpuMs, type Gateway, peakRssMb, startGateway, within } from '../../bench/processes.ts'
-import { LIMITS } from '../../src/domain/limits.ts'
+import { DESTINATION_LIMITS } from '../../src/destinations/limits.ts'
 import type { Attack, Check } from '../attack.ts'
 import { postEvent, subscribeOpenly } from '../targets.ts'
 
@@ -58,7 +58,7 @@ async function play(gateway: Gateway, kind: string, head: string, piece: string)
   await Promise.all(Array.from({ length: EVENTS }, (_, i) => postEvent(gateway, subscription, `${kind} ${i}`)))
   const areOver = await within(END_DEADLINE_MS, async () => (await ended(gateway)) - endedBefore >= EVENTS)
   const cpu = Math.round(cpuMs(gateway.pid) - cpuBefore)
-  const bound = Math.round(LIMITS.answerBytesOnWire / 1024)
+  const bound = Math.round(DESTINATION_LIMITS.answerBytesOnWire / 1024)
   return {
     what: `${kind}: ${areOver ? 'all' : 'not all'} ended, ${cpu} ms of CPU in all (${bound} KB may come for each)`,
     holds: areOver && !(cpu > CPU_MAX_MS),

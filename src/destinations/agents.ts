@@ -1,8 +1,8 @@
 /** The HTTP clients of a destination. docs/delivery.md gives the reason for each of these choices. */
 import { Agent, type buildConnector } from 'undici'
-import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type AnswerBounds, watchConnections } from './connection.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 
 export interface Agents extends AsyncDisposable {
   /** Keeps connections and uses them again. */
@@ -23,17 +23,17 @@ export function openAgents({
   connect,
   bounds,
   clock,
-  connectionAgeMs = LIMITS.connectionAgeMs,
+  connectionAgeMs = DESTINATION_LIMITS.connectionAgeMs,
 }: AgentsOptions): Agents {
   const options: Agent.Options = {
     // The other half of the age is for being idle.
     connect: watchConnections(connect, { bounds, clock, oldAfterMs: connectionAgeMs / 2 }),
-    maxHeaderSize: LIMITS.answerBytesOnWire,
+    maxHeaderSize: DESTINATION_LIMITS.answerBytesOnWire,
     allowH2: false,
     // The attempt's own time-out covers these; two timers less for each request.
     headersTimeout: 0,
     bodyTimeout: 0,
-    keepAliveMaxTimeout: LIMITS.connectionAgeMs / 2,
+    keepAliveMaxTimeout: DESTINATION_LIMITS.connectionAgeMs / 2,
   }
   const kept = new Agent({ ...options, pipelining: 1 })
   const fresh = new Agent({ ...options, pipelining: 0 })

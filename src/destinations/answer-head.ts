@@ -7,7 +7,7 @@
  * What is not HTTP is passed on as it came; undici says what is wrong with it. Nothing is once there were too many interim
  * answers.
  */
-import { LIMITS } from '../domain/limits.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 
 const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
@@ -59,7 +59,7 @@ export class AnswerHead {
         rest = rest.subarray(end)
         continue
       }
-      if (this.interim > LIMITS.interimAnswersMax) return NOTHING
+      if (this.interim > DESTINATION_LIMITS.interimAnswersMax) return NOTHING
       // Parsers let line breaks stand before an answer.
       const start = startOf(rest)
       if (start > 0) rest = rest.subarray(start)

@@ -13,9 +13,9 @@
  */
 import type { Socket } from 'node:net'
 import type { buildConnector } from 'undici'
-import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AnswerHead } from './answer-head.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 
 /** What may come for one request. */
 export interface AnswerBounds {
@@ -138,7 +138,7 @@ class Connection {
     const end = this.#endWithin(chunk)
     const hadStatus = this.#head.status > 0
     const rest = this.#head.take(end === null ? chunk : chunk.subarray(0, end))
-    if (this.#head.interim > LIMITS.interimAnswersMax) this.#cut(new InterimAnswersError())
+    if (this.#head.interim > DESTINATION_LIMITS.interimAnswersMax) this.#cut(new InterimAnswersError())
     else if (end !== null) this.#cut(new AnswerTooLongError())
     const isBeginning = !hadStatus && this.#head.status > 0
     return isBeginning && this.#isOld() ? withClose(rest) : rest

@@ -3,8 +3,8 @@
  * would hold one of the process's few for every name it waits for.
  */
 import { promises as dns } from 'node:dns'
-import { LIMITS } from '../domain/limits.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 import { descriptorLack } from './own-lack.ts'
 
 /** `not_found`: there is no such name, or it has no address. The others leave that open. */
@@ -65,7 +65,7 @@ export function askForAddresses(channel: Channel, name: string, clock: Clock): P
     }
     const ended = () => {
       if (--open === 0) end()
-      else if (answers.length > 0) timer = clock.after(LIMITS.lookupOtherFamilyMs, end)
+      else if (answers.length > 0) timer = clock.after(DESTINATION_LIMITS.lookupOtherFamilyMs, end)
     }
     const ask = (family: 4 | 6, records: Promise<{ address: string; ttl: number }[]>) =>
       void records

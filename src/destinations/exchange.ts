@@ -2,11 +2,11 @@
 import type { Dispatcher } from 'undici'
 import type { Outcome } from '../domain/delivery.ts'
 import { HOPS_HEADER } from '../domain/hops.ts'
-import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Agents } from './agents.ts'
 import { type ConnectionEnd, endBy, endOf } from './connection.ts'
 import { timedOutWords } from './failure-words.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 import { type Heard, isWorthRepeating, judge } from './outcome.ts'
 import type { InTurns } from './ends-in-turns.ts'
 
@@ -80,10 +80,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const room = LIMITS.responseBytesKept - Math.min(this.#read, LIMITS.responseBytesKept)
+    const room = DESTINATION_LIMITS.responseBytesKept - Math.min(this.#read, DESTINATION_LIMITS.responseBytesKept)
     if (room > 0) this.#kept.push(Buffer.from(chunk.subarray(0, room)))
     this.#read += chunk.length
-    if (this.#read > LIMITS.responseBytesRead) this.#cutOff(new Error('the response is too long'))
+    if (this.#read > DESTINATION_LIMITS.responseBytesRead) this.#cutOff(new Error('the response is too long'))
   }
 
   onResponseEnd(): void {

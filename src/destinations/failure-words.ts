@@ -1,6 +1,6 @@
 /** What kept a request from being answered, in words that tell its owner what to do. */
-import { LIMITS } from '../domain/limits.ts'
 import { formatDuration } from '../lib/duration.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 
 const WORDS: Readonly<Record<string, (host: string) => string>> = {
   ENOTFOUND: (host) => `DNS name not found: ${host}`,
@@ -25,7 +25,7 @@ const WORDS: Readonly<Record<string, (host: string) => string>> = {
     `${host} answered with another number of bytes than its content-length says`,
   UND_ERR_RES_EXCEEDED_MAX_SIZE: (host) => `${host} sent too much for one answer`,
   ANSWER_TOO_LONG: (host) => `${host} sent too much without coming to the end of its headers`,
-  INTERIM_ANSWERS: (host) => `${host} sent more than ${LIMITS.interimAnswersMax} interim answers`,
+  INTERIM_ANSWERS: (host) => `${host} sent more than ${DESTINATION_LIMITS.interimAnswersMax} interim answers`,
   // undici asserts that a status has three digits and is not below 100.
   ERR_ASSERTION: notHttp,
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: () => 'the request cannot be written as HTTP',

@@ -7,7 +7,6 @@
  */
 import { activeSecrets, type Endpoint } from '../domain/endpoint.ts'
 import { HOPS_HEADER } from '../domain/hops.ts'
-import { LIMITS } from '../domain/limits.ts'
 import { parseSecretCached } from '../domain/secret.ts'
 import { signHub, signStandard } from '../domain/signature.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -16,6 +15,7 @@ import type { DeliveryRequest, Driver } from './driver.ts'
 import { endsInTurns } from './ends-in-turns.ts'
 import { exchange } from './exchange.ts'
 import type { AddressGuard } from './guard.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 import type { ProxySettings } from './proxy-url.ts'
 import { throughProxy } from './proxy.ts'
 
@@ -39,7 +39,7 @@ export function createHttpDriver(options: HttpDriverOptions): Driver {
   const direct = guard.connector({ connectTimeoutMs, verifyTls })
   const agents = openAgents({
     connect: proxy === null ? direct : throughProxy({ ...proxy, direct, connectTimeoutMs, verifyTls, clock }),
-    bounds: { bytesMax: LIMITS.answerBytesOnWire, linesMax: LIMITS.answerLinesMax },
+    bounds: { bytesMax: DESTINATION_LIMITS.answerBytesOnWire, linesMax: DESTINATION_LIMITS.answerLinesMax },
     clock,
     ...(connectionAgeMs === undefined ? {} : { connectionAgeMs }),
   })

@@ -6,7 +6,7 @@ import { closeSync, openSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
 import { devNull } from 'node:os'
 import type { Outcome } from '../domain/delivery.ts'
-import { LIMITS } from '../domain/limits.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 
 const WORDS = new Map(
   Object.entries({
@@ -28,7 +28,7 @@ export function ownLack(error: unknown, depth = 0): string | null {
   if (!(error instanceof Error) || depth > CAUSES_MAX) return null
   // Several addresses were tried: one that could not be tried may have been the one that answers.
   if (error instanceof AggregateError) {
-    for (const one of error.errors.slice(0, LIMITS.addressesPerName)) {
+    for (const one of error.errors.slice(0, DESTINATION_LIMITS.addressesPerName)) {
       const words = ownLack(one, depth + 1)
       if (words !== null) return words
     }
@@ -45,7 +45,7 @@ export const lacking = (words: string): Outcome => ({
   kind: 'deferred',
   reason: 'node_exhausted',
   error: words,
-  waitMs: LIMITS.ownLackWaitMs,
+  waitMs: DESTINATION_LIMITS.ownLackWaitMs,
 })
 
 /** The code of what keeps this process from opening anything at the moment, or null. */

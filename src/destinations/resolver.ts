@@ -10,7 +10,6 @@
  */
 import type { LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
-import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
 import { Remembered } from '../lib/remembered.ts'
 import {
@@ -22,6 +21,7 @@ import {
   openChannel,
 } from './dns-query.ts'
 import type { Lookup } from './guard.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 import { isLocalhost, namesToTry } from './name-files.ts'
 import { SYSTEM_FILES, type SystemFiles, SystemNames } from './system-names.ts'
 
@@ -57,8 +57,8 @@ class Resolver implements NameResolver {
   readonly #system: SystemNames
   readonly #underWay = new Map<string, { answer: Promise<Addresses>; channel: Channel }>()
   /** Also those whose time is over: that a name has resolved before is worth knowing. */
-  readonly #found = new Remembered<Addresses>(LIMITS.namesRemembered)
-  readonly #failed = new Remembered<LookupError>(LIMITS.namesRemembered)
+  readonly #found = new Remembered<Addresses>(DESTINATION_LIMITS.namesRemembered)
+  readonly #failed = new Remembered<LookupError>(DESTINATION_LIMITS.namesRemembered)
   readonly #ended: Record<'found' | LookupFailure, number> = {
     found: 0,
     not_found: 0,
@@ -70,7 +70,7 @@ class Resolver implements NameResolver {
   }
   #isOver = false
 
-  constructor({ clock, servers, files = SYSTEM_FILES, max = LIMITS.lookupsUnderWay }: NameResolverOptions) {
+  constructor({ clock, servers, files = SYSTEM_FILES, max = DESTINATION_LIMITS.lookupsUnderWay }: NameResolverOptions) {
     this.#clock = clock
     this.#servers = servers
     this.#max = max
@@ -124,13 +124,14 @@ class Resolver implements NameResolver {
       if (result instanceof LookupError) {
         this.#ended[result.reason]++
         // What this node lacks says nothing about the name.
-        if (result.reason !== 'node_exhausted') this.#failed.set(name, result, now, LIMITS.lookupFailureKeptMs)
+        if (result.reason !== 'node_exhausted')
+          this.#failed.set(name, result, now, DESTINATION_LIMITS.lookupFailureKeptMs)
         throw result
       }
       this.#ended.found++
       const addresses = this.#inOrder(result)
       const ttlMs = Math.min(...result.map((one) => one.ttlMs))
-      this.#found.set(name, addresses, now, Math.min(ttlMs, LIMITS.lookupAnswerKeptMs))
+      this.#found.set(name, addresses, now, Math.min(ttlMs, DESTINATION_LIMITS.lookupAnswerKeptMs))
       return addresses
     })
     this.#underWay.set(name, { answer, channel })
@@ -140,7 +141,7 @@ class Resolver implements NameResolver {
   /** Goes through the names to try; what a name server has trouble with may still be found under another name. */
   async #ask(channel: Channel, name: string): Promise<DnsAnswer[] | LookupError> {
     let isLate = false
-    const deadline = this.#clock.after(LIMITS.lookupMs, () => {
+    const deadline = this.#clock.after(DESTINATION_LIMITS.lookupMs, () => {
       isLate = true
       channel.cancel()
     })
@@ -164,7 +165,7 @@ class Resolver implements NameResolver {
     const first = this.#system.prefersIpv6 ? 6 : 4
     const of = (isFirst: boolean) =>
       answers.filter(({ family }) => (family === first) === isFirst).map(({ address, family }) => ({ address, family }))
-    return [...of(true), ...of(false)].slice(0, LIMITS.addressesPerName)
+    return [...of(true), ...of(false)].slice(0, DESTINATION_LIMITS.addressesPerName)
   }
 }
 

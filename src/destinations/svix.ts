@@ -13,11 +13,11 @@ import { Svix } from 'svix'
 import { buildConnector, fetch as fetchOver } from 'undici'
 import type { Outcome } from '../domain/delivery.ts'
 import { HOPS_HEADER } from '../domain/hops.ts'
-import { LIMITS } from '../domain/limits.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
 import { type SvixApp, svixAppOf, svixEventId } from '../domain/svix-id.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type Agents, openAgents } from './agents.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 import type { ProxySettings } from './proxy-url.ts'
 import { throughProxy } from './proxy.ts'
 import { endOf } from './connection.ts'
@@ -93,7 +93,7 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
     const answer = (messageId: unknown, error: string | null, lack: string | null): SvixAnswer => ({
       status: seen.status,
       messageId: typeof messageId === 'string' && messageId !== '' ? messageId : null,
-      body: seen.body?.slice(0, LIMITS.responseBytesKept).replaceAll('\0', '\u{fffd}') ?? null,
+      body: seen.body?.slice(0, DESTINATION_LIMITS.responseBytesKept).replaceAll('\0', '\u{fffd}') ?? null,
       retryAfterMs: parseRetryAfter(seen.retryAfter, clock.now()),
       error,
       lack: seen.status === null ? lack : null,
@@ -200,8 +200,8 @@ type Prepared = { app: string; eventId: string; payload: unknown } | { problem: 
 
 function prepare({ message }: DeliveryRequest, app: SvixDriverOptions['app']): Prepared {
   const bytes = message.payload.byteLength
-  if (bytes > LIMITS.svixPayloadBytesMax)
-    return { problem: `the event has ${bytes} bytes; Svix takes at most ${LIMITS.svixPayloadBytesMax}` }
+  if (bytes > DESTINATION_LIMITS.svixPayloadBytesMax)
+    return { problem: `the event has ${bytes} bytes; Svix takes at most ${DESTINATION_LIMITS.svixPayloadBytesMax}` }
   let payload: unknown
   try {
     payload = parseExactly(Buffer.from(message.payload).toString('utf8'))

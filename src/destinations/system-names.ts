@@ -1,8 +1,8 @@
 /** What this machine itself knows about names: its hosts file, its search list, and which family of addresses it likes best. */
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
-import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
+import { DESTINATION_LIMITS } from './limits.ts'
 import { type Hosts, parseHosts, parseSearchRules, type SearchRules } from './name-files.ts'
 
 export interface SystemFiles {
@@ -47,7 +47,7 @@ export class SystemNames {
 
   #look(): void {
     const now = this.#clock.now()
-    if (now >= this.#lookedAt && now - this.#lookedAt < LIMITS.systemFilesLookMs) return
+    if (now >= this.#lookedAt && now - this.#lookedAt < DESTINATION_LIMITS.systemFilesLookMs) return
     this.#lookedAt = now
     this.#hostsFile.look()
     this.#resolvConf.look()
@@ -94,10 +94,10 @@ class WatchedFile<T> {
 function beginningOf(path: string): string {
   const file = openSync(path, 'r')
   try {
-    const bytes = Buffer.alloc(Math.min(fstatSync(file).size, LIMITS.systemFileBytesMax))
+    const bytes = Buffer.alloc(Math.min(fstatSync(file).size, DESTINATION_LIMITS.systemFileBytesMax))
     const read = readSync(file, bytes, 0, bytes.length, 0)
     const text = bytes.toString('utf8', 0, read)
-    return read < LIMITS.systemFileBytesMax ? text : text.slice(0, text.lastIndexOf('\n') + 1)
+    return read < DESTINATION_LIMITS.systemFileBytesMax ? text : text.slice(0, text.lastIndexOf('\n') + 1)
   } finally {
     closeSync(file)
   }

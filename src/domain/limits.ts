@@ -1,36 +1,8 @@
-/** Quantities that are not configurable and that several parts share, with their units. Configurable ones are in `settings/`, those of one part beside its code. */
+/**
+ * Quantities that are not configurable, with their units. Configurable ones are in `settings/`; those of the dispatcher, of
+ * destinations and of Redis are in the `limits.ts` of their folders.
+ */
 export const LIMITS = {
-  /** Bytes of a receiver's response that are read at all; the rest is cut off and the socket closed. */
-  responseBytesRead: 65_536,
-  /** Bytes of a receiver's response that the delivery log keeps. */
-  responseBytesKept: 4_096,
-  /** Bytes that a receiver may send for one attempt: 256 KB of heads, as browsers and curl take, and the body. */
-  answerBytesOnWire: 327_680,
-  /** Lines of it, counted once there are as many bytes. */
-  answerLinesMax: 1_000,
-  /** Interim answers (1xx) to one attempt. */
-  interimAnswersMax: 20,
-  /** How old a connection may be when an attempt begins on it: how long an answer of DNS is believed under steady traffic. */
-  connectionAgeMs: 30_000,
-  /** Names that one node looks up at once; a quarter is kept for names that have resolved before. */
-  lookupsUnderWay: 512,
-  /** For one name, all its queries and the search list included. */
-  lookupMs: 5_000,
-  /** How long the other family of addresses is waited for once one is known. */
-  lookupOtherFamilyMs: 500,
-  /** How long addresses are believed at most; their TTL may say less. Each connection is checked all the same. */
-  lookupAnswerKeptMs: 5_000,
-  /** How long a name that did not resolve is not asked for again. */
-  lookupFailureKeptMs: 3_000,
-  /** Names whose last answer is remembered, and as many whose last failure is. */
-  namesRemembered: 4_096,
-  /** Addresses of one name that are tried. */
-  addressesPerName: 32,
-  /** Bytes of `/etc/hosts` and `/etc/resolv.conf` that are read, and how often somebody looks whether they changed. */
-  systemFileBytesMax: 1_048_576,
-  systemFilesLookMs: 1_000,
-  /** How long an endpoint is left alone by a node that lacked the means for an attempt. */
-  ownLackWaitMs: 1_000,
   /** Longest wait that a receiver can ask for with `Retry-After`. */
   retryAfterMaxMs: 24 * 3_600_000,
   /** How long a node may keep a delivery without renewing its lease. */
@@ -89,20 +61,6 @@ export const LIMITS = {
   /** With other nodes on the same store: how old what is cached may be, without and with a channel that tells of changes. */
   cacheAgeAloneMs: 1_000,
   cacheAgeWatchedMs: 10_000,
-  /** The channel is asked for a sign of life this often, and not trusted once the last one is older than that. */
-  channelPingMs: 250,
-  channelSilenceMs: 750,
-  /** A command to Redis that takes longer has failed. */
-  redisCommandMs: 75,
-  redisInFlightMax: 1_000,
-  /** What is longer as JSON is not kept in Redis. */
-  redisValueCharsMax: 262_144,
-  /** How long Redis keeps an endpoint: how old it may get where a change could not be told. */
-  sharedCacheMs: 30_000,
-  /** Changes that wait for Redis to be told of them. */
-  changesUntoldMax: 10_000,
-  /** Between two messages of a node that something is due. */
-  doorbellRestMs: 20,
   /** Attempts shown with a delivery. */
   recentAttempts: 100,
   idempotencyKeyCharsMax: 256,
@@ -116,8 +74,6 @@ export const LIMITS = {
   inflatedWaitingMax: 1_000,
   /** Events in one request to `/notifications`. */
   notificationsMax: 1_000,
-  /** Payload bytes that Svix takes. */
-  svixPayloadBytesMax: 1_048_576,
   /** Endpoints that an organization is told at about its own: each change of an endpoint makes a delivery to each of them. */
   operationalEndpointsMax: 50,
   /** Waits in a retry schedule. */

@@ -2,6 +2,7 @@ import { LIMITS } from '../domain/limits.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { Doorbell } from '../services/doorbell.ts'
 import { channelsOf, dueMessage } from './bus.ts'
+import { REDIS_LIMITS } from './limits.ts'
 import type { Link } from './link.ts'
 
 export interface BellOptions {
@@ -36,7 +37,7 @@ export class Bell implements Doorbell, Disposable {
     this.#dueAt = Infinity
     // When nobody hears it, the poll finds what is due.
     link.run('ring', (client) => client.publish(this.#channel, dueMessage(node, inMs))).catch(() => {})
-    this.#resting = clock.after(LIMITS.doorbellRestMs, () => {
+    this.#resting = clock.after(REDIS_LIMITS.doorbellRestMs, () => {
       this.#resting = null
       if (this.#dueAt < Infinity) this.#send()
     })

@@ -8,8 +8,8 @@
 import type { Redis } from 'ioredis'
 import type { ChangeChannel } from '../cache/shared-endpoints.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
-import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
+import { REDIS_LIMITS } from './limits.ts'
 import { again, close, connect, within } from './link.ts'
 
 export interface BusOptions {
@@ -61,7 +61,7 @@ export class Bus implements ChangeChannel, AsyncDisposable {
   completeSince(now: number): number | null {
     // In the future means that the clock was set back: nothing is proven any more.
     const silentMs = now - this.#provenAt
-    return silentMs >= 0 && silentMs <= LIMITS.channelSilenceMs ? this.#subscribedAt : null
+    return silentMs >= 0 && silentMs <= REDIS_LIMITS.channelSilenceMs ? this.#subscribedAt : null
   }
 
   /** Proves that nothing was missed so far; to be done again and again. */
@@ -69,7 +69,7 @@ export class Bus implements ChangeChannel, AsyncDisposable {
     const { clock } = this.#options
     if (this.#subscribedAt === null) return
     const sentAt = clock.now()
-    await within(clock, LIMITS.channelSilenceMs, this.#client.ping()).then(
+    await within(clock, REDIS_LIMITS.channelSilenceMs, this.#client.ping()).then(
       () => (this.#provenAt = sentAt),
       // Its silence is the message.
       () => {},

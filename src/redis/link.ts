@@ -1,14 +1,14 @@
 /**
  * The connections to Redis. Redis stands beside the road, never on it: a command that is not answered soon has failed,
  * nothing waits in a queue for it to come back, and after a few failures it is left alone for a moment. So whatever
- * state it is in, asking costs no more than `LIMITS.redisCommandMs`, and for most of an outage nothing at all. The client
+ * state it is in, asking costs no more than `REDIS_LIMITS.redisCommandMs`, and for most of an outage nothing at all. The client
  * connects again by itself.
  */
 import { Redis } from 'ioredis'
-import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Observer } from '../telemetry/events.ts'
 import { Breaker } from './breaker.ts'
+import { REDIS_LIMITS } from './limits.ts'
 
 /** A script runs at once and alone; its keys come first among its arguments. */
 export interface Script {
@@ -124,13 +124,13 @@ export class Link implements AsyncDisposable {
   /** Rejects with `RedisAway`, soon. */
   async run<T>(name: string, command: (client: Redis) => Promise<T>): Promise<T> {
     if (this.#client.status !== 'ready') throw new RedisAway(this.#lastError ?? 'there is no connection')
-    if (this.#inFlight >= LIMITS.redisInFlightMax) throw new RedisAway('too many commands are under way')
+    if (this.#inFlight >= REDIS_LIMITS.redisInFlightMax) throw new RedisAway('too many commands are under way')
     if (!this.#breaker.mayTry(this.#clock.now())) throw new RedisAway('it failed a moment ago')
     const started = performance.now()
     this.#inFlight++
     let failed = true
     try {
-      const answer = await within(this.#clock, LIMITS.redisCommandMs, command(this.#client))
+      const answer = await within(this.#clock, REDIS_LIMITS.redisCommandMs, command(this.#client))
       failed = false
       return answer
     } catch (error) {

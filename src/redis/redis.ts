@@ -1,11 +1,11 @@
 /** What nodes share through Redis: endpoints, rates, and word of what changed and what is due. */
 import type { Clock } from '../lib/clock.ts'
-import { LIMITS } from '../domain/limits.ts'
 import { every, type Service } from '../services/service.ts'
 import { Bell } from './bell.ts'
 import { Bus, changeMessage, channelsOf } from './bus.ts'
 import { Limiter, LIMITER_SCRIPTS } from './limiter.ts'
 import type { Encryption } from '../domain/encryption.ts'
+import { REDIS_LIMITS } from './limits.ts'
 import { Link, type LinkObserver } from './link.ts'
 import { RedisEndpoints, SHARED_ENDPOINT_SCRIPTS } from './shared-endpoints.ts'
 
@@ -56,7 +56,7 @@ export function openRedis(options: RedisOptions): SharedParts {
     limiter: new Limiter({ link, clock, prefix, random: options.random }),
     bell,
     bus,
-    service: every('redis', clock, LIMITS.channelPingMs, async () => {
+    service: every('redis', clock, REDIS_LIMITS.channelPingMs, async () => {
       await bus.ping()
       await endpoints.tellAgain()
     }),

@@ -9,13 +9,13 @@
  * What is kept is encrypted as in the database, as one text, so that it can neither be read nor changed there.
  *
  * A change that Redis could not be told of is kept and told later; until then this node does not ask Redis about that
- * application. Other nodes may see the old row meanwhile, for `LIMITS.sharedCacheMs` at most.
+ * application. Other nodes may see the old row meanwhile, for `REDIS_LIMITS.sharedCacheMs` at most.
  */
 import type { SharedEndpoints, SharedFind } from '../cache/shared-endpoints.ts'
 import { type Encryption, keyIdOf, type Place, Undecryptable } from '../domain/encryption.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
-import { LIMITS } from '../domain/limits.ts'
 import type { Clock } from '../lib/clock.ts'
+import { REDIS_LIMITS } from './limits.ts'
 import type { Link, Script } from './link.ts'
 
 /** Longer than any load takes. */
@@ -102,8 +102,10 @@ export class RedisEndpoints implements SharedEndpoints {
     const keys = this.#keysOf(appId)
     if (mayKeep === '' || keys === null || !this.#isTrusted(appId)) return
     const text = this.#options.encryption.encrypt(JSON.stringify([this.#options.version, value]), placeOf(appId, name))
-    if (text.length > LIMITS.redisValueCharsMax) return
-    this.#options.link.script(FILL, keys.entry(name), keys.token, mayKeep, text, LIMITS.sharedCacheMs).catch(() => {})
+    if (text.length > REDIS_LIMITS.redisValueCharsMax) return
+    this.#options.link
+      .script(FILL, keys.entry(name), keys.token, mayKeep, text, REDIS_LIMITS.sharedCacheMs)
+      .catch(() => {})
   }
 
   forget(appId: AppId, id: EndpointId, { announce }: { announce: boolean }): void {
@@ -112,7 +114,7 @@ export class RedisEndpoints implements SharedEndpoints {
     if (before === undefined) this.#untoldOf.set(appId, (this.#untoldOf.get(appId) ?? 0) + 1)
     const untold: Untold = { appId, id, announced: announce || before?.announced === true }
     this.#untold.set(key, untold)
-    if (this.#untold.size > LIMITS.changesUntoldMax) this.#giveUp()
+    if (this.#untold.size > REDIS_LIMITS.changesUntoldMax) this.#giveUp()
     else void this.#tell(untold)
   }
 
@@ -148,7 +150,7 @@ export class RedisEndpoints implements SharedEndpoints {
   #giveUp(): void {
     this.#untold.clear()
     this.#untoldOf.clear()
-    this.#distrustedUntil = this.#options.clock.now() + LIMITS.sharedCacheMs
+    this.#distrustedUntil = this.#options.clock.now() + REDIS_LIMITS.sharedCacheMs
   }
 
   #isTrusted(appId: AppId): boolean {

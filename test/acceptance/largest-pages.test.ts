@@ -1,7 +1,7 @@
 /** Pages whose size is bounded by what their rows may hold: the largest ones. */
+import { DESTINATION_LIMITS } from '../../src/destinations/limits.ts'
 import { afterAll, expect, test } from 'vitest'
 import type { Attempt } from '../../src/domain/attempt.ts'
-import { LIMITS } from '../../src/domain/limits.ts'
 import { toAttempt } from '../../src/http/delivery-schemas.ts'
 import { PAGE_BYTES_MAX } from '../../src/http/page-bytes.ts'
 import { newId } from '../conformance/builders.ts'
@@ -56,7 +56,7 @@ test('a page of attempts is below the bound of all pages', async () => {
     statusCode: 307,
     error: COSTLY.repeat(450),
     durationMs: 1,
-    response: COSTLY.repeat(LIMITS.responseBytesKept),
+    response: COSTLY.repeat(DESTINATION_LIMITS.responseBytesKept),
   }
   expect(attempt.url).toHaveLength(8_192)
   const given = { target_url: attempt.url, secret: 'my-secret' }

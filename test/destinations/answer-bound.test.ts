@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createAddressGuard } from '../../src/destinations/guard.ts'
 import { createHttpDriver } from '../../src/destinations/http.ts'
-import { LIMITS } from '../../src/domain/limits.ts'
+import { DESTINATION_LIMITS } from '../../src/destinations/limits.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { endpoint, message } from '../conformance/builders.ts'
 import { httpServer, rawServer, type Running } from './http-servers.ts'
@@ -97,7 +97,11 @@ test.each([
   const body = 'line\n'.repeat(10_000)
   const server = stack.use(await httpServer((response) => void response.writeHead(status).end(body)))
   const outcome = await deliver(startDriver(), server.origin)
-  expect(outcome).toMatchObject({ kind, statusCode: status, response: body.slice(0, LIMITS.responseBytesKept) })
+  expect(outcome).toMatchObject({
+    kind,
+    statusCode: status,
+    response: body.slice(0, DESTINATION_LIMITS.responseBytesKept),
+  })
 })
 
 test('the count begins anew with each attempt on a connection, however much is sent and answered', async () => {
@@ -106,7 +110,7 @@ test('the count begins anew with each attempt on a connection, however much is s
   const driver = startDriver()
   for (let i = 0; i < 24; i++)
     expect(await deliver(driver, server.origin, i % 2 === 0 ? 10 : 400_000)).toMatchObject({ kind: 'accepted' })
-  expect(12 * answer.length).toBeGreaterThan(LIMITS.answerBytesOnWire)
+  expect(12 * answer.length).toBeGreaterThan(DESTINATION_LIMITS.answerBytesOnWire)
   // Now and then an attempt begins before the connection of the last one is free.
   expect(server.connections.made).toBeLessThanOrEqual(2)
   expect(server.connections.open).toBe(server.connections.made)

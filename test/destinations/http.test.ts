@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Driver } from '../../src/destinations/driver.ts'
 import { createAddressGuard, type Lookup } from '../../src/destinations/guard.ts'
 import { createHttpDriver, type HttpDriverOptions } from '../../src/destinations/http.ts'
+import { DESTINATION_LIMITS } from '../../src/destinations/limits.ts'
 import type { Outcome } from '../../src/domain/delivery.ts'
 import type { Endpoint } from '../../src/domain/endpoint.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
@@ -349,7 +350,7 @@ describe('the answer', () => {
 
   test.each([
     ['early hints', `HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n${OK}`],
-    ['many early hints', `${'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(LIMITS.interimAnswersMax)}${OK}`],
+    ['many early hints', `${'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(DESTINATION_LIMITS.interimAnswersMax)}${OK}`],
     ['a 102 Processing', `HTTP/1.1 102 Processing\r\n\r\n${OK}`],
   ])('counts after %s', async (_, text) => {
     const server = await during(writing(text))

@@ -12,7 +12,7 @@ import { endsInTurns } from '../../src/destinations/ends-in-turns.ts'
 import { exchange } from '../../src/destinations/exchange.ts'
 import { createAddressGuard } from '../../src/destinations/guard.ts'
 import { createHttpDriver } from '../../src/destinations/http.ts'
-import { LIMITS } from '../../src/domain/limits.ts'
+import { DESTINATION_LIMITS } from '../../src/destinations/limits.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { endpoint, message } from '../conformance/builders.ts'
 import { makeCertificates } from './http-servers.ts'
@@ -115,7 +115,7 @@ describe('on its first connection, an attempt that is answered', () => {
     ['with one after a 100', [continues(1), OK], accepted()],
     ['with one after a 100 with headers', [continues(1, 'date: x\r\nserver: y\r\n') + OK], accepted()],
     ['with one after a 100 in single bytes', (continues(1) + OK).split(''), accepted()],
-    ['with one after all the 100s that it may send', [continues(LIMITS.interimAnswersMax), OK], accepted()],
+    ['with one after all the 100s that it may send', [continues(DESTINATION_LIMITS.interimAnswersMax), OK], accepted()],
     [
       'with a refusal after 100, 102 and 103',
       [continues(1), 'HTTP/1.1 102 P\r\n\r\nHTTP/1.1 103 E\r\n\r\n', NO],
@@ -123,7 +123,7 @@ describe('on its first connection, an attempt that is answered', () => {
     ],
     [
       'with a 100 too many',
-      [continues(LIMITS.interimAnswersMax + 1), OK],
+      [continues(DESTINATION_LIMITS.interimAnswersMax + 1), OK],
       unreachable(/sent more than 20 interim answers$/),
     ],
     ['with a 100 alone, and closed', [continues(1), END], unreachable(/closed by .* before it answered$/)],

@@ -1,9 +1,9 @@
+import { DESTINATION_LIMITS } from '../../src/destinations/limits.ts'
 import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createNameResolver, type NameResolver } from '../../src/destinations/resolver.ts'
-import { LIMITS } from '../../src/domain/limits.ts'
 import { createFakeClock, type FakeClock } from '../fake-clock.ts'
 import { type Answer, type Answering, type NameServer, startNameServer } from './name-server.ts'
 
@@ -82,7 +82,7 @@ describe('a name', () => {
   test('with more addresses than anybody would try has its first ones', async () => {
     const addresses = Array.from({ length: 200 }, (_, i) => `192.0.2.${i}`)
     const { resolver } = await resolverAt((_, overTcp) => (overTcp ? { addresses } : { isTruncated: true }))
-    expect(await resolver.lookup('receiver.example')).toHaveLength(LIMITS.addressesPerName)
+    expect(await resolver.lookup('receiver.example')).toHaveLength(DESTINATION_LIMITS.addressesPerName)
   })
 
   test.each<[string, Answer, string]>([
@@ -117,7 +117,7 @@ describe('a name', () => {
     const { resolver, server } = await resolverAt(({ type }) => (type === 'A' ? { addresses: ['192.0.2.1'] } : null))
     const result = resultOf(resolver.lookup('receiver.example'))
     await expect.poll(() => clock.timers).toBe(2)
-    await clock.advance(LIMITS.lookupOtherFamilyMs)
+    await clock.advance(DESTINATION_LIMITS.lookupOtherFamilyMs)
     expect(await result).toEqual(['192.0.2.1'])
     expect(server.questions).toContain('receiver.example AAAA')
     expect(clock.timers).toBe(0)
@@ -143,7 +143,7 @@ describe('a name server that never answers', () => {
     expect(await resultOf(resolver.lookup('localhost'))).toEqual(['127.0.0.1', '::1'])
     events.push('others found')
     expect(resolver.counts.underWay).toBe(1)
-    await clock.advance(LIMITS.lookupMs)
+    await clock.advance(DESTINATION_LIMITS.lookupMs)
     await Promise.all(silent)
     expect(events).toEqual(['others found', ...Array<string>(40).fill('given up')])
     expect(resolver.counts).toMatchObject({ underWay: 0, ended: { found: 1, no_answer: 1 } })
@@ -153,7 +153,7 @@ describe('a name server that never answers', () => {
     const { resolver, server } = await resolverAt(silentFor(/silent/), { resolvConf: 'search a.example b.example\n' })
     const result = resultOf(resolver.lookup('silent'))
     await reached(server, 'silent.a.example A')
-    await clock.advance(LIMITS.lookupMs)
+    await clock.advance(DESTINATION_LIMITS.lookupMs)
     expect(await result).toBe('no_answer')
     expect(server.questions.filter((one) => !one.startsWith('silent.a.example'))).toEqual([])
     expect(clock.timers).toBe(0)
@@ -167,12 +167,12 @@ describe('a name server that never answers', () => {
     expect(resolver.counts.underWay).toBe(6)
     expect(await resultOf(resolver.lookup('new.example'))).toBe('busy')
     expect(await resultOf(resolver.lookup('known.example'))).toEqual(['192.0.2.1'])
-    await clock.advance(LIMITS.lookupMs)
+    await clock.advance(DESTINATION_LIMITS.lookupMs)
     expect(await Promise.all(silent)).toEqual(Array<string>(6).fill('no_answer'))
     // Nobody answered for it, so that nothing is remembered of it.
     const again = resultOf(resolver.lookup('new.example'))
     expect(resolver.counts.underWay).toBe(1)
-    await clock.advance(LIMITS.lookupMs)
+    await clock.advance(DESTINATION_LIMITS.lookupMs)
     expect(await again).toBe('no_answer')
   })
 
@@ -194,7 +194,7 @@ describe('an answer', () => {
     const { resolver, server } = await resolverAt(() => ({ addresses: [address] }))
     expect(await resultOf(resolver.lookup('receiver.example'))).toEqual(['192.0.2.1'])
     address = '192.0.2.2'
-    await clock.advance(LIMITS.lookupAnswerKeptMs - 1)
+    await clock.advance(DESTINATION_LIMITS.lookupAnswerKeptMs - 1)
     expect(await resultOf(resolver.lookup('receiver.example'))).toEqual(['192.0.2.1'])
     expect(server.questions).toHaveLength(2)
     await clock.advance(1)
@@ -213,7 +213,7 @@ describe('an answer', () => {
     const { resolver, server } = await resolverAt(() => answer)
     expect(await resultOf(resolver.lookup('receiver.example'))).toBe('not_found')
     answer = { addresses: ['192.0.2.1'] }
-    await clock.advance(LIMITS.lookupFailureKeptMs - 1)
+    await clock.advance(DESTINATION_LIMITS.lookupFailureKeptMs - 1)
     expect(await resultOf(resolver.lookup('receiver.example'))).toBe('not_found')
     expect(server.questions).toHaveLength(2)
     await clock.advance(1)
@@ -225,7 +225,7 @@ describe('an answer', () => {
     const { resolver, server } = await resolverAt(() => open.promise)
     const results = [resolver.lookup('slow.example'), resolver.lookup('SLOW.example')].map(resultOf)
     await reached(server, 'slow.example AAAA')
-    await clock.advance(LIMITS.lookupMs - 1)
+    await clock.advance(DESTINATION_LIMITS.lookupMs - 1)
     open.resolve({ addresses: ['192.0.2.1'] })
     expect(await Promise.all(results)).toEqual([['192.0.2.1'], ['192.0.2.1']])
   })
@@ -238,7 +238,7 @@ describe('an answer', () => {
     const odd = resultOf(resolver.lookup('odd.example'))
     await reached(server, 'odd.example A')
     expect(await resultOf(resolver.lookup('receiver.example'))).toEqual(['192.0.2.1'])
-    await clock.advance(LIMITS.lookupMs)
+    await clock.advance(DESTINATION_LIMITS.lookupMs)
     expect(await odd).toMatch(/no_answer|bad_answer/)
   })
 })
@@ -250,11 +250,11 @@ describe('the machine', () => {
     expect(await resultOf(resolver.lookup('receiver.'))).toEqual(['192.0.2.9'])
     write('hosts', '192.0.2.10 receiver\n::1 receiver\n')
     utimesSync(join(folder, 'hosts'), 1, 1)
-    await clock.advance(LIMITS.systemFilesLookMs)
+    await clock.advance(DESTINATION_LIMITS.systemFilesLookMs)
     expect(await resultOf(resolver.lookup('receiver'))).toEqual(['192.0.2.10', '::1'])
     expect(server.questions).toEqual([])
     rmSync(join(folder, 'hosts'))
-    await clock.advance(LIMITS.systemFilesLookMs)
+    await clock.advance(DESTINATION_LIMITS.systemFilesLookMs)
     expect(await resultOf(resolver.lookup('receiver'))).toBe('not_found')
   })
 

@@ -1,5 +1,5 @@
+import { DESTINATION_LIMITS } from '../../src/destinations/limits.ts'
 import { describe, expect, test } from 'vitest'
-import { LIMITS } from '../../src/domain/limits.ts'
 import { type Behaviour, hang, healthy, limitRate, say, serveAndDrop } from '../acceptance/fake-svix.ts'
 import { HOUR, MSG_ID, rejected, useSvix } from './svix-rig.ts'
 
@@ -73,10 +73,10 @@ describe('the payload', () => {
 
   test('of the greatest size that Svix takes is sent, and of one byte more is not', async () => {
     const body = (bytes: number) => `{"x":"${'x'.repeat(bytes - 8)}"}`
-    expect(await attempt([healthy], event({ body: body(LIMITS.svixPayloadBytesMax) }))).toMatchObject({
+    expect(await attempt([healthy], event({ body: body(DESTINATION_LIMITS.svixPayloadBytesMax) }))).toMatchObject({
       kind: 'accepted',
     })
-    const outcome = await attempt([healthy], event({ body: body(LIMITS.svixPayloadBytesMax + 1) }))
+    const outcome = await attempt([healthy], event({ body: body(DESTINATION_LIMITS.svixPayloadBytesMax + 1) }))
     expect(outcome).toEqual({
       kind: 'rejected',
       statusCode: null,

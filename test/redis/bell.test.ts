@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { LIMITS } from '../../src/domain/limits.ts'
+import { REDIS_LIMITS } from '../../src/redis/limits.ts'
 import { missingRedis, type RedisServer, startRedis } from '../redis-server.ts'
 import { eventually, isTrusted, type Node, Rows, startNode } from './rig.ts'
 
@@ -20,7 +21,7 @@ describe.skipIf(missingRedis() !== null)('the doorbell', () => {
     await server[Symbol.asyncDispose]()
   })
   beforeEach(async () => {
-    await sleep(LIMITS.doorbellRestMs * 2)
+    await sleep(REDIS_LIMITS.doorbellRestMs * 2)
     for (const node of [a, b]) node.due.length = node.commands.length = 0
   })
 
@@ -46,7 +47,7 @@ describe.skipIf(missingRedis() !== null)('the doorbell', () => {
     const now = Date.now()
     for (let i = 0; i < 1_000; i++) a.redis.bell.ring(now + 900 - (i % 500))
     await eventually(() => b.due.length === 2)
-    await sleep(3 * LIMITS.doorbellRestMs)
+    await sleep(3 * REDIS_LIMITS.doorbellRestMs)
     expect(a.commands.filter(({ name }) => name === 'ring')).toHaveLength(2)
     expect(isSoonAfter(b.due[1]!, now + 401)).toBe(true)
   })
