@@ -10,11 +10,11 @@ import {
   type ApplicationSettings,
 } from '../../manage/applications.ts'
 import type { Principal } from './principal.ts'
-import type { Server } from '../context.ts'
 import { named, withExample } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
 import {
-  defineOperation,
+  operation,
+  type AnyOperation,
   Empty,
   findApplication,
   noContent,
@@ -120,122 +120,127 @@ function unlessTaken<T>(edited: T | 'uid_taken'): T {
   return edited
 }
 
-export function applicationOperations(app: Server, context: SvixContext): void {
-  const { store, manage } = context
+const applicationList = operation({
+  method: 'GET',
+  url: '/app',
+  id: 'v1.application.list',
+  summary: 'List applications',
+  access: 'organization',
+  query: z.object({
+    limit: limit(50),
+    iterator: iterator('app'),
+    order,
+    exclude_apps_with_no_endpoints: notListed,
+    exclude_apps_with_disabled_endpoints: notListed,
+    exclude_apps_with_svix_play_endpoints: notListed,
+  }),
+  answers: { 200: pageOf(ApplicationOut) },
+  async handle(context, { principal, query }) {
+    const page = await readPage(query, {
+      order: query.order ?? 'ascending',
+      keyOf: (application: Application) => application.id,
+      read: (keyset) => context.store.listApplications(principal.orgId, keyset),
+    })
+    return ok({ ...page, data: page.data.map(toApplicationOut) })
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'GET',
-    url: '/app',
-    id: 'v1.application.list',
-    summary: 'List applications',
-    access: 'organization',
-    query: z.object({
-      limit: limit(50),
-      iterator: iterator('app'),
-      order,
-      exclude_apps_with_no_endpoints: notListed,
-      exclude_apps_with_disabled_endpoints: notListed,
-      exclude_apps_with_svix_play_endpoints: notListed,
-    }),
-    answers: { 200: pageOf(ApplicationOut) },
-    async handle({ principal, query }) {
-      const page = await readPage(query, {
-        order: query.order ?? 'ascending',
-        keyOf: (application: Application) => application.id,
-        read: (keyset) => store.listApplications(principal.orgId, keyset),
-      })
-      return ok({ ...page, data: page.data.map(toApplicationOut) })
-    },
-  })
+const applicationCreate = operation({
+  method: 'POST',
+  url: '/app',
+  id: 'v1.application.create',
+  summary: 'Create an application',
+  access: 'organization',
+  query: z.object({ get_if_exists: flag(false) }),
+  body: ApplicationIn,
+  answers: { 200: ApplicationOut, 201: ApplicationOut },
+  async handle(context, { principal, query, body, answer }) {
+    const application = newApplication(context, principal.orgId, settingsFrom(body))
+    const out = toApplicationOut(application)
+    const result = unlessReplayed(await createApplication(context.manage, application, answer(201, out)))
+    if (result === 'created') return { status: 201, body: out }
+    const existing = query.get_if_exists ? await context.store.findApplication(principal.orgId, body.uid ?? '') : null
+    if (existing === null) throw new SvixError('conflict', TAKEN)
+    const found = toApplicationOut(existing)
+    const stored = answer(200, found)
+    if (stored !== null) unlessReplayed(await context.store.saveAnswer(stored))
+    return ok(found)
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'POST',
-    url: '/app',
-    id: 'v1.application.create',
-    summary: 'Create an application',
-    access: 'organization',
-    query: z.object({ get_if_exists: flag(false) }),
-    body: ApplicationIn,
-    answers: { 200: ApplicationOut, 201: ApplicationOut },
-    async handle({ principal, query, body, answer }) {
-      const application = newApplication(context, principal.orgId, settingsFrom(body))
-      const out = toApplicationOut(application)
-      const result = unlessReplayed(await createApplication(manage, application, answer(201, out)))
-      if (result === 'created') return { status: 201, body: out }
-      const existing = query.get_if_exists ? await store.findApplication(principal.orgId, body.uid ?? '') : null
-      if (existing === null) throw new SvixError('conflict', TAKEN)
-      const found = toApplicationOut(existing)
-      const stored = answer(200, found)
-      if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
-      return ok(found)
-    },
-  })
+const applicationGet = operation({
+  method: 'GET',
+  url: '/app/:app_id',
+  id: 'v1.application.get',
+  summary: 'Read an application',
+  access: 'ViewBase',
+  answers: { 200: ApplicationOut },
+  handle: async (context, call) => ok(toApplicationOut(await findApplication(context, call))),
+})
 
-  defineOperation(app, context, {
-    method: 'GET',
-    url: '/app/:app_id',
-    id: 'v1.application.get',
-    summary: 'Read an application',
-    access: 'ViewBase',
-    answers: { 200: ApplicationOut },
-    handle: async (call) => ok(toApplicationOut(await findApplication(context, call))),
-  })
+const applicationUpdate = operation({
+  method: 'PUT',
+  url: '/app/:app_id',
+  id: 'v1.application.update',
+  summary: 'Replace an application, or create one where there is none',
+  access: 'organization',
+  body: ApplicationIn,
+  answers: { 200: ApplicationOut, 201: ApplicationOut },
+  async handle(context, { principal, params, body }) {
+    const path = { orgId: principal.orgId, idOrUid: params['app_id']! }
+    const edited = unlessTaken(await editApplication(context.manage, path, () => settingsFrom(body)))
+    if (edited !== null) return ok(toApplicationOut(edited))
+    const application = newApplication(context, principal.orgId, settingsFrom(body))
+    if ((await createApplication(context.manage, application)) !== 'created') throw new SvixError('conflict', TAKEN)
+    return { status: 201, body: toApplicationOut(application) }
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'PUT',
-    url: '/app/:app_id',
-    id: 'v1.application.update',
-    summary: 'Replace an application, or create one where there is none',
-    access: 'organization',
-    body: ApplicationIn,
-    answers: { 200: ApplicationOut, 201: ApplicationOut },
-    async handle({ principal, params, body }) {
-      const path = { orgId: principal.orgId, idOrUid: params['app_id']! }
-      const edited = unlessTaken(await editApplication(manage, path, () => settingsFrom(body)))
-      if (edited !== null) return ok(toApplicationOut(edited))
-      const application = newApplication(context, principal.orgId, settingsFrom(body))
-      if ((await createApplication(manage, application)) !== 'created') throw new SvixError('conflict', TAKEN)
-      return { status: 201, body: toApplicationOut(application) }
-    },
-  })
+const applicationPatch = operation({
+  method: 'PATCH',
+  url: '/app/:app_id',
+  id: 'v1.application.patch',
+  summary: 'Change some members of an application',
+  access: 'organization',
+  body: ApplicationPatch,
+  answers: { 200: ApplicationOut },
+  async handle(context, { principal, params, body }) {
+    const rate = firstGiven(body.throttleRate, body.rateLimit)
+    const change = () => ({
+      ...(body.name === undefined ? {} : { name: body.name }),
+      ...(body.uid === undefined ? {} : { uid: body.uid }),
+      ...(rate === undefined ? {} : { throttleRate: rate }),
+      ...(body.metadata === undefined ? {} : { metadata: body.metadata ?? {} }),
+    })
+    const path = { orgId: principal.orgId, idOrUid: params['app_id']! }
+    const edited = unlessTaken(await editApplication(context.manage, path, change))
+    if (edited === null) throw new SvixError('not_found')
+    return ok(toApplicationOut(edited))
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'PATCH',
-    url: '/app/:app_id',
-    id: 'v1.application.patch',
-    summary: 'Change some members of an application',
-    access: 'organization',
-    body: ApplicationPatch,
-    answers: { 200: ApplicationOut },
-    async handle({ principal, params, body }) {
-      const rate = firstGiven(body.throttleRate, body.rateLimit)
-      const change = () => ({
-        ...(body.name === undefined ? {} : { name: body.name }),
-        ...(body.uid === undefined ? {} : { uid: body.uid }),
-        ...(rate === undefined ? {} : { throttleRate: rate }),
-        ...(body.metadata === undefined ? {} : { metadata: body.metadata ?? {} }),
-      })
-      const path = { orgId: principal.orgId, idOrUid: params['app_id']! }
-      const edited = unlessTaken(await editApplication(manage, path, change))
-      if (edited === null) throw new SvixError('not_found')
-      return ok(toApplicationOut(edited))
-    },
-  })
+const applicationDelete = operation({
+  method: 'DELETE',
+  url: '/app/:app_id',
+  id: 'v1.application.delete',
+  summary: 'Delete an application with its endpoints; what waits for them is cancelled',
+  access: 'organization',
+  answers: { 204: Empty },
+  async handle(context, call) {
+    const application = await findApplication(context, call)
+    const result = await removeApplication(context.manage, application)
+    if (result === 'is_default')
+      throw new SvixError('conflict', 'The default application is that of the plain routes and cannot be deleted.')
+    if (result === 'unknown') throw new SvixError('not_found')
+    return noContent
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'DELETE',
-    url: '/app/:app_id',
-    id: 'v1.application.delete',
-    summary: 'Delete an application with its endpoints; what waits for them is cancelled',
-    access: 'organization',
-    answers: { 204: Empty },
-    async handle(call) {
-      const application = await findApplication(context, call)
-      const result = await removeApplication(manage, application)
-      if (result === 'is_default')
-        throw new SvixError('conflict', 'The default application is that of the plain routes and cannot be deleted.')
-      if (result === 'unknown') throw new SvixError('not_found')
-      return noContent
-    },
-  })
-}
+export const applicationOperations: readonly AnyOperation[] = [
+  applicationList,
+  applicationCreate,
+  applicationGet,
+  applicationUpdate,
+  applicationPatch,
+  applicationDelete,
+]

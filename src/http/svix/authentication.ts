@@ -4,7 +4,16 @@ import type { Server } from '../context.ts'
 import { list, text } from '../bounded.ts'
 import { named, withExample } from '../described.ts'
 import { ApplicationIn, applicationOnTheFly } from './applications.ts'
-import { type Call, defineOperation, type Done, ok, parseBody, type SvixContext, unlessReplayed } from './operation.ts'
+import {
+  type Call,
+  operation,
+  type AnyOperation,
+  type Done,
+  ok,
+  parseBody,
+  type SvixContext,
+  unlessReplayed,
+} from './operation.ts'
 import { CAPABILITIES, PORTAL_TOKEN_MS, READ_ONLY } from './principal.ts'
 import { SvixError, SvixRefusal } from './problems.ts'
 import { portalJson, portalRecipe } from './repeats.ts'
@@ -61,52 +70,58 @@ function optionsIn(bytes: Buffer): PortalAccess {
   return isMeant ? parseBody(PortalAccessIn, bytes) : {}
 }
 
-export function authenticationOperations(app: Server, context: SvixContext): void {
+async function portalAccess(context: SvixContext, call: Call<unknown, unknown>, body: PortalAccess): Promise<Done> {
   const { tokens, clock, store } = context
+  if (!tokens.canSign) throw new SvixError('not_implemented', CANNOT_SIGN)
+  const { principal, answer } = call
+  const application = await applicationOnTheFly(context, call, body.application)
+  const capabilities =
+    body.readOnly === true ? READ_ONLY.filter((one) => body.capabilities?.includes(one) ?? true) : body.capabilities
+  const claims = tokens.dated(
+    {
+      org: principal.orgId,
+      sub: application.id,
+      ...(body.featureFlags?.length ? { feature_flags: body.featureFlags } : {}),
+      ...(capabilities == null ? {} : { capabilities: [...capabilities] }),
+    },
+    clock.now() + (body.expiry == null ? PORTAL_TOKEN_MS : body.expiry * 1_000),
+  )
+  // There is no hosted portal; the page to try the API takes the token.
+  const url = `${context.publicUrl()}/docs`
+  const stored = answer(200, portalRecipe(url, claims))
+  if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
+  return ok(portalJson(url, await tokens.signDated(claims)))
+}
 
-  async function portalAccess(call: Call<unknown, unknown>, body: PortalAccess): Promise<Done> {
-    if (!tokens.canSign) throw new SvixError('not_implemented', CANNOT_SIGN)
-    const { principal, answer } = call
-    const application = await applicationOnTheFly(context, call, body.application)
-    const capabilities =
-      body.readOnly === true ? READ_ONLY.filter((one) => body.capabilities?.includes(one) ?? true) : body.capabilities
-    const claims = tokens.dated(
-      {
-        org: principal.orgId,
-        sub: application.id,
-        ...(body.featureFlags?.length ? { feature_flags: body.featureFlags } : {}),
-        ...(capabilities == null ? {} : { capabilities: [...capabilities] }),
-      },
-      clock.now() + (body.expiry == null ? PORTAL_TOKEN_MS : body.expiry * 1_000),
-    )
-    // There is no hosted portal; the page to try the API takes the token.
-    const url = `${context.publicUrl()}/docs`
-    const stored = answer(200, portalRecipe(url, claims))
-    if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
-    return ok(portalJson(url, await tokens.signDated(claims)))
-  }
+const common = {
+  method: 'POST',
+  summary: 'Make a token for the portal of an application',
+  access: 'organization',
+  answers: { 200: named('AppPortalAccessOut', z.object({ url: z.string(), token: z.string() })) },
+} as const
+const authenticationAppPortalAccess = operation({
+  ...common,
+  url: '/auth/app-portal-access/:app_id',
+  id: 'v1.authentication.app-portal-access',
+  body: PortalAccessIn,
+  handle: (context, call) => portalAccess(context, call, call.body),
+})
 
-  const common = {
-    method: 'POST',
-    summary: 'Make a token for the portal of an application',
-    access: 'organization',
-    answers: { 200: named('AppPortalAccessOut', z.object({ url: z.string(), token: z.string() })) },
-  } as const
-  defineOperation(app, context, {
-    ...common,
-    url: '/auth/app-portal-access/:app_id',
-    id: 'v1.authentication.app-portal-access',
-    body: PortalAccessIn,
-    handle: (call) => portalAccess(call, call.body),
-  })
-  // Older clients ask here.
-  defineOperation(app, context, {
-    ...common,
-    url: '/auth/dashboard-access/:app_id',
-    id: 'v1.authentication.dashboard-access',
-    handle: (call) => portalAccess(call, optionsIn(call.bytes)),
-  })
+/** Older clients ask here. */
+const authenticationDashboardAccess = operation({
+  ...common,
+  url: '/auth/dashboard-access/:app_id',
+  id: 'v1.authentication.dashboard-access',
+  handle: (context, call) => portalAccess(context, call, optionsIn(call.bytes)),
+})
 
+export const authenticationOperations: readonly AnyOperation[] = [
+  authenticationAppPortalAccess,
+  authenticationDashboardAccess,
+]
+
+/** It needs no token: there is nothing to end. */
+export function logoutRoute(app: Server): void {
   app.post(
     '/auth/logout',
     {

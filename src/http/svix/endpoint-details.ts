@@ -4,13 +4,21 @@ import { isSensitiveHeader } from '../../domain/custom-headers.ts'
 import type { Endpoint } from '../../domain/endpoint.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import { editEndpoint, ROTATION_OVERLAP_MS, rotateSecret } from '../../manage/endpoints.ts'
-import type { Server } from '../context.ts'
 import { list, text } from '../bounded.ts'
 import { named } from '../described.ts'
 import { customHeaders, customHeadersPatch, mergeHeaders } from '../schemas.ts'
-import type { EndpointPlace } from './endpoints.ts'
+import type { EndpointCollection } from './endpoints.ts'
 import { newSecret, secretIn } from './endpoint-schemas.ts'
-import { defineOperation, Empty, findEndpoint, noContent, ok, Replayed, type SvixContext } from './operation.ts'
+import {
+  type AnyOperation,
+  Empty,
+  findEndpoint,
+  noContent,
+  ok,
+  operation,
+  Replayed,
+  type SvixContext,
+} from './operation.ts'
 import { SvixError } from './problems.ts'
 import { orDefault } from './schemas.ts'
 import { secretJson, secretRecipe } from './repeats.ts'
@@ -63,78 +71,84 @@ const changesIn = ({ headers, deleteHeaders }: z.output<typeof HeadersPatchIn>):
   ...headers,
 })
 
-export function endpointDetailOperations(app: Server, context: SvixContext, place: EndpointPlace): void {
-  const { manage } = context
-  const { operations, access } = place
-  const path = `${place.path}/:endpoint_id`
+type Located = Awaited<ReturnType<typeof locate>>
+type Named = Parameters<EndpointCollection['application']>[1]
 
-  type Located = Parameters<EndpointPlace['application']>[0]
-  async function locate(call: Located) {
-    const application = await place.application(call)
-    return { application, endpoint: await findEndpoint(context, application.id, call.params['endpoint_id']) }
-  }
+async function locate(context: SvixContext, collection: EndpointCollection, call: Named) {
+  const application = await collection.application(context, call)
+  return { application, endpoint: await findEndpoint(context, application.id, call.params['endpoint_id']) }
+}
 
-  async function setHeaders(call: Located, change: (before: Endpoint) => Record<string, string>): Promise<void> {
-    const { application, endpoint } = await locate(call)
-    // The API does not tell of headers, though it tells of everything else.
-    const edited = await editEndpoint(
-      manage,
-      { application, id: endpoint.id },
-      (before) => ({ headers: change(before) }),
-      {
-        isTold: false,
-      },
-    )
-    if (edited === null) throw new SvixError('not_found')
-  }
+async function setHeaders(
+  context: SvixContext,
+  { application, endpoint }: Located,
+  change: (before: Endpoint) => Record<string, string>,
+): Promise<void> {
+  // The API does not tell of headers, though it tells of everything else.
+  const edited = await editEndpoint(
+    context.manage,
+    { application, id: endpoint.id },
+    (before) => ({ headers: change(before) }),
+    {
+      isTold: false,
+    },
+  )
+  if (edited === null) throw new SvixError('not_found')
+}
 
-  defineOperation(app, context, {
+const endpointGetHeaders = (collection: EndpointCollection) =>
+  operation({
     method: 'GET',
-    url: `${path}/headers`,
-    id: `${operations}.get-headers`,
+    url: `${collection.path}/:endpoint_id/headers`,
+    id: `${collection.operations}.get-headers`,
     summary: 'Read the headers that deliveries to it carry',
-    access: access('ViewBase'),
+    access: collection.access('ViewBase'),
     answers: { 200: HeadersOut },
-    handle: async (call) => ok(toHeadersOut((await locate(call)).endpoint)),
+    handle: async (context, call) => ok(toHeadersOut((await locate(context, collection, call)).endpoint)),
   })
 
-  defineOperation(app, context, {
+const endpointUpdateHeaders = (collection: EndpointCollection) =>
+  operation({
     method: 'PUT',
-    url: `${path}/headers`,
-    id: `${operations}.update-headers`,
+    url: `${collection.path}/:endpoint_id/headers`,
+    id: `${collection.operations}.update-headers`,
     summary: 'Replace its headers',
-    access: access('ManageEndpoint'),
+    access: collection.access('ManageEndpoint'),
     body: HeadersIn,
     answers: { 204: Empty },
-    async handle(call) {
-      await setHeaders(call, () => call.body.headers)
+    async handle(context, call) {
+      await setHeaders(context, await locate(context, collection, call), () => call.body.headers)
       return noContent
     },
   })
 
-  defineOperation(app, context, {
+const endpointPatchHeaders = (collection: EndpointCollection) =>
+  operation({
     method: 'PATCH',
-    url: `${path}/headers`,
-    id: `${operations}.patch-headers`,
+    url: `${collection.path}/:endpoint_id/headers`,
+    id: `${collection.operations}.patch-headers`,
     summary: 'Set some of its headers; `null` removes one',
-    access: access('ManageEndpoint'),
+    access: collection.access('ManageEndpoint'),
     body: HeadersPatchIn,
     answers: { 204: Empty },
-    async handle(call) {
-      await setHeaders(call, (before) => mergeHeaders(before.headers, changesIn(call.body)))
+    async handle(context, call) {
+      await setHeaders(context, await locate(context, collection, call), (before) =>
+        mergeHeaders(before.headers, changesIn(call.body)),
+      )
       return noContent
     },
   })
 
-  defineOperation(app, context, {
+const endpointGetSecret = (collection: EndpointCollection) =>
+  operation({
     method: 'GET',
-    url: `${path}/secret`,
-    id: `${operations}.get-secret`,
+    url: `${collection.path}/:endpoint_id/secret`,
+    id: `${collection.operations}.get-secret`,
     summary: 'Read what its receiver verifies with',
-    access: access('ViewEndpointSecret'),
+    access: collection.access('ViewEndpointSecret'),
     answers: { 200: SecretOut },
-    async handle(call) {
-      const { endpoint } = await locate(call)
+    async handle(context, call) {
+      const { endpoint } = await locate(context, collection, call)
       const [current] = endpoint.secrets
       if (current === undefined)
         throw new SvixError('not_found', 'The endpoint has no secret: rotate it to give it one.')
@@ -142,22 +156,23 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
     },
   })
 
-  defineOperation(app, context, {
+const endpointRotateSecret = (collection: EndpointCollection) =>
+  operation({
     method: 'POST',
-    url: `${path}/secret/rotate`,
-    id: `${operations}.rotate-secret`,
+    url: `${collection.path}/:endpoint_id/secret/rotate`,
+    id: `${collection.operations}.rotate-secret`,
     summary: 'Give it a new secret; the old one signs along for a while. SDKs from 2.7.0 on are told the key',
-    access: access('ManageEndpointSecret'),
+    access: collection.access('ManageEndpointSecret'),
     body: RotateIn,
     answers: { 200: SecretOut, 204: Empty },
-    async handle(call) {
+    async handle(context, call) {
       const isTold = readsRotatedKey(call.userAgent)
-      const { application, endpoint } = await locate(call)
+      const { application, endpoint } = await locate(context, collection, call)
       const secret = call.body.key ?? newSecret(context.config.defaultSignatureType)
       const { gracePeriodSeconds: graceS } = call.body
       const overlapMs = graceS == null ? ROTATION_OVERLAP_MS.fallback : graceS * 1_000
       const answer = isTold ? call.answer(200, secretRecipe(endpoint, secret)) : call.answer(204, null)
-      const edited = await rotateSecret(manage, { application, id: endpoint.id }, { secret, overlapMs }, answer)
+      const edited = await rotateSecret(context.manage, { application, id: endpoint.id }, { secret, overlapMs }, answer)
       if (edited === 'limit_reached')
         throw new SvixError('limit_reached', 'Ten old secrets still sign: wait until one of them expires.')
       if (edited === 'replayed') throw new Replayed()
@@ -165,4 +180,8 @@ export function endpointDetailOperations(app: Server, context: SvixContext, plac
       return isTold ? ok(secretJson(secret)) : noContent
     },
   })
-}
+
+export const endpointDetailOperations = (collection: EndpointCollection): readonly AnyOperation[] =>
+  [endpointGetHeaders, endpointUpdateHeaders, endpointPatchHeaders, endpointGetSecret, endpointRotateSecret].map((of) =>
+    of(collection),
+  )

@@ -87,13 +87,13 @@ const wholeEndpoint = (guard: AddressGuard) =>
     .superRefine(notBothNames)
 
 /** PUT: the whole endpoint but its secret. */
-export const endpointUpdate = (guard: AddressGuard) =>
+export const endpointUpdateSchema = (guard: AddressGuard) =>
   named(
     'EndpointUpdate',
     withExample({ url: 'https://example.com/hook', description: 'The first' }, wholeEndpoint(guard)),
   )
 
-export const endpointIn = (guard: AddressGuard) =>
+export const endpointInSchema = (guard: AddressGuard) =>
   named(
     'EndpointIn',
     withExample(
@@ -102,7 +102,7 @@ export const endpointIn = (guard: AddressGuard) =>
     ),
   )
 
-export const endpointPatch = (guard: AddressGuard) => {
+export const endpointPatchSchema = (guard: AddressGuard) => {
   const all = members(guard)
   return named(
     'EndpointPatch',
@@ -138,9 +138,9 @@ function notBothNames(given: { eventTypes?: Names; filterTypes?: Names }, ctx: z
 const isSameSet = (a: string[] | null, b: string[] | null): boolean =>
   a === null || b === null ? a === b : a.length === b.length && new Set([...a, ...b]).size === a.length
 
-export type EndpointUpdate = z.output<ReturnType<typeof endpointUpdate>>
-export type EndpointIn = z.output<ReturnType<typeof endpointIn>>
-export type EndpointPatch = z.output<ReturnType<typeof endpointPatch>>
+export type EndpointUpdate = z.output<ReturnType<typeof endpointUpdateSchema>>
+export type EndpointIn = z.output<ReturnType<typeof endpointInSchema>>
+export type EndpointPatch = z.output<ReturnType<typeof endpointPatchSchema>>
 
 const common = {
   id: z.string(),

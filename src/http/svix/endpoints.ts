@@ -9,25 +9,25 @@ import type { AppId } from '../../domain/ids.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../../manage/endpoints.ts'
 import { unknownEventTypes } from '../../manage/event-types.ts'
 import type { Answer } from '../../store/port/answers.ts'
-import type { Server } from '../context.ts'
 import {
   type EndpointIn,
-  endpointIn,
+  endpointInSchema,
   EndpointOut,
-  endpointPatch,
-  endpointUpdate,
+  endpointPatchSchema,
+  endpointUpdateSchema,
   newSecret,
   settingsFrom,
   settingsPatched,
   toEndpointOut,
 } from './endpoint-schemas.ts'
 import {
-  defineOperation,
+  type AnyOperation,
   Empty,
   findApplication,
   findEndpoint,
   noContent,
   ok,
+  operation,
   type SvixContext,
   unlessReplayed,
 } from './operation.ts'
@@ -36,19 +36,19 @@ import type { Access, Principal } from './principal.ts'
 import { invalidField, SvixError } from './problems.ts'
 import { iterator, limit, order } from './query.ts'
 
-/** A place where endpoints are: its path, its operations' names, and the application that they belong to. */
-export interface EndpointPlace {
+/** Endpoints of one sort: their path, their operations' names, and the application that they belong to. */
+export interface EndpointCollection {
   path: string
   operations: string
   /** Portal tokens see those of applications only. */
   access: (capability: Access) => Access
-  application: (call: Named) => Promise<Application>
+  application: (context: SvixContext, call: Named) => Promise<Application>
   /** The application for a new one, made where that has to be. */
-  toCreateIn: (call: Named) => Promise<Application>
+  toCreateIn: (context: SvixContext, call: Named) => Promise<Application>
   /** How many endpoints it may have for this token to create another one, and the setting or reason that says so. */
-  limit: (principal: Principal) => { max: number; by: string }
+  limit: (context: SvixContext, principal: Principal) => { max: number; by: string }
   /** Null where there is nothing to list yet. */
-  toList: (call: Named) => Promise<Application | null>
+  toList: (context: SvixContext, call: Named) => Promise<Application | null>
 }
 
 interface Named {
@@ -56,20 +56,20 @@ interface Named {
   params: Record<string, string>
 }
 
-export const ofApplications = (context: SvixContext): EndpointPlace => ({
+export const OF_APPLICATIONS: EndpointCollection = {
   path: '/app/:app_id/endpoint',
   operations: 'v1.endpoint',
   access: (capability) => capability,
-  application: (call) => findApplication(context, call),
-  toCreateIn: (call) => findApplication(context, call),
-  limit({ appId }) {
-    const { applicationEndpointsMax: all, portalEndpointsMax: portal } = context.config
+  application: findApplication,
+  toCreateIn: findApplication,
+  limit({ config }, { appId }) {
+    const { applicationEndpointsMax: all, portalEndpointsMax: portal } = config
     return appId !== null && portal < all
       ? { max: portal, by: 'PORTAL_ENDPOINTS_MAX' }
       : { max: all, by: 'APPLICATION_ENDPOINTS_MAX' }
   },
-  toList: (call) => findApplication(context, call),
-})
+  toList: findApplication,
+}
 
 const TAKEN = 'An endpoint with that id or uid already exists'
 
@@ -102,11 +102,11 @@ export function newEndpoint(
 /** Creates it unless the application has as many as it may have. */
 async function create(
   context: SvixContext,
-  place: EndpointPlace,
+  collection: EndpointCollection,
   { principal, application, answer }: { principal: Principal; application: Application; answer: Answer | null },
   endpoint: Endpoint,
 ): Promise<void> {
-  const { max, by } = place.limit(principal)
+  const { max, by } = collection.limit(context, principal)
   const result = unlessReplayed(await createEndpoint(context.manage, application, endpoint, { max, answer }))
   if (result === 'uid_taken') throw new SvixError('conflict', TAKEN)
   if (result === 'unknown') throw new SvixError('not_found')
@@ -114,122 +114,136 @@ async function create(
     throw new SvixError('limit_reached', `There are ${max} endpoints or more, and ${by} allows no other one.`)
 }
 
-export function endpointOperations(app: Server, context: SvixContext, place: EndpointPlace): void {
-  const { store, manage, guard } = context
-  const { path, operations, access } = place
-  const EndpointUpdate = endpointUpdate(guard)
+async function edit(
+  { manage }: SvixContext,
+  { application, endpoint }: { application: Application; endpoint: Endpoint },
+  change: (before: Endpoint) => Partial<Endpoint>,
+): Promise<Endpoint> {
+  const edited = await editEndpoint(manage, { application, id: endpoint.id }, change)
+  if (edited === null || edited === 'replayed' || edited === 'refused') throw new SvixError('not_found')
+  if (edited === 'uid_taken') throw new SvixError('conflict', TAKEN)
+  return edited
+}
 
-  async function edit(
-    application: Application,
-    endpoint: Endpoint,
-    change: (before: Endpoint) => Partial<Endpoint>,
-  ): Promise<Endpoint> {
-    const edited = await editEndpoint(manage, { application, id: endpoint.id }, change)
-    if (edited === null || edited === 'replayed' || edited === 'refused') throw new SvixError('not_found')
-    if (edited === 'uid_taken') throw new SvixError('conflict', TAKEN)
-    return edited
-  }
-
-  defineOperation(app, context, {
+const endpointList = (collection: EndpointCollection) =>
+  operation({
     method: 'GET',
-    url: path,
-    id: `${operations}.list`,
+    url: collection.path,
+    id: `${collection.operations}.list`,
     summary: 'List endpoints',
-    access: access('ViewBase'),
+    access: collection.access('ViewBase'),
     query: z.object({ limit: limit(50), iterator: iterator('ep'), order }),
     answers: { 200: pageOf(EndpointOut) },
-    async handle(call) {
-      const application = await place.toList(call)
+    async handle(context, call) {
+      const application = await collection.toList(context, call)
       const page = await readPage(call.query, {
         order: call.query.order ?? 'descending',
         keyOf: (endpoint: z.infer<typeof EndpointOut>) => endpoint.id,
         // As they are shown, for a page is bounded by what it shows: their event types, for one, are there twice.
         read: async (keyset) =>
-          application === null ? [] : (await store.pageEndpoints(application.id, keyset)).map(toEndpointOut),
+          application === null ? [] : (await context.store.pageEndpoints(application.id, keyset)).map(toEndpointOut),
       })
       return ok(page)
     },
   })
 
-  defineOperation(app, context, {
+const endpointCreate = (collection: EndpointCollection) =>
+  operation({
     method: 'POST',
-    url: path,
-    id: `${operations}.create`,
+    url: collection.path,
+    id: `${collection.operations}.create`,
     summary: 'Create an endpoint',
-    access: access('ManageEndpoint'),
-    body: endpointIn(guard),
+    access: collection.access('ManageEndpoint'),
+    body: ({ guard }) => endpointInSchema(guard),
     answers: { 201: EndpointOut },
-    async handle(call) {
-      const application = await place.toCreateIn(call)
+    async handle(context, call) {
+      const application = await collection.toCreateIn(context, call)
       const endpoint = newEndpoint(context, application.id, call.body)
       await checkEventTypes(context, application, endpoint.eventTypes)
       const out = toEndpointOut(endpoint)
-      await create(context, place, { principal: call.principal, application, answer: call.answer(201, out) }, endpoint)
+      await create(
+        context,
+        collection,
+        { principal: call.principal, application, answer: call.answer(201, out) },
+        endpoint,
+      )
       return { status: 201, body: out }
     },
   })
 
-  defineOperation(app, context, {
+const endpointGet = (collection: EndpointCollection) =>
+  operation({
     method: 'GET',
-    url: `${path}/:endpoint_id`,
-    id: `${operations}.get`,
+    url: `${collection.path}/:endpoint_id`,
+    id: `${collection.operations}.get`,
     summary: 'Read an endpoint',
-    access: access('ViewBase'),
+    access: collection.access('ViewBase'),
     answers: { 200: EndpointOut },
-    async handle(call) {
-      const { id } = await place.application(call)
+    async handle(context, call) {
+      const { id } = await collection.application(context, call)
       return ok(toEndpointOut(await findEndpoint(context, id, call.params['endpoint_id'])))
     },
   })
 
-  defineOperation(app, context, {
+const endpointUpdate = (collection: EndpointCollection) =>
+  operation({
     method: 'PUT',
-    url: `${path}/:endpoint_id`,
-    id: `${operations}.update`,
+    url: `${collection.path}/:endpoint_id`,
+    id: `${collection.operations}.update`,
     summary: 'Replace an endpoint, or create one where there is none; a secret that is there is kept',
-    access: access('ManageEndpoint'),
-    body: EndpointUpdate,
+    access: collection.access('ManageEndpoint'),
+    body: ({ guard }) => endpointUpdateSchema(guard),
     answers: { 200: EndpointOut, 201: EndpointOut },
-    async handle(call) {
-      const application = await place.toCreateIn(call)
+    async handle(context, call) {
+      const application = await collection.toCreateIn(context, call)
       await checkEventTypes(context, application, call.body.eventTypes ?? call.body.filterTypes)
-      const existing = await store.findEndpoint(application.id, call.params['endpoint_id']!)
+      const existing = await context.store.findEndpoint(application.id, call.params['endpoint_id']!)
       if (existing !== null && existing.driver === 'http')
-        return ok(toEndpointOut(await edit(application, existing, (before) => settingsFrom(call.body, before))))
+        return ok(
+          toEndpointOut(
+            await edit(context, { application, endpoint: existing }, (before) => settingsFrom(call.body, before)),
+          ),
+        )
       const endpoint = newEndpoint(context, application.id, call.body)
-      await create(context, place, { principal: call.principal, application, answer: null }, endpoint)
+      await create(context, collection, { principal: call.principal, application, answer: null }, endpoint)
       return { status: 201, body: toEndpointOut(endpoint) }
     },
   })
 
-  defineOperation(app, context, {
+const endpointPatch = (collection: EndpointCollection) =>
+  operation({
     method: 'PATCH',
-    url: `${path}/:endpoint_id`,
-    id: `${operations}.patch`,
+    url: `${collection.path}/:endpoint_id`,
+    id: `${collection.operations}.patch`,
     summary: 'Change some members of an endpoint',
-    access: access('ManageEndpoint'),
-    body: endpointPatch(guard),
+    access: collection.access('ManageEndpoint'),
+    body: ({ guard }) => endpointPatchSchema(guard),
     answers: { 200: EndpointOut },
-    async handle(call) {
-      const application = await place.application(call)
+    async handle(context, call) {
+      const application = await collection.application(context, call)
       const endpoint = await findEndpoint(context, application.id, call.params['endpoint_id'])
       await checkEventTypes(context, application, call.body.eventTypes ?? call.body.filterTypes)
-      return ok(toEndpointOut(await edit(application, endpoint, (before) => settingsPatched(call.body, before))))
+      return ok(
+        toEndpointOut(await edit(context, { application, endpoint }, (before) => settingsPatched(call.body, before))),
+      )
     },
   })
 
-  defineOperation(app, context, {
+const endpointDelete = (collection: EndpointCollection) =>
+  operation({
     method: 'DELETE',
-    url: `${path}/:endpoint_id`,
-    id: `${operations}.delete`,
+    url: `${collection.path}/:endpoint_id`,
+    id: `${collection.operations}.delete`,
     summary: 'Delete an endpoint; what waits for it is cancelled',
-    access: access('ManageEndpoint'),
+    access: collection.access('ManageEndpoint'),
     answers: { 204: Empty },
-    async handle(call) {
-      const application = await place.application(call)
+    async handle(context, call) {
+      const application = await collection.application(context, call)
       const endpoint = await findEndpoint(context, application.id, call.params['endpoint_id'])
-      if (!(await removeEndpoint(manage, application, endpoint))) throw new SvixError('not_found')
+      if (!(await removeEndpoint(context.manage, application, endpoint))) throw new SvixError('not_found')
       return noContent
     },
   })
-}
+
+export const endpointOperations = (collection: EndpointCollection): readonly AnyOperation[] =>
+  [endpointList, endpointCreate, endpointGet, endpointUpdate, endpointPatch, endpointDelete].map((of) => of(collection))

@@ -10,10 +10,9 @@ import {
   removeEventType,
 } from '../../manage/event-types.ts'
 import { list, map, wholeBody } from '../bounded.ts'
-import type { Server } from '../context.ts'
 import { named, withExample } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
-import { defineOperation, Empty, noContent, ok, type SvixContext, unlessReplayed } from './operation.ts'
+import { operation, type AnyOperation, Empty, noContent, ok, unlessReplayed } from './operation.ts'
 import { pageJson, pageOf, readPage } from './pages.ts'
 import type { Principal } from './principal.ts'
 import { SvixError } from './problems.ts'
@@ -133,131 +132,136 @@ const settingsPatched = (given: z.output<typeof EventTypePatch>): Partial<EventT
   ...(given.featureFlag === undefined && given.featureFlags === undefined ? {} : { featureFlags: flagsFrom(given) }),
 })
 
-export function eventTypeOperations(app: Server, context: SvixContext): void {
-  const { store, manage } = context
+/** Types with feature flags are for portal tokens that have one of them. */
+const isVisible = (principal: Principal, { featureFlags }: EventType) =>
+  principal.appId === null || featureFlags.length === 0 || featureFlags.some((one) => principal.flags.includes(one))
 
-  /** Types with feature flags are for portal tokens that have one of them. */
-  const isVisible = (principal: Principal, { featureFlags }: EventType) =>
-    principal.appId === null || featureFlags.length === 0 || featureFlags.some((one) => principal.flags.includes(one))
+const eventTypeList = operation({
+  method: 'GET',
+  url: '/event-type',
+  id: 'v1.event-type.list',
+  summary: 'List event types by name',
+  access: 'ViewBase',
+  query: z.object({
+    limit: limit(50),
+    iterator: iterator(null),
+    order,
+    include_archived: flag(false),
+    with_content: flag(false),
+  }),
+  answers: { 200: pageOf(EventTypeOut) },
+  async handle(context, { principal, query }) {
+    const flags = principal.appId === null ? null : principal.flags
+    const page = await readPage(query, {
+      order: query.order ?? 'ascending',
+      keyOf: (eventType: EventType) => eventType.name,
+      read: (keyset) =>
+        context.store.listEventTypes(
+          {
+            orgId: principal.orgId,
+            includeArchived: query.include_archived,
+            flags,
+            withContent: query.with_content,
+          },
+          keyset,
+        ),
+    })
+    return ok(pageJson({ ...page, data: page.data.map(eventTypeJson) }))
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'GET',
-    url: '/event-type',
-    id: 'v1.event-type.list',
-    summary: 'List event types by name',
-    access: 'ViewBase',
-    query: z.object({
-      limit: limit(50),
-      iterator: iterator(null),
-      order,
-      include_archived: flag(false),
-      with_content: flag(false),
-    }),
-    answers: { 200: pageOf(EventTypeOut) },
-    async handle({ principal, query }) {
-      const flags = principal.appId === null ? null : principal.flags
-      const page = await readPage(query, {
-        order: query.order ?? 'ascending',
-        keyOf: (eventType: EventType) => eventType.name,
-        read: (keyset) =>
-          store.listEventTypes(
-            {
-              orgId: principal.orgId,
-              includeArchived: query.include_archived,
-              flags,
-              withContent: query.with_content,
-            },
-            keyset,
-          ),
+const eventTypeCreate = operation({
+  method: 'POST',
+  url: '/event-type',
+  id: 'v1.event-type.create',
+  summary: 'Create an event type, or bring an archived one back',
+  access: 'organization',
+  body: EventTypeIn,
+  answers: { 201: EventTypeOut },
+  async handle(context, { principal, body, answer }) {
+    const eventType = newEventType(context.manage, { orgId: principal.orgId, name: body.name }, settingsFrom(body))
+    const out = eventTypeJson(eventType)
+    if (unlessReplayed(await createEventType(context.manage, eventType, answer(201, out))) === 'exists')
+      throw new SvixError('event_type_exists')
+    return { status: 201, body: out }
+  },
+})
+
+const eventTypeGet = operation({
+  method: 'GET',
+  url: '/event-type/:event_type_name',
+  id: 'v1.event-type.get',
+  summary: 'Read an event type',
+  access: 'ViewBase',
+  answers: { 200: EventTypeOut },
+  async handle(context, { principal, params }) {
+    const eventType = await context.store.getEventType(principal.orgId, params['event_type_name']!)
+    if (eventType === null || !isVisible(principal, eventType)) throw new SvixError('not_found')
+    return ok(eventTypeJson(eventType))
+  },
+})
+
+const eventTypeUpdate = operation({
+  method: 'PUT',
+  url: '/event-type/:event_type_name',
+  id: 'v1.event-type.update',
+  summary: 'Replace an event type, or create it',
+  access: 'organization',
+  body: EventTypeUpdate,
+  answers: { 200: EventTypeOut, 201: EventTypeOut },
+  async handle(context, { principal, params, body }) {
+    const name = params['event_type_name']!
+    const path = { orgId: principal.orgId, name }
+    const edited = await editEventType(context.manage, path, () => settingsFrom(body))
+    if (edited !== null) return ok(eventTypeJson(edited))
+    const named = eventTypeName.safeParse(name)
+    if (!named.success)
+      throw new GatewayError('validation', {
+        issues: [{ loc: ['path', 'event_type_name'], msg: named.error.issues[0]!.message, type: 'value_error' }],
       })
-      return ok(pageJson({ ...page, data: page.data.map(eventTypeJson) }))
-    },
-  })
+    const eventType = newEventType(context.manage, path, settingsFrom(body))
+    if ((await createEventType(context.manage, eventType)) !== 'created') throw new SvixError('conflict')
+    return { status: 201, body: eventTypeJson(eventType) }
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'POST',
-    url: '/event-type',
-    id: 'v1.event-type.create',
-    summary: 'Create an event type, or bring an archived one back',
-    access: 'organization',
-    body: EventTypeIn,
-    answers: { 201: EventTypeOut },
-    async handle({ principal, body, answer }) {
-      const eventType = newEventType(manage, { orgId: principal.orgId, name: body.name }, settingsFrom(body))
-      const out = eventTypeJson(eventType)
-      if (unlessReplayed(await createEventType(manage, eventType, answer(201, out))) === 'exists')
-        throw new SvixError('event_type_exists')
-      return { status: 201, body: out }
-    },
-  })
+const eventTypePatch = operation({
+  method: 'PATCH',
+  url: '/event-type/:event_type_name',
+  id: 'v1.event-type.patch',
+  summary: 'Change some members of an event type',
+  access: 'organization',
+  body: EventTypePatch,
+  answers: { 200: EventTypeOut },
+  async handle(context, { principal, params, body }) {
+    const path = { orgId: principal.orgId, name: params['event_type_name']! }
+    const edited = await editEventType(context.manage, path, () => settingsPatched(body))
+    if (edited === null) throw new SvixError('not_found')
+    return ok(eventTypeJson(edited))
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'GET',
-    url: '/event-type/:event_type_name',
-    id: 'v1.event-type.get',
-    summary: 'Read an event type',
-    access: 'ViewBase',
-    answers: { 200: EventTypeOut },
-    async handle({ principal, params }) {
-      const eventType = await store.getEventType(principal.orgId, params['event_type_name']!)
-      if (eventType === null || !isVisible(principal, eventType)) throw new SvixError('not_found')
-      return ok(eventTypeJson(eventType))
-    },
-  })
+const eventTypeDelete = operation({
+  method: 'DELETE',
+  url: '/event-type/:event_type_name',
+  id: 'v1.event-type.delete',
+  summary: 'Archive an event type; with `expunge`, remove it',
+  access: 'organization',
+  query: z.object({ expunge: flag(false) }),
+  answers: { 204: Empty },
+  async handle(context, { principal, params, query }) {
+    const path = { orgId: principal.orgId, name: params['event_type_name']! }
+    const wasThere = await removeEventType(context.manage, { ...path, expunge: query.expunge })
+    if (!wasThere) throw new SvixError('not_found')
+    return noContent
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'PUT',
-    url: '/event-type/:event_type_name',
-    id: 'v1.event-type.update',
-    summary: 'Replace an event type, or create it',
-    access: 'organization',
-    body: EventTypeUpdate,
-    answers: { 200: EventTypeOut, 201: EventTypeOut },
-    async handle({ principal, params, body }) {
-      const name = params['event_type_name']!
-      const path = { orgId: principal.orgId, name }
-      const edited = await editEventType(manage, path, () => settingsFrom(body))
-      if (edited !== null) return ok(eventTypeJson(edited))
-      const named = eventTypeName.safeParse(name)
-      if (!named.success)
-        throw new GatewayError('validation', {
-          issues: [{ loc: ['path', 'event_type_name'], msg: named.error.issues[0]!.message, type: 'value_error' }],
-        })
-      const eventType = newEventType(manage, path, settingsFrom(body))
-      if ((await createEventType(manage, eventType)) !== 'created') throw new SvixError('conflict')
-      return { status: 201, body: eventTypeJson(eventType) }
-    },
-  })
-
-  defineOperation(app, context, {
-    method: 'PATCH',
-    url: '/event-type/:event_type_name',
-    id: 'v1.event-type.patch',
-    summary: 'Change some members of an event type',
-    access: 'organization',
-    body: EventTypePatch,
-    answers: { 200: EventTypeOut },
-    async handle({ principal, params, body }) {
-      const path = { orgId: principal.orgId, name: params['event_type_name']! }
-      const edited = await editEventType(manage, path, () => settingsPatched(body))
-      if (edited === null) throw new SvixError('not_found')
-      return ok(eventTypeJson(edited))
-    },
-  })
-
-  defineOperation(app, context, {
-    method: 'DELETE',
-    url: '/event-type/:event_type_name',
-    id: 'v1.event-type.delete',
-    summary: 'Archive an event type; with `expunge`, remove it',
-    access: 'organization',
-    query: z.object({ expunge: flag(false) }),
-    answers: { 204: Empty },
-    async handle({ principal, params, query }) {
-      const path = { orgId: principal.orgId, name: params['event_type_name']! }
-      const wasThere = await removeEventType(manage, { ...path, expunge: query.expunge })
-      if (!wasThere) throw new SvixError('not_found')
-      return noContent
-    },
-  })
-}
+export const eventTypeOperations: readonly AnyOperation[] = [
+  eventTypeList,
+  eventTypeCreate,
+  eventTypeGet,
+  eventTypeUpdate,
+  eventTypePatch,
+  eventTypeDelete,
+]

@@ -3,7 +3,7 @@ import { Empty, type SvixContext } from './operation.ts'
 import { SvixRefusal } from './problems.ts'
 
 /** Without a token. A 5xx makes clients try another node, so it is for trouble only. */
-export function healthOperations(app: Server, { storeProblem, isStopping }: SvixContext): void {
+export function healthRoutes(app: Server, { storeProblem, isStopping }: SvixContext): void {
   app.get(
     '/health',
     {

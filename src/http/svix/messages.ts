@@ -5,7 +5,6 @@ import { expunge } from '../../manage/expunge.ts'
 import { publish } from '../../manage/messages.ts'
 import { memberOf } from '../../lib/json-slices.ts'
 import type { Shown } from '../../store/port/messages.ts'
-import type { Server } from '../context.ts'
 import { map, text, wholeBody } from '../bounded.ts'
 import { named, withExample } from '../described.ts'
 import { Instant } from '../schemas.ts'
@@ -13,7 +12,8 @@ import { ApplicationIn, applicationOnTheFly } from './applications.ts'
 import { messageJson, shownPayload } from './message-json.ts'
 import {
   type Call,
-  defineOperation,
+  operation,
+  type AnyOperation,
   type Done,
   Empty,
   findApplication,
@@ -177,77 +177,80 @@ const retentionOf = (given: z.output<typeof MessageIn>): number | null =>
       ? given.payloadRetentionPeriod * DAY_MS
       : null
 
-export function messageOperations(app: Server, context: SvixContext): void {
-  const { store, clock } = context
+const messageCreate = operation({
+  method: 'POST',
+  url: '/app/:app_id/msg',
+  id: 'v1.message.create',
+  summary: 'Send a message to the endpoints of an application that want it',
+  access: 'organization',
+  query: PayloadQuery,
+  body: MessageIn,
+  answers: { 202: MessageOut },
+  writeKnowsRepeats: true,
+  takesEvents: true,
+  handle: (context, call) => createMessage(context, call),
+})
 
-  defineOperation(app, context, {
-    method: 'POST',
-    url: '/app/:app_id/msg',
-    id: 'v1.message.create',
-    summary: 'Send a message to the endpoints of an application that want it',
-    access: 'organization',
-    query: PayloadQuery,
-    body: MessageIn,
-    answers: { 202: MessageOut },
-    writeKnowsRepeats: true,
-    takesEvents: true,
-    handle: (call) => createMessage(context, call),
-  })
+const messageList = operation({
+  method: 'GET',
+  url: '/app/:app_id/msg',
+  id: 'v1.message.list',
+  summary: 'List messages, newest first',
+  access: 'ViewBase',
+  query: z.object({ ...logQuery, iterator: iterator('msg') }),
+  answers: { 200: pageOf(MessageOut) },
+  async handle(context, call) {
+    const { query } = call
+    const { id: appId } = await findApplication(context, call)
+    const filter = { appId, ...logFilter('msg', query, context.clock.now()) }
+    const page = await readPage(query, {
+      order: 'descending',
+      keyOf: (message: MessageInfo & Shown) => message.id,
+      read: (keyset) => context.store.listMessages(filter, keyset, query.with_content),
+      fromTheEnd: startsAtTheEnd(query),
+    })
+    const data = page.data.map((one) => messageJson(one, shownPayload(query.with_content, one.payload)))
+    return ok(pageJson({ ...page, data }))
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'GET',
-    url: '/app/:app_id/msg',
-    id: 'v1.message.list',
-    summary: 'List messages, newest first',
-    access: 'ViewBase',
-    query: z.object({ ...logQuery, iterator: iterator('msg') }),
-    answers: { 200: pageOf(MessageOut) },
-    async handle(call) {
-      const { query } = call
-      const { id: appId } = await findApplication(context, call)
-      const filter = { appId, ...logFilter('msg', query, clock.now()) }
-      const page = await readPage(query, {
-        order: 'descending',
-        keyOf: (message: MessageInfo & Shown) => message.id,
-        read: (keyset) => store.listMessages(filter, keyset, query.with_content),
-        fromTheEnd: startsAtTheEnd(query),
-      })
-      const data = page.data.map((one) => messageJson(one, shownPayload(query.with_content, one.payload)))
-      return ok(pageJson({ ...page, data }))
-    },
-  })
+const messageGet = operation({
+  method: 'GET',
+  url: '/app/:app_id/msg/:msg_id',
+  id: 'v1.message.get',
+  summary: 'Read a message',
+  access: 'ViewBase',
+  query: PayloadQuery,
+  answers: { 200: MessageOut },
+  async handle(context, call) {
+    const { id: appId } = await findApplication(context, call)
+    const message = await findMessage(context, appId, call.params['msg_id'])
+    const bytes = call.query.with_content ? await context.store.getShownPayload(appId, message.id) : null
+    return ok(messageJson(message, shownPayload(call.query.with_content, bytes)))
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'GET',
-    url: '/app/:app_id/msg/:msg_id',
-    id: 'v1.message.get',
-    summary: 'Read a message',
-    access: 'ViewBase',
-    query: PayloadQuery,
-    answers: { 200: MessageOut },
-    async handle(call) {
-      const { id: appId } = await findApplication(context, call)
-      const message = await findMessage(context, appId, call.params['msg_id'])
-      const bytes = call.query.with_content ? await store.getShownPayload(appId, message.id) : null
-      return ok(messageJson(message, shownPayload(call.query.with_content, bytes)))
-    },
-  })
+const messageExpungeContent = operation({
+  method: 'DELETE',
+  url: '/app/:app_id/msg/:msg_id/content',
+  id: 'v1.message.expunge-content',
+  summary: 'Take the payload of a message away; what waits for its delivery is cancelled',
+  access: 'organization',
+  answers: { 204: Empty },
+  async handle(context, call) {
+    const { id: appId } = await findApplication(context, call)
+    const { id } = await findMessage(context, appId, call.params['msg_id'], 'Message not found')
+    await expunge(context.manage, appId, id)
+    return noContent
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'DELETE',
-    url: '/app/:app_id/msg/:msg_id/content',
-    id: 'v1.message.expunge-content',
-    summary: 'Take the payload of a message away; what waits for its delivery is cancelled',
-    access: 'organization',
-    answers: { 204: Empty },
-    async handle(call) {
-      const { id: appId } = await findApplication(context, call)
-      const { id } = await findMessage(context, appId, call.params['msg_id'], 'Message not found')
-      await expunge(context.manage, appId, id)
-      return noContent
-    },
-  })
-}
+export const messageOperations: readonly AnyOperation[] = [
+  messageCreate,
+  messageList,
+  messageGet,
+  messageExpungeContent,
+]
 
 /** The message that a path names, by its id or event id. */
 export async function findMessage(

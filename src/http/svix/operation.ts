@@ -69,15 +69,24 @@ export interface Operation<Q extends z.ZodType, B extends z.ZodType> {
   summary: string
   access: Access
   query?: Q
-  body?: B
+  /** The schema of the body, or what makes it: some depend on the configuration. */
+  body?: B | ((context: SvixContext) => B)
   /** The answers that are no refusals, by status; for the document. */
   answers: Record<number, z.ZodType>
   /** The write itself looks for an earlier answer, so that nobody has to ask before. */
   writeKnowsRepeats?: boolean
   /** It takes events, so that deliveries of a Hookferry may come here. */
   takesEvents?: boolean
-  handle: (call: Call<z.output<Q>, z.output<B>>) => Promise<Done>
+  handle(context: SvixContext, call: Call<z.output<Q>, z.output<B>>): Promise<Done>
 }
+
+/** One of many, whose schemas and handler agree. */
+export type AnyOperation = Operation<z.ZodType, z.ZodType>
+
+/** An operation as a value, found by its id. */
+export const operation = <Q extends z.ZodType = z.ZodType<object>, B extends z.ZodType = z.ZodType>(
+  described: Operation<Q, B>,
+): AnyOperation => described
 
 export const Empty = z.null()
 
@@ -92,27 +101,25 @@ interface Looked {
 }
 const looked = new WeakMap<FastifyRequest, Looked>()
 
-export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B extends z.ZodType = z.ZodType>(
-  app: Server,
-  context: SvixContext,
-  operation: Operation<Q, B>,
-): void {
-  const { method, url, access, query, body } = operation
+export function defineOperation(app: Server, context: SvixContext, { body: described, ...rest }: AnyOperation): void {
+  const body = typeof described === 'function' ? described(context) : described
+  const one: Opened = { ...rest, body }
+  const { method, url, access, query } = one
   app.route({
     method,
     url,
-    config: { ownValidation: true, events: operation.takesEvents === true },
+    config: { ownValidation: true, events: one.takesEvents === true },
     schema: {
-      tags: [`svix: ${operation.id.split('.').slice(1, -1).join('.') || 'other'}`],
-      operationId: operation.id,
-      summary: operation.summary,
+      tags: [`svix: ${one.id.split('.').slice(1, -1).join('.') || 'other'}`],
+      operationId: one.id,
+      summary: one.summary,
       security: [{ svix: [] }],
       ...(query === undefined ? {} : { querystring: query }),
       ...(body === undefined ? {} : { body }),
       ...(method === 'POST' ? { headers: RepeatHeaders } : {}),
       params: z.object(Object.fromEntries([...url.matchAll(/:(\w+)/g)].map(([, name]) => [name, urlText()]))),
       response: {
-        ...operation.answers,
+        ...one.answers,
         401: SvixRefusal,
         403: SvixRefusal,
         404: SvixRefusal,
@@ -126,25 +133,26 @@ export function defineOperation<Q extends z.ZodType = z.ZodType<object>, B exten
       looked.set(request, { principal, query: parsed })
     },
     // The answers are texts already, so there is nothing for the framework's types to compare.
-    handler: (request, reply) =>
-      carryOut(context, operation, request as FastifyRequest, reply as FastifyReply) as never,
+    handler: (request, reply) => serve(context, one, { request, reply }) as never,
   })
 }
 
-async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
+/** An operation whose body's schema is made. */
+type Opened = Omit<AnyOperation, 'body'> & { body: z.ZodType | undefined }
+
+async function serve(
   context: SvixContext,
-  operation: Operation<Q, B>,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  operation: Opened,
+  { request, reply }: { request: FastifyRequest; reply: FastifyReply },
 ): Promise<FastifyReply> {
   const { principal, query } = looked.get(request)!
   const key = operation.method === 'POST' ? repeatKey(request) : null
   const bytes = bodyOf(request)
   const now = context.clock.now()
-  const call = (): Call<z.output<Q>, z.output<B>> => ({
+  const call = (): Call<unknown, unknown> => ({
     principal,
     params: request.params as Record<string, string>,
-    query: query as z.output<Q>,
+    query,
     body: bodyFor(operation, bytes),
     bytes,
     hops: hopsOf(request),
@@ -167,7 +175,7 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
       : await context.store.getAnswer(principal.orgId, key, now)
   if (first !== null) return sendAgain(context, reply, first)
   try {
-    return send(reply, await operation.handle(call()))
+    return send(reply, await operation.handle(context, call()))
   } catch (error) {
     if (key === null || !isRefusal(error)) throw error
     const stored = await context.store.getAnswer(principal.orgId, key, now)
@@ -176,10 +184,10 @@ async function carryOut<Q extends z.ZodType, B extends z.ZodType>(
   }
 }
 
-function bodyFor<Q extends z.ZodType, B extends z.ZodType>({ method, body }: Operation<Q, B>, bytes: Buffer) {
+function bodyFor({ method, body }: Opened, bytes: Buffer): unknown {
   // A change without anything in it is taken for a body that was lost on the way.
   if (method === 'PATCH' && bytes.length === 0) throw invalidField(['body'], 'is empty', 'value_error.missing')
-  return (body === undefined ? undefined : parseBody(body, bytes)) as z.output<B>
+  return body === undefined ? undefined : parseBody(body, bytes)
 }
 
 /** A refusal may hide a repeat: the body may be another one, and what the path names may be gone since the first answer. */

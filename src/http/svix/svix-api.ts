@@ -10,17 +10,31 @@ import type { HttpContext, Server } from '../context.ts'
 import { partOf } from '../openapi-document.ts'
 import { applicationOperations } from './applications.ts'
 import { attemptOperations } from './attempts.ts'
-import { authenticationOperations } from './authentication.ts'
+import { authenticationOperations, logoutRoute } from './authentication.ts'
 import { endpointActionOperations } from './endpoint-actions.ts'
 import { endpointDetailOperations } from './endpoint-details.ts'
-import { endpointOperations, ofApplications } from './endpoints.ts'
+import { endpointOperations, OF_APPLICATIONS } from './endpoints.ts'
 import { eventTypeOperations } from './event-types.ts'
-import { healthOperations } from './health.ts'
+import { healthRoutes } from './health.ts'
 import { messageOperations } from './messages.ts'
-import type { SvixContext } from './operation.ts'
-import { operationalWebhookOperations } from './operational-webhooks.ts'
+import { type AnyOperation, defineOperation, type SvixContext } from './operation.ts'
+import { OPERATIONAL } from './operational-webhooks.ts'
 import { SVIX_PREFIX, useSvixErrors } from './problems.ts'
 import { taskOperations } from './tasks.ts'
+
+const OPERATIONS: readonly AnyOperation[] = [
+  ...applicationOperations,
+  ...endpointOperations(OF_APPLICATIONS),
+  ...endpointDetailOperations(OF_APPLICATIONS),
+  ...endpointActionOperations,
+  ...eventTypeOperations,
+  ...messageOperations,
+  ...attemptOperations,
+  ...taskOperations,
+  ...authenticationOperations,
+  ...endpointOperations(OPERATIONAL),
+  ...endpointDetailOperations(OPERATIONAL),
+]
 
 /** They are valid: the configuration was read with them. */
 function keysOf({ config, jwtSecret }: HttpContext): TokenKeys {
@@ -47,19 +61,9 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
     strictPreflight: false,
   })
   useSvixErrors(app, context.observer)
-  const place = ofApplications(context)
-
-  applicationOperations(app, context)
-  endpointOperations(app, context, place)
-  endpointDetailOperations(app, context, place)
-  endpointActionOperations(app, context)
-  eventTypeOperations(app, context)
-  messageOperations(app, context)
-  attemptOperations(app, context)
-  taskOperations(app, context)
-  authenticationOperations(app, context)
-  operationalWebhookOperations(app, context)
-  healthOperations(app, context)
+  for (const one of OPERATIONS) defineOperation(app, context, one)
+  logoutRoute(app)
+  healthRoutes(app, context)
   const document = once(async () => {
     const ofThis = partOf(app.swagger(), SVIX_PREFIX)
     // Clients compare the type as a whole, so that it has no charset.

@@ -2,12 +2,11 @@
 import { z } from 'zod'
 import { BUCKET_MS, type TaskId } from '../../domain/ids.ts'
 import type { TaskInfo, TaskKind } from '../../domain/task.ts'
-import type { Server } from '../context.ts'
 import { newTask, OPEN_TASKS, startTask, TASK_WINDOW_DAYS } from '../../manage/tasks.ts'
 import { urlText } from '../bounded.ts'
 import { named } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
-import { defineOperation, findApplication, findEndpoint, ok, type SvixContext, unlessReplayed } from './operation.ts'
+import { operation, type AnyOperation, findApplication, findEndpoint, ok, unlessReplayed } from './operation.ts'
 import { pageOf, readPage } from './pages.ts'
 import { invalidField, SvixError } from './problems.ts'
 import { iterator, limit, order } from './query.ts'
@@ -60,79 +59,76 @@ function refusalOf(result: 'endpoint_busy' | 'application_busy' | 'unknown', kin
   )
 }
 
+interface Named {
+  kind: TaskKind
+  url: string
+  id: string
+  summary: string
+}
+
 /** An operation that starts a task for an endpoint and a stretch of time. */
-export function endpointOperationsTask(
-  app: Server,
-  context: SvixContext,
-  { kind, url, id, summary }: { kind: TaskKind; url: string; id: string; summary: string },
-): void {
-  const { manage } = context
-  defineOperation(app, context, {
+export const taskOperation = ({ kind, ...named }: Named) =>
+  operation({
     method: 'POST',
-    url,
-    id,
-    summary,
+    ...named,
     access: 'CreateAttempts',
     body: TaskIn,
     answers: { 202: TaskCommon },
-    async handle(call) {
+    async handle(context, call) {
       const application = await findApplication(context, call)
       const endpoint = await findEndpoint(context, application.id, call.params['endpoint_id'])
       const { since, until = null } = call.body
-      const task = newTask(manage, { kind, application, endpointId: endpoint.id, since, until })
+      const task = newTask(context.manage, { kind, application, endpointId: endpoint.id, since, until })
       if (task === 'too_long')
         throw invalidField(['body', 'since'], `Cannot recover more than ${TASK_WINDOW_DAYS} days of messages`)
       if (task === 'reversed') throw invalidField(['body', 'since'], 'is after `until`')
       const out = toTaskCommon(task)
-      const result = unlessReplayed(await startTask(manage, task, call.answer(202, out)))
+      const result = unlessReplayed(await startTask(context.manage, task, call.answer(202, out)))
       if (result !== 'created') throw refusalOf(result, kind)
       return { status: 202, body: out }
     },
   })
-}
 
-export function taskOperations(app: Server, context: SvixContext): void {
-  const { store } = context
+const backgroundTaskList = operation({
+  method: 'GET',
+  url: '/background-task',
+  id: 'v1.background-task.list',
+  summary: 'List background tasks, newest first',
+  access: 'organization',
+  query: z.object({
+    limit: limit(50),
+    iterator: iterator('qtask'),
+    order,
+    status: z.enum([...statuses, 'failed']).optional(),
+    task: urlText().optional(),
+  }),
+  answers: { 200: pageOf(TaskOut) },
+  async handle(context, { principal, query }) {
+    const kind = kinds.find((one) => one === query.task) ?? null
+    const isNone = query.status === 'failed' || (query.task !== undefined && kind === null)
+    const status = query.status === 'failed' ? null : (query.status ?? null)
+    const page = await readPage(query, {
+      order: query.order ?? 'descending',
+      keyOf: (task: TaskInfo) => task.id,
+      read: (keyset) =>
+        isNone ? Promise.resolve([]) : context.store.listTasks({ orgId: principal.orgId, status, kind }, keyset),
+    })
+    return ok({ ...page, data: page.data.map(toTaskOut) })
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'GET',
-    url: '/background-task',
-    id: 'v1.background-task.list',
-    summary: 'List background tasks, newest first',
-    access: 'organization',
-    query: z.object({
-      limit: limit(50),
-      iterator: iterator('qtask'),
-      order,
-      status: z.enum([...statuses, 'failed']).optional(),
-      task: urlText().optional(),
-    }),
-    answers: { 200: pageOf(TaskOut) },
-    async handle({ principal, query }) {
-      const kind = kinds.find((one) => one === query.task) ?? null
-      const isNone = query.status === 'failed' || (query.task !== undefined && kind === null)
-      const status = query.status === 'failed' ? null : (query.status ?? null)
-      const page = await readPage(query, {
-        order: query.order ?? 'descending',
-        keyOf: (task: TaskInfo) => task.id,
-        read: (keyset) =>
-          isNone ? Promise.resolve([]) : store.listTasks({ orgId: principal.orgId, status, kind }, keyset),
-      })
-      return ok({ ...page, data: page.data.map(toTaskOut) })
-    },
-  })
+const backgroundTaskGet = operation({
+  method: 'GET',
+  url: '/background-task/:task_id',
+  id: 'v1.background-task.get',
+  summary: 'Read a background task',
+  access: 'organization',
+  answers: { 200: TaskOut },
+  async handle(context, { principal, params }) {
+    const task = await context.store.getTask(principal.orgId, params['task_id'] as TaskId)
+    if (task === null) throw new SvixError('not_found')
+    return ok(toTaskOut(task))
+  },
+})
 
-  defineOperation(app, context, {
-    method: 'GET',
-    url: '/background-task/:task_id',
-    id: 'v1.background-task.get',
-    summary: 'Read a background task',
-    access: 'organization',
-    answers: { 200: TaskOut },
-    async handle({ principal, params }) {
-      const task = await store.getTask(principal.orgId, params['task_id'] as TaskId)
-      if (task === null) throw new SvixError('not_found')
-      return ok(toTaskOut(task))
-    },
-  })
-}
+export const taskOperations: readonly AnyOperation[] = [backgroundTaskList, backgroundTaskGet]
