@@ -8,23 +8,8 @@
  * several keys in common do not wait for each other.
  */
 import type { Accepted, Acceptance } from '../port/accept.ts'
-import {
-  answerValues,
-  deliveryValues,
-  hopsOf,
-  deliverAtOf,
-  namedOf,
-  inboxValues,
-  keyValues,
-  labelValues,
-  lanesOf,
-  messagesOf,
-  messageValues,
-} from './accept-values.ts'
-import { HOUR_CHARS } from '../shared/constants.ts'
+import { store } from './accept-store.ts'
 import { type Ask, type Pool, type Session, statement } from './database.ts'
-import { addToLanesFrom, givenLanes, laneValues } from './lanes.ts'
-import { noteDue } from './notify.ts'
 import { PAYLOAD, type Partitions } from './partitions.ts'
 import { isRepeat } from './trouble.ts'
 import { numberArray, textArray } from './values.ts'
@@ -174,81 +159,4 @@ async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map
   if (rows.some(({ kind, msg_id }) => kind === names.length - 1 && msg_id !== null))
     await run(REMOVE_EXPIRED, ...ofAnswers)
   return known
-}
-
-const MESSAGES = `
-  m AS (
-    INSERT INTO msg (app_id, id, event_id, event_type, channels, tags, content_type, received_at, expires_at,
-      payload_bytes, hops, deliver_at, named)
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-      $8::bigint[], $9::bigint[], $10::int[], $49::smallint[], $50::bigint[], $51::smallint[])
-  ), p AS (
-    INSERT INTO payload (app_id, msg_id, expires_at, bytes, shown)
-    SELECT i.app_id, i.id, i.expires_at, substr($14::bytea, i.start, i.length),
-      substr($14::bytea, i.shown_start, i.shown_length)
-    FROM unnest($1::text[], $2::text[], $9::bigint[], $10::int[], $11::int[], $12::int[], $13::int[])
-      i (app_id, id, expires_at, length, start, shown_length, shown_start)
-  )`
-
-const LABELS = `
-  b AS (
-    INSERT INTO msg_label (app_id, label, msg_id) SELECT * FROM unnest($15::text[], $16::text[], $17::text[])
-  )`
-
-const DELIVERIES = `
-  d AS (
-    INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at, lease_owner)
-    SELECT i.app_id, i.msg_id, i.endpoint_id, 0, CASE WHEN i.lease_owner IS NULL THEN 'pending' ELSE 'leased' END,
-      i.due_at, i.lease_owner
-    FROM unnest($18::text[], $19::text[], $20::text[], $21::bigint[], $22::text[])
-      i (app_id, msg_id, endpoint_id, due_at, lease_owner)
-  )`
-
-const KEYS = `
-  k AS (
-    INSERT INTO idempotency (app_id, scope, key, msg_id, deliveries, expires_at)
-    SELECT * FROM unnest($23::text[], $24::text[], $25::text[], $26::text[], $27::int[], $28::bigint[])
-  )`
-
-const INBOX = `
-  x AS (
-    INSERT INTO messages (message_id, from_msisdn, to_msisdn, ts, text, created_at, ts_key, text_folded, msg_id)
-    SELECT * FROM unnest($29::text[], $30::text[], $31::text[], $32::text[], $33::text[], $34::text[], $35::text[],
-      $36::text[], $37::text[])
-  ), n AS (
-    INSERT INTO inbox_new (from_msisdn, hour)
-    SELECT i.from_msisdn, left(i.ts_key, ${HOUR_CHARS}) FROM unnest($30::text[], $35::text[]) i (from_msisdn, ts_key)
-  )`
-
-const ANSWERS = `
-  a AS (
-    INSERT INTO answer (org_id, key, status, body, expires_at)
-    SELECT * FROM unnest($38::text[], $39::text[], $40::int[], $41::text[], $42::bigint[])
-  )`
-
-const STORE = statement(
-  'accept-store',
-  `WITH ${MESSAGES}, ${LABELS}, ${DELIVERIES}, ${KEYS}, ${INBOX}, ${ANSWERS}, w AS (${addToLanesFrom(givenLanes(43))})
-   SELECT 1 FROM (SELECT $48::text AS due_at) n WHERE n.due_at IS NOT NULL AND ${noteDue('n.due_at')}`,
-)
-
-async function store(run: Ask, news: readonly Acceptance[]): Promise<void> {
-  if (news.length === 0) return
-  const messages = messagesOf(news)
-  const lanes = lanesOf(news)
-  const dueAt = lanes.length === 0 ? null : String(Math.min(...lanes.map((lane) => lane.dueAt)))
-  await run(
-    STORE,
-    ...messageValues(messages),
-    ...labelValues(news),
-    ...deliveryValues(news),
-    ...keyValues(news),
-    ...inboxValues(news),
-    ...answerValues(news),
-    ...laneValues(lanes),
-    dueAt,
-    hopsOf(messages),
-    deliverAtOf(messages),
-    namedOf(messages),
-  )
 }

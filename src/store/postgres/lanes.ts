@@ -12,7 +12,8 @@
  * the lane again, or makes a new one where the taker found it empty.
  */
 import { END_OF_TIME } from '../shared/constants.ts'
-import { type Session, statement, type Statement, type Value } from './database.ts'
+import { type Session, statement, type Statement } from './database.ts'
+import { type Arrays, given, Places, type RowPlaces } from './places.ts'
 import { numberArray, textArray } from './values.ts'
 
 export interface LaneKey {
@@ -46,24 +47,25 @@ export const addEachToLanes = (rows: string): string =>
       GROUP BY app_id, endpoint_id, retry)`,
   )
 
-const GIVEN_LANES = (first: number) =>
-  `unnest($${first}::text[], $${first + 1}::text[], $${first + 2}::smallint[], $${first + 3}::bigint[], $${first + 4}::bigint[])`
+/** The lanes of a batch as rows of a statement, for `addToLanesFrom`. */
+export const givenLanes = (row: RowPlaces<Waiting>): string =>
+  `(SELECT * FROM ${given('g', {
+    ...laneKeys(row),
+    due_at: row.numbers('bigint', (lane) => lane.dueAt),
+    size: row.numbers('bigint', (lane) => lane.size),
+  })})`
 
-export const givenLanes = (first: number): string =>
-  `(SELECT * FROM ${GIVEN_LANES(first)} g (app_id, endpoint_id, retry, due_at, size))`
+const laneKeys = (row: RowPlaces<LaneKey>): Arrays => ({
+  app_id: row.texts((lane) => lane.appId),
+  endpoint_id: row.texts((lane) => lane.endpointId),
+  retry: row.numbers('smallint', (lane) => lane.retry),
+})
 
-export const laneValues = (lanes: readonly Waiting[]): Value[] => [
-  textArray(lanes.map((lane) => lane.appId)),
-  textArray(lanes.map((lane) => lane.endpointId)),
-  numberArray(lanes.map((lane) => lane.retry)),
-  numberArray(lanes.map((lane) => lane.dueAt)),
-  numberArray(lanes.map((lane) => lane.size)),
-]
-
-const ADD_TO_LANES = statement('lanes-add', addToLanesFrom(givenLanes(1)))
+const adding = new Places<readonly Waiting[]>()
+const ADD_TO_LANES = statement('lanes-add', addToLanesFrom(givenLanes(adding.rows((lanes) => lanes))))
 
 export const addToLanes = (session: Session, lanes: readonly Waiting[]): Promise<number> =>
-  session.run(ADD_TO_LANES, ...laneValues(lanes))
+  session.run(ADD_TO_LANES, ...adding.values(lanes))
 
 /** The same with each lane once. */
 export function perLane(waiting: readonly Waiting[]): Waiting[] {
@@ -90,13 +92,13 @@ export interface Taken extends LaneKey {
  * Reading begins at the oldest due time that the lane had: before it there are only index entries of deliveries that are
  * not pending any more, which vacuum has not removed yet.
  */
-const setAnew = (wakeAt: string): string => `
+const setAnew = (taken: string, wakeAt: string): string => `
   WITH served AS (
     SELECT t.*, (SELECT d.due_at FROM delivery d
                  WHERE d.state = 'pending' AND d.app_id = t.app_id AND d.endpoint_id = t.endpoint_id AND d.retry = t.retry
                    AND d.due_at >= t.oldest_due_at
                  ORDER BY d.due_at LIMIT 1) AS next_due_at
-    FROM ${GIVEN_LANES(1)} t (app_id, endpoint_id, retry, oldest_due_at, taken)
+    FROM ${taken}
   ), emptied AS (
     DELETE FROM lane l USING served s
     WHERE l.app_id = s.app_id AND l.endpoint_id = s.endpoint_id AND l.retry = s.retry AND s.next_due_at IS NULL
@@ -106,25 +108,38 @@ const setAnew = (wakeAt: string): string => `
   FROM served s
   WHERE l.app_id = s.app_id AND l.endpoint_id = s.endpoint_id AND l.retry = s.retry AND s.next_due_at IS NOT NULL`
 
-const AFTER_TAKING = statement('lanes-after-taking', setAnew('$6'))
-const REMOVE = statement('lanes-remove', setAnew('l.wake_at'))
+const takenLanes = (row: RowPlaces<Taken>): string =>
+  given('t', {
+    ...laneKeys(row),
+    oldest_due_at: row.numbers('bigint', (lane) => lane.oldestDueAt),
+    taken: row.numbers('bigint', (lane) => lane.taken),
+  })
 
-const takenValues = (lanes: readonly Taken[]): Value[] =>
-  laneValues(lanes.map(({ oldestDueAt, taken, ...lane }) => ({ ...lane, dueAt: oldestDueAt, size: taken })))
+const taking = new Places<{ lanes: readonly Taken[]; now: number }>()
+const AFTER_TAKING = statement(
+  'lanes-after-taking',
+  setAnew(
+    takenLanes(taking.rows(({ lanes }) => lanes)),
+    taking.one('bigint', ({ now }) => now),
+  ),
+)
+
+const removing = new Places<readonly Taken[]>()
+const REMOVE = statement('lanes-remove', setAnew(takenLanes(removing.rows((lanes) => lanes)), 'l.wake_at'))
 
 /**
  * Takes deliveries off their lanes' counts and sets when the lanes are looked at again; empty lanes go away. The rows
  * must have been locked by an earlier statement of this transaction.
  */
 export const afterTaking = (session: Session, lanes: readonly Taken[], now: number): Promise<number> =>
-  session.run(AFTER_TAKING, ...takenValues(lanes), now)
+  session.run(AFTER_TAKING, ...taking.values({ lanes, now }))
 
 /**
  * Takes deliveries off their lanes that nobody claimed. Unlike after a claim it is not the lanes' turn, nor does a pause
  * end. The rows must have been locked as well.
  */
 export const removeFromLanes = (session: Session, lanes: readonly Taken[]): Promise<number> =>
-  session.run(REMOVE, ...takenValues(lanes))
+  session.run(REMOVE, ...removing.values(lanes))
 
 const LOCK_LANES = statement(
   'lanes-lock',

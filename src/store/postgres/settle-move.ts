@@ -2,24 +2,47 @@
 import type { Settlement } from '../port/queue.ts'
 import { statement, type Value } from './database.ts'
 import { addEachToLanes, type Waiting } from './lanes.ts'
+import { given, Places } from './places.ts'
 import type { Progress } from './settle-alone.ts'
-import { numberArray, textArray } from './values.ts'
+
+const places = new Places<readonly (readonly [ord: number, Settlement])[]>()
+const row = places.rows((numbered) => numbered)
+
+/** The run is a column so that the whole key is joined: going by it is the best plan even while the table is empty. */
+const SETTLEMENTS = given('s', {
+  ord: row.numbers('int', ([ord]) => ord),
+  app_id: row.texts(([, { key }]) => key.appId),
+  msg_id: row.texts(([, { key }]) => key.msgId),
+  endpoint_id: row.texts(([, { key }]) => key.endpointId),
+  run: row.numbers('int', ([, { key }]) => key.run),
+  owner: row.texts(([, { owner }]) => owner),
+  tries: row.numbers('int', ([, { tries }]) => tries),
+  state: row.texts(([, { to }]) => to.state),
+  retry: row.numbers('smallint', ([, one]) => retryOf(one)),
+  counted: row.numbers('int', ([, one]) => counted(one)),
+  spared: row.numbers('int', ([, one]) => sparedOf(one)),
+  due_at: row.numbers('bigint', ([, { to }]) => (to.state === 'pending' ? to.dueAt : null)),
+  id: row.texts(([, { attempt }]) => attempt?.id ?? null),
+  at: row.numbers('bigint', ([, { attempt }]) => attempt?.at ?? null),
+  url: row.texts(([, { attempt }]) => attempt?.url ?? null),
+  outcome: row.texts(([, { attempt }]) => attempt?.outcome ?? null),
+  manual: row.flags(([, { attempt }]) => attempt?.trigger === 'manual'),
+  status_code: row.numbers('int', ([, { attempt }]) => attempt?.statusCode ?? null),
+  error: row.texts(([, { attempt }]) => attempt?.error ?? null),
+  duration_ms: row.numbers('int', ([, { attempt }]) => attempt?.durationMs ?? null),
+  response: row.texts(([, { attempt }]) => attempt?.response ?? null),
+})
 
 /**
  * Each settlement carries its attempt along, so that what was moved can be logged without looking for it again. That a
  * delivery is leased is said by its owner alone (a CHECK of the table): naming the state would offer the planner the index
- * of all leased deliveries, through which it then goes for each settlement. The run is a column for the same reason: with
- * the whole key joined, going by the key is the best plan even while the table is empty.
+ * of all leased deliveries, through which it then goes for each settlement.
  */
 const moving = (last: string): string => `
    WITH moved AS (
      UPDATE delivery d SET state = s.state, retry = s.retry, tries = d.tries + s.counted, spared = d.spared + s.spared,
        attempts = d.attempts + s.counted, due_at = s.due_at, lease_owner = NULL, last_attempt_at = greatest(d.last_attempt_at, s.at)
-     FROM unnest($1::int[], $2::text[], $3::text[], $4::text[], $5::text[], $6::int[], $7::text[], $8::smallint[],
-       $9::int[], $10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::text[], $15::bool[], $16::int[],
-       $17::text[], $18::int[], $19::text[], $20::int[], $21::int[])
-       s (ord, app_id, msg_id, endpoint_id, owner, tries, state, retry, counted, due_at, id, at, url, outcome, manual,
-          status_code, error, duration_ms, response, run, spared)
+     FROM ${SETTLEMENTS}
      WHERE d.app_id = s.app_id AND d.msg_id = s.msg_id AND d.endpoint_id = s.endpoint_id AND d.run = s.run
        AND d.lease_owner = s.owner AND d.tries = s.tries
      RETURNING s.ord, s.app_id, s.msg_id, s.endpoint_id, s.state, s.retry, s.due_at, s.id, s.at, s.url, s.outcome,
@@ -50,7 +73,7 @@ export async function moveAll(
 ): Promise<(Progress | undefined)[]> {
   const progress = Array<Progress | undefined>(settlements.length).fill(undefined)
   if (settlements.length === 0) return progress
-  for (const { ord, attempts, ends_failures } of await run(moveValues(settlements))) {
+  for (const { ord, attempts, ends_failures } of await run(places.values([...settlements.entries()]))) {
     const settlement = settlements[ord]!
     const { attempt } = settlement
     const waiting = waitingOf(settlement)
@@ -74,32 +97,4 @@ function waitingOf(settlement: Settlement): Waiting | null {
   const { key, to } = settlement
   if (to.state !== 'pending') return null
   return { appId: key.appId, endpointId: key.endpointId, retry: retryOf(settlement), dueAt: to.dueAt, size: 1 }
-}
-
-function moveValues(settlements: readonly Settlement[]): Value[] {
-  const texts = (of: (one: Settlement) => string | null) => textArray(settlements.map(of))
-  const numbers = (of: (one: Settlement) => number | null) => numberArray(settlements.map(of))
-  return [
-    numberArray(settlements.map((_, i) => i)),
-    texts(({ key }) => key.appId),
-    texts(({ key }) => key.msgId),
-    texts(({ key }) => key.endpointId),
-    texts(({ owner }) => owner),
-    numbers(({ tries }) => tries),
-    texts(({ to }) => to.state),
-    numbers(retryOf),
-    numbers(counted),
-    numbers(({ to }) => (to.state === 'pending' ? to.dueAt : null)),
-    texts(({ attempt }) => attempt?.id ?? null),
-    numbers(({ attempt }) => attempt?.at ?? null),
-    texts(({ attempt }) => attempt?.url ?? null),
-    texts(({ attempt }) => attempt?.outcome ?? null),
-    texts(({ attempt }) => String(attempt?.trigger === 'manual')),
-    numbers(({ attempt }) => attempt?.statusCode ?? null),
-    texts(({ attempt }) => attempt?.error ?? null),
-    numbers(({ attempt }) => attempt?.durationMs ?? null),
-    texts(({ attempt }) => attempt?.response ?? null),
-    numbers(({ key }) => key.run),
-    numbers(sparedOf),
-  ]
 }
