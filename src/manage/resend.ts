@@ -15,8 +15,9 @@ export async function resend(
 ): Promise<'added' | 'unknown' | 'expired' | 'replayed'> {
   const now = clock.now()
   const result = await store.resend({ appId, msgId, endpointId }, now, { answer, announce: [] })
-  if (result === 'added') handoff.noteDue(now)
-  return result
+  if (typeof result === 'string') return result
+  handoff.noteDue(now)
+  return 'added'
 }
 
 /**

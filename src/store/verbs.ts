@@ -25,7 +25,6 @@ export const VERBS = {
   release: 'write',
   sweep: 'write',
   putClockBack: 'write',
-  requestManualAttempt: 'write',
   resend: 'write',
   cancelWaiting: 'write',
   holdEndpoint: 'write',

@@ -248,14 +248,14 @@ export const effect = (given: Partial<EndpointEffect>): EndpointEffect => ({
 
 /** Asks for a manual attempt, which has to be granted, and returns its run. */
 export async function runOfManual(store: Store, delivery: Omit<DeliveryKey, 'run'>, now = T0): Promise<number> {
-  const answer = await store.requestManualAttempt(delivery, now)
-  if (answer === null || answer === 'expired') throw new Error(`there is no manual attempt: ${answer ?? 'unknown'}`)
+  const answer = await store.resend(delivery, now)
+  if (typeof answer === 'string') throw new Error(`there is no manual attempt: ${answer}`)
   return answer.run
 }
 
 /** Asks for a manual attempt and has `owner` claim it. */
 export async function claimManual(store: Store, delivery: Held, owner = A, now = T0): Promise<Held> {
-  await store.requestManualAttempt(delivery, now)
+  await store.resend(delivery, now)
   const { deliveries } = await claim(store, owner, { now })
   const manual = deliveries.find((one) => one.run > 0 && one.msgId === delivery.msgId)
   if (manual === undefined) throw new Error('the manual attempt was not claimed')

@@ -250,7 +250,7 @@ export function claimConformance(open: OpenStore): void {
     await acceptFor(store, endpointId)
     await store.settle(retrying(held, T0, T0 + SECOND, { endpoint: effect({ pausedUntil: until }) }))
     await acceptFor(store, endpointId, { dueAt: T0 + SECOND })
-    const manual = await store.requestManualAttempt(held, T0 + SECOND)
+    const manual = await store.resend(held, T0 + SECOND)
     expect(manual).not.toBeNull()
 
     expect(await claim(store, A, { now: until - 1 })).toEqual({ deliveries: [], nextDueAt: until })
@@ -285,7 +285,7 @@ export function claimConformance(open: OpenStore): void {
     const held = await acceptHeld(store, { expiresAt: T0 + MINUTE })
     await store.settle(settlement(held))
     await store.prunePayloads(T0 + HOUR, 10)
-    await store.requestManualAttempt(held, T0 + HOUR)
+    await store.resend(held, T0 + HOUR)
     await claim(store, A, { now: T0 + HOUR })
     expect(await claim(store, A, { now: T0 + HOUR })).toEqual({ deliveries: [], nextDueAt: null })
     expect(await store.backlog(T0 + HOUR)).toEqual({ pending: 0, oldestDueAt: null })

@@ -117,8 +117,8 @@ export function expungeConformance(open: OpenStore): void {
     const [retried, ended] = [await acceptHeld(store), await acceptHeld(store)]
     await store.settle(retrying(retried, T0, T0 + MINUTE))
     await store.settle(givingUp(ended))
-    await store.requestManualAttempt(retried, T0)
-    await store.requestManualAttempt(ended, T0)
+    await store.resend(retried, T0)
+    await store.resend(ended, T0)
     for (const { msgId } of [retried, ended]) await store.expungeMessage(APP, msgId)
     expect(await claim(store, A, { now: T0 + HOUR })).toEqual({ deliveries: [], nextDueAt: null })
     expect(await deliveryOf(store, retried)).toMatchObject({ state: 'cancelled', attempts: 1 })

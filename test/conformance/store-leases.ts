@@ -220,11 +220,11 @@ export function leaseConformance(open: OpenStore): void {
     const { store } = opened
     const held = await acceptHeld(store)
     await store.settle(settlement(held))
-    await store.requestManualAttempt(held, T0)
+    await store.resend(held, T0)
     expect(await store.cancelWaiting(APP, held.endpointId, { max: 10, what: 'all' })).toBe(1)
     expect(await claim(store, A)).toEqual(NOTHING_DUE)
     expect(await deliveryOf(store, held)).toMatchObject({ state: 'delivered', attempts: 1 })
-    expect(await store.requestManualAttempt(held, T0)).not.toBeNull()
+    expect(await store.resend(held, T0)).toMatchObject({ run: expect.any(Number) })
     expect((await claim(store, A)).deliveries).toHaveLength(1)
   })
 
@@ -233,7 +233,7 @@ export function leaseConformance(open: OpenStore): void {
     const { store } = opened
     const held = await acceptHeld(store)
     await store.settle(settlement(held))
-    await store.requestManualAttempt(held, T0)
+    await store.resend(held, T0)
     const waiting = [await acceptFor(store, held.endpointId), await acceptFor(store, held.endpointId)]
     expect(await store.cancelWaiting(APP, held.endpointId, { max: 10, what: 'scheduled' })).toBe(2)
     for (const delivery of waiting) expect(await deliveryOf(store, delivery)).toMatchObject({ state: 'cancelled' })
@@ -254,7 +254,7 @@ export function leaseConformance(open: OpenStore): void {
     await acceptFor(store, there, { appId: OTHER_APP, dueAt: T0 - MINUTE })
     expect(await store.backlog(T0)).toEqual({ pending: 2, oldestDueAt: T0 - MINUTE })
     await store.settle(retrying(held, T0, T0 + MINUTE))
-    await store.requestManualAttempt(held, T0)
+    await store.resend(held, T0)
     expect(await store.backlog(T0)).toEqual({ pending: 4, oldestDueAt: T0 - MINUTE })
 
     await claim(store, A, { now: T0 })

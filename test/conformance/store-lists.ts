@@ -263,7 +263,7 @@ export function listConformance(open: OpenStore): void {
     await using fresh = await open()
     const endpointId = await createEndpoint(fresh.store)
     const key = await acceptFor(fresh.store, endpointId, { dueAt: NEXT_AT })
-    await fresh.store.requestManualAttempt(key, T0)
+    await fresh.store.resend(key, T0)
     const count = () => fresh.store.countDeliveries({ appId: APP, endpointId, since: T0, until: NEXT_AT })
     expect(await count()).toEqual({ success: 0, pending: 1, sending: 0, fail: 0, canceled: 0 })
   })

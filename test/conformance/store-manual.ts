@@ -38,12 +38,12 @@ export function manualConformance(open: OpenStore): void {
     expect(await store.deliveriesOf(APP, held.msgId)).toMatchObject([{ state: 'failed', attempts: 1 }])
   })
 
-  test('there is no manual attempt of a delivery that does not exist', async () => {
+  test('there is no manual attempt for an endpoint or of a message that does not exist', async () => {
     await using opened = await open()
     const { store } = opened
     const held = await acceptHeld(store)
-    expect(await store.requestManualAttempt({ ...held, endpointId: newId('ep') }, T0)).toBeNull()
-    expect(await store.requestManualAttempt({ ...held, msgId: newId('msg') }, T0)).toBeNull()
+    expect(await store.resend({ ...held, endpointId: newId('ep') }, T0)).toBe('unknown')
+    expect(await store.resend({ ...held, msgId: newId('msg') }, T0)).toBe('unknown')
     expect(await claim(store, A, { now: T0 })).toEqual({ deliveries: [], nextDueAt: null })
   })
 
@@ -56,7 +56,6 @@ export function manualConformance(open: OpenStore): void {
     await store.prunePayloads(T0 + HOUR, 10)
     expect(await store.getPayload(APP, expired.msgId)).toBeNull()
     for (const held of [expunged, expired]) {
-      expect(await store.requestManualAttempt(held, T0 + HOUR)).toBe('expired')
       expect(await store.resend(held, T0 + HOUR)).toBe('expired')
     }
     expect(await claim(store, A, { now: T0 + HOUR })).toEqual({ deliveries: [], nextDueAt: null })

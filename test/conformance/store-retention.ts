@@ -151,7 +151,7 @@ export function retentionConformance(open: OpenStore): void {
     const { store } = opened
     const held = await acceptFor(store, await createEndpoint(store), { lease: leaseOf(A), expiresAt: T0 + MINUTE })
     await store.settle(givingUp(held))
-    await store.requestManualAttempt(held, T0)
+    await store.resend(held, T0)
     await prunePayloads(store, T0 + HOUR)
     expect(await store.getPayload(APP, held.msgId)).not.toBeNull()
     const manual = await claimManual(store, held, A, T0 + HOUR)

@@ -64,7 +64,7 @@ export function taskKindConformance(open: OpenStore): void {
         await acceptFailed(store, endpointId, T0 + 2 * SECOND),
       ]
       await store.expungeMessage(APP, gone)
-      await store.requestManualAttempt({ appId: APP, msgId: waiting, endpointId }, NOW)
+      await store.resend({ appId: APP, msgId: waiting, endpointId }, NOW)
       await store.createTask(task({ endpointId }))
       expect(sum(await run(store))).toBe(1)
       expect((await dueAt(store)).manual).toEqual([waiting, wanted].toSorted())

@@ -54,7 +54,10 @@ const REQUESTS: Record<string, (store: Store) => Promise<(store: Store, along: E
   resend: async (first) => {
     const held = await acceptHeld(first)
     await first.settle(givingUp(held))
-    return (store, along) => store.resend(held, T0, along)
+    return async (store, along) => {
+      const result = await store.resend(held, T0, along)
+      return typeof result === 'string' ? result : 'added'
+    }
   },
   saveAnswer: async () => (store, along) => store.saveAnswer(along.answer!),
   accept: async () => async (store, along) => {

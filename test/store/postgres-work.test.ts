@@ -91,7 +91,7 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
     expect(await store.stepTask(now, 10)).toMatchObject({ task: { status: 'finished' }, added: 1 })
     const { deliveries } = await claim(store, A, { now })
     expect(deliveries.map(({ msgId }) => msgId)).toEqual([young.msgId])
-    expect(await store.resend(young, now)).toBe('added')
+    expect(await store.resend(young, now)).toMatchObject({ run: expect.any(Number) })
   })
 
   /** Somebody waits for a lock. */
@@ -111,7 +111,7 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
         [Symbol.asyncDispose]: () => other.end(),
       }
     }
-    test.each(['manual', 'resend', 'recover', 'replay'] as const)(
+    test.each(['resend', 'recover', 'replay'] as const)(
       'a %s waits for the outcome, and promises nothing',
       async (how) => {
         await using nodes = await twoNodes(server!)
@@ -126,14 +126,13 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
         if (how === 'recover' || how === 'replay') await store.createTask(task({ kind, endpointId }))
         await using other = await expunging(url, message.id)
         const asked = {
-          manual: () => store.requestManualAttempt(key, T0),
           resend: () => store.resend(key, T0),
           recover: () => store.stepTask(T0, 10).then(({ added }) => added),
           replay: () => store.stepTask(T0, 10).then(({ added }) => added),
         }[how]()
         await expect.poll(() => isWaiting(url)).toBe(true)
         await other.commit()
-        expect(await asked).toBe(how === 'manual' || how === 'resend' ? 'expired' : 0)
+        expect(await asked).toBe(how === 'resend' ? 'expired' : 0)
         expect((await store.backlog(T0)).pending).toBe(0)
       },
     )
@@ -153,7 +152,7 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL: the same work at severa
     await other.end()
     expect(await store.getPayload(APP, asked.msgId)).not.toBeNull()
     expect(await store.getPayload(APP, unasked.msgId)).toBeNull()
-    expect(await store.requestManualAttempt(asked, T0 + 10 * MINUTE)).toMatchObject({ run: 1 })
+    expect(await store.resend(asked, T0 + 10 * MINUTE)).toMatchObject({ run: 1 })
     await store.prunePayloads(T0 + 10 * MINUTE, 10)
     expect(await store.getPayload(APP, asked.msgId)).not.toBeNull()
   })

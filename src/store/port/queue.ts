@@ -131,19 +131,15 @@ export interface Queue extends Accepting {
     max: number,
   ): Promise<{ moved: number; next: QueuePlace | null }>
   /**
-   * Adds a manual attempt of a delivery, due now; null when the message has no such delivery. `expired`: its payload was
-   * removed, or is about to be.
-   */
-  requestManualAttempt(key: Omit<DeliveryKey, 'run'>, now: number): Promise<{ run: number } | 'expired' | null>
-  /**
-   * A manual attempt of a delivery, or the delivery itself, due now, where the message was never meant for this endpoint.
-   * `unknown`: no such message; `expired`: its payload was removed.
+   * Adds a manual attempt of a delivery, due now, or the delivery itself where the message was never meant for this endpoint. One
+   * that waits already is not doubled; `run` is its own then. `unknown`: no such message, or no such live endpoint; `expired`: the
+   * payload was removed, or is about to be.
    */
   resend(
     key: Omit<DeliveryKey, 'run'>,
     now: number,
     extras?: Extras,
-  ): Promise<'added' | 'unknown' | 'expired' | 'replayed'>
+  ): Promise<{ run: number } | 'unknown' | 'expired' | 'replayed'>
   /**
    * Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. Manual attempts
    * that wait go away, or are left alone when only what is `scheduled` is meant.

@@ -1,7 +1,7 @@
 /** What somebody asks for beside the schedule. */
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Extras } from '../port/accept.ts'
-import { type Writing, type Session, statement } from './database.ts'
+import { type Session, statement } from './database.ts'
 import { READS } from './reads.ts'
 import { addToLanes } from './lanes.ts'
 import { noteDue } from './notify.ts'
@@ -99,32 +99,23 @@ const WAITING = statement(
    ORDER BY run LIMIT 1`,
 )
 
-export const requestManualAttempt = (
-  { pool }: Writing,
-  { appId, msgId, endpointId }: Omit<DeliveryKey, 'run'>,
-  now: number,
-): Promise<{ run: number } | 'expired' | null> =>
-  pool.transaction(async (session) => {
-    const payload = await withPayload(session, appId, [msgId], now)
-    if (payload.known === 0) return null
-    if (payload.msgIds.length === 0) return 'expired'
-    const [run] = await addManual(session, { appId, endpointId, msgIds: [msgId] }, now)
-    if (run !== undefined) return { run }
-    return (await session.get<{ run: number }>(WAITING, appId, msgId, endpointId)) ?? null
-  })
-
-export const resend = (
+export async function resend(
   writer: Writer,
   { appId, msgId, endpointId }: Omit<DeliveryKey, 'run'>,
   now: number,
   extras?: Extras,
-): Promise<'added' | 'unknown' | 'expired' | 'replayed'> =>
-  once<'added' | 'unknown' | 'expired'>(writer, extras, 'added', async (session) => {
+): Promise<{ run: number } | 'unknown' | 'expired' | 'replayed'> {
+  let run = 0
+  const result = await once<'added' | 'unknown' | 'expired'>(writer, extras, 'added', async (session) => {
     const payload = await withPayload(session, appId, [msgId], now)
     if (payload.known === 0 || (await READS.getEndpoint(session, appId, endpointId)) === null) return 'unknown'
     if (payload.msgIds.length === 0) return 'expired'
     const some = { appId, endpointId, msgIds: [msgId] }
+    const [added] = await addManual(session, some, now)
     // Nothing is added where a manual attempt waits already, or where there is no delivery to make one of.
-    if ((await addManual(session, some, now)).length === 0) await addFirst(session, some, now)
+    run = added ?? (await session.get<{ run: number }>(WAITING, appId, msgId, endpointId))?.run ?? 0
+    if (run === 0) await addFirst(session, some, now)
     return 'added'
   })
+  return result === 'added' ? { run } : result
+}

@@ -29,14 +29,6 @@ const isPayloadRemoved = (db: Database, appId: string, msgId: string): boolean |
   return row === undefined ? null : row.removed === 1
 }
 
-export function requestManualAttempt(
-  db: Database,
-  key: Omit<DeliveryKey, 'run'>,
-  now: number,
-): { run: number } | 'expired' | null {
-  return isPayloadRemoved(db, key.appId, key.msgId) === true ? 'expired' : addManual(db, key, now)
-}
-
 /** Adds a manual attempt of a delivery whose payload is there. One that waits already is not doubled. */
 export function addManual(db: Database, key: Omit<DeliveryKey, 'run'>, now: number): { run: number } | null {
   const of = [key.appId, key.msgId, key.endpointId] as const
@@ -58,12 +50,16 @@ export function resend(
   key: Omit<DeliveryKey, 'run'>,
   now: number,
   extras?: Extras,
-): 'added' | 'unknown' | 'expired' | 'replayed' {
-  return once(db, extras, 'added', () => {
+): { run: number } | 'unknown' | 'expired' | 'replayed' {
+  let run = 0
+  const result = once(db, extras, 'added', () => {
     const isRemoved = isPayloadRemoved(db, key.appId, key.msgId)
     if (isRemoved === null || READS.getEndpoint(db, key.appId, key.endpointId) === null) return 'unknown'
     if (isRemoved) return 'expired'
-    if (addManual(db, key, now) === null) insertDue(db, { ...key, run: 0 }, now)
+    const manual = addManual(db, key, now)
+    if (manual === null) insertDue(db, { ...key, run }, now)
+    else run = manual.run
     return 'added'
   })
+  return result === 'added' ? { run } : result
 }
