@@ -103,7 +103,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'prom-client': ['telemetry'],
   svix: ['destinations'],
   undici: ['destinations'],
-  zod: ['flow', 'http'],
+  zod: ['flow', 'http', 'sources'],
   'node:buffer': ['domain', 'flow', 'sources'],
   'node:crypto': ['domain', 'sources', 'store', 'http', 'app', 'cli'],
   'node:dns': ['destinations'],

@@ -57,7 +57,7 @@ export function hmacCheck(scheme: HmacScheme, publicUrl: string | null): Check {
   const time = scheme.timestamp && { ...scheme.timestamp, part: timestampPart(scheme.timestamp.from) }
   if (content.needsUrl && publicUrl === null)
     throw new RangeError('The content has {url}: the source needs a public_url.')
-  if (time === null && content.needsTimestamp) throw new RangeError('The content has {ts}, and no timestamp is named.')
+  refuseUntimed(time === null && content.needsTimestamp)
   const isSignature = formOf(scheme)
   const fold = scheme.encoding === 'hex' ? (text: string) => text.toLowerCase() : (text: string) => text
 
@@ -94,6 +94,33 @@ export function hmacCheck(scheme: HmacScheme, publicUrl: string | null): Check {
     if (matched === 'valid') return null
     return matched ?? refusal ?? mismatch(scheme, keys.length)
   }
+}
+
+/** What is wrong with a scheme, and the member that has to change; null when `hmacCheck` takes it. */
+export function schemeProblem({
+  header,
+  content,
+  unsignedBody,
+  timestamp,
+}: HmacScheme): { at: string; message: string } | null {
+  const checks: Record<string, () => unknown> = {
+    header: () => headerNames(header),
+    timestamp: () => timestamp && timestampPart(timestamp.from),
+    content: () => refuseUntimed(signedContent(content, unsignedBody).needsTimestamp && timestamp === null),
+  }
+  for (const [at, check] of Object.entries(checks)) {
+    try {
+      check()
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      return { at, message: error.message }
+    }
+  }
+  return null
+}
+
+function refuseUntimed(isUntimed: boolean): void {
+  if (isUntimed) throw new RangeError('The content has {ts}, and no timestamp is named.')
 }
 
 function mismatch(scheme: HmacScheme, keys: number): Refusal {
@@ -192,15 +219,18 @@ const KEYS: Readonly<Record<KeyEncoding, (secret: string) => KeyObject | null>> 
 }
 
 /** The key that a secret's text stands for; null when the text is not written so. */
-export const hmacKey = (secret: string, encoding: KeyEncoding): KeyObject | null =>
-  secret === '' ? null : KEYS[encoding](secret)
+export function hmacKey(secret: string, encoding: KeyEncoding): KeyObject | null {
+  if (secret === '') return null
+  try {
+    return KEYS[encoding](secret)
+  } catch (error) {
+    // A text that begins like another kind of secret and is none.
+    if (error instanceof RangeError) return null
+    throw error
+  }
+}
 
 function whsecKey(secret: string): KeyObject | null {
-  const text = secret.startsWith('whsec_') ? secret : `whsec_${secret}`
-  try {
-    const key = parseSecretCached(text)
-    return key.kind === 'hmac' ? key.key : null
-  } catch {
-    return null
-  }
+  const key = parseSecretCached(secret.startsWith('whsec_') ? secret : `whsec_${secret}`)
+  return key.kind === 'hmac' ? key.key : null
 }

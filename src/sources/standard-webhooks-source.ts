@@ -1,0 +1,39 @@
+/** A sender that signs as Standard Webhooks 1.0.0 says, whoever that is. */
+import { z } from 'zod'
+import { secretProblem } from '../domain/secret.ts'
+import { parseDuration } from '../lib/duration.ts'
+import { tolerance } from './generic.ts'
+import type { SourceKind } from './kind.ts'
+import { reader } from './said.ts'
+import type { Refusal, SourceRequest } from './source.ts'
+import { standardWebhooks } from './standard-webhooks.ts'
+
+const Settings = z.object({
+  tolerance: tolerance.default('5m').describe('Between the signed time and ours; 0s takes any time'),
+})
+
+/** A second id beside the one that is signed would make a repeat look new. */
+function idProblem(request: SourceRequest): Refusal | null {
+  const [id] = request.headers('webhook-id')
+  const [other] = request.headers('svix-id')
+  if (id === undefined || other === undefined || id === other) return null
+  return { reason: 'header_malformed', detail: 'The headers webhook-id and svix-id name different ids.' }
+}
+
+export const standardWebhooksSource: SourceKind = {
+  kind: 'standard-webhooks',
+  settings: Settings,
+  open(settings, { eventType, dedupe }) {
+    const toleranceMs = parseDuration((settings as z.infer<typeof Settings>).tolerance) ?? 0
+    const verify = standardWebhooks(toleranceMs)
+    return {
+      verify: (request, secrets, now) => idProblem(request) ?? verify(request, secrets, now),
+      read: reader({
+        prefix: 'standard-webhooks',
+        eventType: eventType ?? '{body:/type}',
+        dedupe: dedupe === null ? ['{header:webhook-id}', '{header:svix-id}'] : [dedupe],
+      }),
+    }
+  },
+  secretProblem,
+}
