@@ -3,30 +3,21 @@
  * lies beneath handles the texts as they are, what lies above knows nothing of them.
  */
 import type { Endpoint } from '../domain/endpoint.ts'
-import { type Encryption, type Place, Undecryptable } from '../domain/encryption.ts'
-import { GatewayError } from '../domain/errors.ts'
+import type { Encryption } from '../domain/encryption.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
 import type { Extras } from './port/accept.ts'
 import type { Endpoints } from './port/endpoints.ts'
+import { decryptStored, metaPlace, NOTHING_SECRET, type SecretColumn, secretPlace } from './secret-text.ts'
+import { encryptedSources, type StoredSources } from './source-codec.ts'
 import type { Store } from './store.ts'
 
 /** An endpoint as an engine stores it. */
 export type StoredEndpoint = Omit<Endpoint, 'headers' | 'secrets'> & { headers: string; secrets: string }
 
-export type SecretColumn = 'headers' | 'secrets'
-export const SECRET_COLUMNS: readonly SecretColumn[] = ['headers', 'secrets']
-
-/** Where a text of an endpoint, or a value of `meta`, is stored. */
-export const endpointPlace = (id: string, column: SecretColumn): Place => ({ table: 'endpoint', column, id })
-export const metaPlace = (name: string): Place => ({ table: 'meta', column: 'value', id: name })
-
-/** The texts of an endpoint that has neither headers nor secrets. There is nothing to hide in them. */
-export const NOTHING_SECRET: readonly string[] = ['{}', '[]']
-
 export function toStored(encryption: Encryption, endpoint: Endpoint): StoredEndpoint {
   const encrypt = (column: SecretColumn): string => {
     const text = JSON.stringify(endpoint[column])
-    return NOTHING_SECRET.includes(text) ? text : encryption.encrypt(text, endpointPlace(endpoint.id, column))
+    return NOTHING_SECRET.includes(text) ? text : encryption.encrypt(text, secretPlace(endpoint.id, column))
   }
   return { ...endpoint, headers: encrypt('headers'), secrets: encrypt('secrets') }
 }
@@ -34,21 +25,12 @@ export function toStored(encryption: Encryption, endpoint: Endpoint): StoredEndp
 /** Throws `store_unavailable` when a text cannot be decrypted, so that deliveries wait for the key instead of failing. */
 export function fromStored(encryption: Encryption, stored: StoredEndpoint): Endpoint {
   const decrypt = (column: SecretColumn) =>
-    JSON.parse(decryptStored(encryption, stored[column], endpointPlace(stored.id, column)))
+    JSON.parse(decryptStored(encryption, stored[column], secretPlace(stored.id, column)))
   return { ...stored, headers: decrypt('headers'), secrets: decrypt('secrets') }
 }
 
-/** `Encryption.decrypt`, with the refusal of a store. */
-export function decryptStored(encryption: Encryption, stored: string, place: Place): string {
-  try {
-    return encryption.decrypt(stored, place)
-  } catch (cause) {
-    throw cause instanceof Undecryptable ? new GatewayError('store_unavailable', { cause }) : cause
-  }
-}
-
-/** What an engine offers: endpoints and values of `meta` as they are stored. */
-export interface StoredSecrets {
+/** What an engine offers: endpoints, sources and values of `meta` as they are stored. */
+export interface StoredSecrets extends StoredSources {
   createEndpoint(stored: StoredEndpoint, extras?: Extras, max?: number | null): ReturnType<Endpoints['createEndpoint']>
   updateEndpoint(
     stored: StoredEndpoint,
@@ -69,6 +51,7 @@ type SecretVerbs = Pick<Store, keyof StoredSecrets>
 export function encryptedVerbs(encryption: Encryption, engine: StoredSecrets): SecretVerbs {
   const openOrNull = (stored: StoredEndpoint | null) => (stored === null ? null : fromStored(encryption, stored))
   return {
+    ...encryptedSources(encryption, engine),
     createEndpoint: (endpoint, extras, max) => engine.createEndpoint(toStored(encryption, endpoint), extras, max),
     updateEndpoint: (endpoint, unchangedSince, extras) =>
       engine.updateEndpoint(toStored(encryption, endpoint), unchangedSince, extras),

@@ -1,6 +1,6 @@
 /** Which keys a database needs, and how what is stored comes under the newest one. The same for both engines. */
 import { type Encryption, keyIdOf, type Place } from '../domain/encryption.ts'
-import { endpointPlace, metaPlace, NOTHING_SECRET, SECRET_COLUMNS, type SecretColumn } from './endpoint-codec.ts'
+import { metaPlace, NOTHING_SECRET, SECRET_COLUMNS, type SecretColumn, secretPlace } from './secret-text.ts'
 
 /** Names in `meta` that hold no secrets, and are never encrypted. */
 export const PLAIN_META: readonly string[] = ['copy', 'copy_source', 'probe']
@@ -21,7 +21,7 @@ export function missingKey(
   return `${where} holds secrets that are encrypted with ${keys}, and ${have}: ${advice}`
 }
 
-/** The secret texts of one endpoint, as they are stored. */
+/** The secret texts of one endpoint or source, as they are stored. */
 export interface SecretRow {
   app_id: string
   id: string
@@ -31,7 +31,7 @@ export interface SecretRow {
 
 /** The row under the newest key; null when that is what it is. Throws `Undecryptable`. */
 export function renewRow(encryption: Encryption, row: SecretRow): SecretRow | null {
-  const renewed = (column: SecretColumn) => renewText(encryption, row[column], endpointPlace(row.id, column))
+  const renewed = (column: SecretColumn) => renewText(encryption, row[column], secretPlace(row.id, column))
   const [headers, secrets] = [renewed('headers'), renewed('secrets')]
   if (headers === null && secrets === null) return null
   return { ...row, headers: headers ?? row.headers, secrets: secrets ?? row.secrets }
@@ -53,11 +53,11 @@ export const recoder =
     const recode = (column: string, place: Place) => to.encrypt(from.decrypt(String(row[column]), place), place)
     if (table === 'meta' && !PLAIN_META.includes(String(row['name'])))
       return { ...row, value: recode('value', metaPlace(String(row['name']))) }
-    if (table !== 'endpoint') return row
+    if (table !== 'endpoint' && table !== 'source') return row
     const changed: Record<string, unknown> = { ...row }
     for (const column of SECRET_COLUMNS)
-      if (!NOTHING_SECRET.includes(String(row[column])))
-        changed[column] = recode(column, endpointPlace(String(row['id']), column))
+      if (column in row && !NOTHING_SECRET.includes(String(row[column])))
+        changed[column] = recode(column, secretPlace(String(row['id']), column))
     return changed
   }
 

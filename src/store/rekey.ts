@@ -14,11 +14,11 @@ export interface MetaRow {
 export interface SecretRows {
   /** The keys that records may be under. */
   usedKeys(): Promise<string[]>
-  /** Endpoints behind `after`, deleted ones included, ordered by application and id. */
-  endpoints(after: SecretRow | null, max: number): Promise<SecretRow[]>
+  /** Endpoints and sources behind `after`, deleted endpoints included, ordered by application and id. */
+  secrets(after: SecretRow | null, max: number): Promise<SecretRow[]>
   meta(): Promise<MetaRow[]>
   /** Replaces those that still are what they were, in one transaction. */
-  replaceEndpoints(changes: readonly Change<SecretRow>[]): Promise<void>
+  replaceSecrets(changes: readonly Change<SecretRow>[]): Promise<void>
   replaceMeta(changes: readonly Change<MetaRow>[]): Promise<void>
   /** Records are under none of these keys any more. */
   forgetKeys(ids: readonly string[]): Promise<void>
@@ -39,7 +39,7 @@ export interface Rekeyed {
   problems: string[]
 }
 
-/** So many endpoints a transaction: a gateway that wants to write waits for no longer than that takes. */
+/** So many rows a transaction: a gateway that wants to write waits for no longer than that takes. */
 const STEP_ROWS = 200
 /** A row that a gateway changed at the same moment is met again by the next pass. */
 const PASSES_MAX = 4
@@ -84,10 +84,10 @@ class Run {
     this.problems = []
     const before = this.#rewritten
     for (let after: SecretRow | null = null; ;) {
-      const page: SecretRow[] = await this.#rows.endpoints(after, STEP_ROWS)
+      const page: SecretRow[] = await this.#rows.secrets(after, STEP_ROWS)
       for (const row of page) countRow(this.counts, row)
       const changes = this.#changes(page, (row) => renewRow(this.#encryption, row))
-      if (changes.length > 0) await this.#rows.replaceEndpoints(changes)
+      if (changes.length > 0) await this.#rows.replaceSecrets(changes)
       this.#told(changes.length)
       if (page.length < STEP_ROWS) break
       after = page.at(-1)!

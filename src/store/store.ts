@@ -16,6 +16,7 @@ import type { Inbox } from './port/inbox.ts'
 import type { Messages } from './port/messages.ts'
 import type { Queue } from './port/queue.ts'
 import type { Retention } from './port/retention.ts'
+import type { Sources } from './port/sources.ts'
 import type { Tasks } from './port/tasks.ts'
 import type { WaitingWrites } from './weight.ts'
 
@@ -23,6 +24,7 @@ export interface Store
   extends
     Queue,
     Endpoints,
+    Sources,
     Messages,
     Inbox,
     Retention,

@@ -54,6 +54,13 @@ export const VERBS = {
   pageEndpoints: 'list',
   listEndpoints: 'list',
 
+  createSource: 'write',
+  updateSource: 'write',
+  deleteSource: 'write',
+  getSource: 'point',
+  findSource: 'point',
+  listSources: 'list',
+
   getMessage: 'point',
   findMessage: 'point',
   getPayload: 'point',

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, describe, expect, test } from 'vitest'
 import { Encryption } from '../../src/domain/encryption.ts'
-import { endpointPlace } from '../../src/store/endpoint-codec.ts'
+import { secretPlace } from '../../src/store/secret-text.ts'
 import { readKeyFile } from '../../src/store/sqlite/key-file.ts'
 import { type Issue, startGateway, type Subscription } from './gateway.ts'
 
@@ -48,7 +48,7 @@ describe('a header that authenticates', () => {
     using database = new DatabaseSync(gateway.databasePath, { readOnly: true })
     const headers = String(database.prepare('SELECT headers FROM endpoint WHERE id = ?').get(id)?.['headers'])
     const encryption = new Encryption(readKeyFile(gateway.databasePath), randomBytes)
-    return JSON.parse(encryption.decrypt(headers, endpointPlace(id, 'headers')))
+    return JSON.parse(encryption.decrypt(headers, secretPlace(id, 'headers')))
   }
 
   test('is not shown again, and stays when what was read is sent back', async () => {

@@ -27,6 +27,7 @@ import { readConformance } from './store-reads.ts'
 import { resendConformance } from './store-resend.ts'
 import { retentionConformance } from './store-retention.ts'
 import { settleConformance } from './store-settle.ts'
+import { sourceStoreConformance } from './store-sources.ts'
 import { taskKindConformance } from './store-task-kinds.ts'
 import { taskConformance } from './store-tasks.ts'
 
@@ -43,6 +44,7 @@ const PARTS: [what: string, suite: (open: OpenStore) => void][] = [
   ['endpoints', endpointConformance],
   ['pages of endpoints', endpointPagingConformance],
   ['applications', applicationConformance],
+  ['sources', sourceStoreConformance],
   ['event types', eventTypeConformance],
   ['answers that are given once', answerConformance],
   ['what is told along with a write', announceConformance],

@@ -23,6 +23,7 @@ import {
   T0,
 } from '../conformance/builders.ts'
 import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
+import { source } from '../conformance/store-sources.ts'
 import { openTempStore, type TempStore } from './temp-store.ts'
 
 const missing = missingPostgres()
@@ -33,6 +34,7 @@ const MESSAGES = 2_500
 async function fill(store: Store): Promise<void> {
   const endpointId = await createEndpoint(store, { uid: 'shop', secrets: [{ secret: 'my-secret', expiresAt: null }] })
   const paused = await createEndpoint(store)
+  await store.createSource(source({ name: 'door', secrets: [{ secret: 'my-secret-2', expiresAt: null }] }), 10)
   const many = Array.from({ length: MESSAGES }, (_, i) =>
     acceptance([endpointId], { receivedAt: T0 + i, eventId: `evt_${i}`, dueAt: T0 + i }),
   )
@@ -145,6 +147,7 @@ describe.skipIf(missing !== null)('copying SQLite into PostgreSQL', () => {
       )
     }
     expect(await store.endpointsOf(APP)).toEqual(await reopened.endpointsOf(APP))
+    expect(await store.findSource(APP, 'door')).toEqual(await reopened.findSource(APP, 'door'))
     expect(await store.findMessage(APP, 'odd')).toMatchObject({ deliverAt: T0 + HOUR })
     expect(await store.inboxStats()).toEqual(await reopened.inboxStats())
     expect(await store.secret('jwt', () => 'another')).toBe('signing-secret')
@@ -155,7 +158,12 @@ describe.skipIf(missing !== null)('copying SQLite into PostgreSQL', () => {
   const KEY = encryptionKey(Buffer.alloc(32, 9))
   const encrypted = (url: string) => copyToPostgres({ ...optionsOf(url), encryptionKeys: [KEY] })
   const dump = async (url: string) =>
-    JSON.stringify(await server.sql(url, 'SELECT e::text FROM endpoint e UNION ALL SELECT m::text FROM meta m'))
+    JSON.stringify(
+      await server.sql(
+        url,
+        'SELECT e::text FROM endpoint e UNION ALL SELECT s::text FROM source s UNION ALL SELECT m::text FROM meta m',
+      ),
+    )
 
   test('secrets come under the key of the target, whichever key the file has', async () => {
     const url = await server.createDatabase()
@@ -163,6 +171,7 @@ describe.skipIf(missing !== null)('copying SQLite into PostgreSQL', () => {
     expect(await dump(url)).not.toMatch(/my-secret|signing-secret/)
     await using store = await openPostgresStore({ url, allowUnsafeFsync: true, encryptionKeys: [KEY] })
     expect((await store.findEndpoint(APP, 'shop'))!.secrets).toEqual([{ secret: 'my-secret', expiresAt: null }])
+    expect((await store.findSource(APP, 'door'))!.secrets).toEqual([{ secret: 'my-secret-2', expiresAt: null }])
     expect(await store.secret('jwt', () => 'another')).toBe('signing-secret')
     await expect(opened(url)).rejects.toThrow(`encrypted with the key ${KEY.id}`)
   })

@@ -8,6 +8,7 @@ import type { Rekeyed } from '../../src/store/rekey.ts'
 import { rekeySqlite } from '../../src/store/sqlite/rekey.ts'
 import type { Store } from '../../src/store/store.ts'
 import { APP, endpoint, T0 } from '../conformance/builders.ts'
+import { source } from '../conformance/store-sources.ts'
 import { missingPostgres, type PostgresServer, startPostgres } from '../postgres-server.ts'
 import { openStore } from './temp-postgres.ts'
 import { tempDirectory } from './temp-store.ts'
@@ -30,23 +31,27 @@ const made = Array.from({ length: ENDPOINTS }, (_, i) =>
     headers: i % 2 === 0 ? {} : { authorization: `Bearer ${i}` },
   }),
 )
-/** Each has secrets, every other one headers, and there is the key that signs tokens. */
-const TEXTS = ENDPOINTS + ENDPOINTS / 2 + 1
+const door = source({ secrets: [{ secret: 'of a door', expiresAt: null }] })
+/** Each has secrets, every other one headers; there is a source, and the key that signs tokens. */
+const TEXTS = ENDPOINTS + ENDPOINTS / 2 + 2
 
 async function fill(store: Store): Promise<void> {
   await Promise.all(made.map((one) => store.createEndpoint(one)))
   await store.deleteEndpoint({ appId: APP, id: made[3]!.id }, T0)
+  await store.createSource(door, 1)
   await store.secret('jwt', () => 'signs-all-tokens')
 }
 
 async function expectAll(store: Store): Promise<void> {
   const all = await Promise.all(made.map(({ id }) => store.getEndpoint(APP, id)))
   expect(all.map((one) => one?.secrets)).toEqual(made.map(({ secrets }, i) => (i === 3 ? undefined : secrets)))
+  expect(await store.getSource(door.id)).toEqual(door)
   expect(await store.secret('jwt', () => 'x')).toBe('signs-all-tokens')
 }
 
 const idsOf = (rows: Record<string, unknown>[]) => new Set(rows.map(({ secrets }) => keyIdOf(String(secrets))))
-const idsInUse = async (database: Database) => idsOf(await database.sql('SELECT secrets FROM endpoint'))
+const idsInUse = async (database: Database) =>
+  idsOf(await database.sql('SELECT secrets FROM endpoint UNION ALL SELECT secrets FROM source'))
 const registered = async (database: Database) =>
   (await database.sql('SELECT id FROM encryption_key ORDER BY id')).map(({ id }) => String(id))
 

@@ -130,7 +130,8 @@ async function begin(target: Client, source: string): Promise<Progress> {
     return known
   }
   const used = await target.query(
-    `SELECT 1 FROM endpoint UNION ALL SELECT 1 FROM msg UNION ALL SELECT 1 FROM messages UNION ALL SELECT 1 FROM answer
+    `SELECT 1 FROM endpoint UNION ALL SELECT 1 FROM source UNION ALL SELECT 1 FROM msg
+     UNION ALL SELECT 1 FROM messages UNION ALL SELECT 1 FROM answer
      UNION ALL (SELECT 1 FROM application OFFSET 1) LIMIT 1`,
   )
   if (used.rows.length > 0) throw new Error(NOT_EMPTY)

@@ -58,6 +58,7 @@ export const TABLES: readonly Table[] = [
   seeded('application', 'org_id', 'id'),
   seeded('event_type', 'org_id', 'name'),
   plain('endpoint', 'app_id', 'id'),
+  plain('source', 'app_id', 'id'),
   message,
   plain('msg_label', 'app_id', 'label', 'msg_id'),
   {

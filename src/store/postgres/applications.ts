@@ -50,6 +50,7 @@ export const deleteApplication = ({ pool }: Writing, orgId: string, id: string, 
       now,
     )
     if (deleted === 0) return false
+    await session.run('DELETE FROM source WHERE app_id = $1', id)
     await session.run(
       `WITH live AS (SELECT id FROM endpoint WHERE app_id = $1 AND deleted_at IS NULL ORDER BY id FOR UPDATE)
        UPDATE endpoint e SET deleted_at = $2, updated_at = $2, uid = NULL FROM live

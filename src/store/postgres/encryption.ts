@@ -43,7 +43,8 @@ async function hasPlain(pool: Pool, isFirst: boolean): Promise<boolean> {
   if (meta !== undefined || !isFirst) return meta !== undefined
   const [endpoint] = await pool.read(
     `SELECT 1 AS found FROM endpoint
-     WHERE (secrets <> '[]' AND secrets NOT LIKE 'enc:%') OR (headers <> '{}' AND headers NOT LIKE 'enc:%') LIMIT 1`,
+     WHERE (secrets <> '[]' AND secrets NOT LIKE 'enc:%') OR (headers <> '{}' AND headers NOT LIKE 'enc:%')
+     UNION ALL SELECT 1 FROM source WHERE secrets <> '[]' AND secrets NOT LIKE 'enc:%' LIMIT 1`,
   )
   return endpoint !== undefined
 }

@@ -336,6 +336,26 @@ CREATE INDEX task_open ON task (app_id, endpoint_id, kind, id) WHERE status = 'r
     version: 10,
     sql: 'ALTER TABLE msg ADD COLUMN named SMALLINT',
   },
+  {
+    version: 11,
+    sql: `
+-- Doors for senders. secrets is one encrypted text, as it is in endpoint.
+CREATE TABLE source (
+  app_id TEXT COLLATE "C" NOT NULL,
+  id TEXT COLLATE "C" NOT NULL,
+  name TEXT COLLATE "C" NOT NULL,
+  provider TEXT COLLATE "C" NOT NULL,
+  enabled BOOLEAN NOT NULL,
+  settings TEXT COLLATE "C" NOT NULL,
+  secrets TEXT COLLATE "C" NOT NULL,
+  created_at BIGINT NOT NULL,
+  updated_at BIGINT NOT NULL,
+  PRIMARY KEY (app_id, id)
+);
+CREATE UNIQUE INDEX source_id ON source (id);
+CREATE UNIQUE INDEX source_name ON source (app_id, name);
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
 import { type Rekeyed, rekey, type SecretRows } from '../rekey.ts'
+import { SECRET_ROWS, secretTable } from '../secret-text.ts'
 import { Pool } from './database.ts'
 import { refuseMissingKey, usedKeys } from './encryption.ts'
 import { SCHEMA_VERSION_NOW, schemaProblem, sessionSettings } from './start.ts'
@@ -37,27 +38,29 @@ export async function rekeyPostgres(
 
 const rowsOf = (pool: Pool): SecretRows => ({
   usedKeys: () => usedKeys(pool),
-  endpoints: (after, max) =>
+  secrets: (after, max) =>
     pool.read(
-      'SELECT app_id, id, headers, secrets FROM endpoint WHERE (app_id, id) > ($1, $2) ORDER BY app_id, id LIMIT $3',
+      `SELECT * FROM ${SECRET_ROWS} s WHERE (app_id, id) > ($1, $2) ORDER BY app_id, id LIMIT $3`,
       after?.app_id ?? '',
       after?.id ?? '',
       max,
     ),
   meta: () => pool.read('SELECT name, value FROM meta ORDER BY name'),
-  async replaceEndpoints(changes) {
+  async replaceSecrets(changes) {
     await pool.transaction(async (session) => {
-      for (const { before, after } of changes)
-        await session.run(
-          `UPDATE endpoint SET headers = $1, secrets = $2
-           WHERE app_id = $3 AND id = $4 AND headers = $5 AND secrets = $6`,
-          after.headers,
-          after.secrets,
-          before.app_id,
-          before.id,
-          before.headers,
-          before.secrets,
-        )
+      for (const { before, after } of changes) {
+        const of = [before.app_id, before.id, before.secrets, after.secrets] as const
+        if (secretTable(before.id) === 'source')
+          await session.run('UPDATE source SET secrets = $4 WHERE app_id = $1 AND id = $2 AND secrets = $3', ...of)
+        else
+          await session.run(
+            `UPDATE endpoint SET secrets = $4, headers = $5
+             WHERE app_id = $1 AND id = $2 AND secrets = $3 AND headers = $6`,
+            ...of,
+            after.headers,
+            before.headers,
+          )
+      }
     })
   },
   async replaceMeta(changes) {

@@ -25,6 +25,7 @@ import * as operations from './operations.ts'
 import type { Partitions } from './partitions.ts'
 import { READS } from './reads.ts'
 import * as retention from './retention.ts'
+import * as sources from './sources.ts'
 import * as tasks from './tasks.ts'
 
 /** What the verbs run on. */
@@ -73,6 +74,7 @@ const OPERATIONS: Operations = {
   ...operations,
   ...READS,
   ...retention,
+  ...sources,
   ...tasks,
 }
 

@@ -4,11 +4,19 @@ import { endpointReads } from './endpoints.ts'
 import { eventTypeReads } from './event-types.ts'
 import { historyReads } from './history.ts'
 import { type Dialect, directionOf, type Read, textsOf } from './read.ts'
+import { sourceReads } from './sources.ts'
 import { taskReads } from './tasks.ts'
 import type { Row, Value } from '../shared/value.ts'
 
 /** The verbs that both engines answer by the same statement. */
-const READS = { ...applicationReads, ...endpointReads, ...eventTypeReads, ...historyReads, ...taskReads }
+const READS = {
+  ...applicationReads,
+  ...endpointReads,
+  ...eventTypeReads,
+  ...historyReads,
+  ...sourceReads,
+  ...taskReads,
+}
 
 export type ReadVerb = keyof typeof READS
 

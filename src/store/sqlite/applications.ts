@@ -50,6 +50,7 @@ export function deleteApplication(db: Database, orgId: string, id: string, now: 
     id,
   )
   if (deleted === 0) return false
+  db.run('DELETE FROM source WHERE app_id = ?', id)
   db.run(
     'UPDATE endpoint SET deleted_at = ?1, updated_at = ?1, uid = NULL WHERE app_id = ?2 AND deleted_at IS NULL',
     now,

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
 import { missingKey, renewMeta, renewRow, type SecretRow } from '../keys.ts'
 import type { Change, MetaRow } from '../rekey.ts'
+import { SECRET_ROWS, secretTable } from '../secret-text.ts'
 import { UnusableDatabase } from '../shared/unusable-database.ts'
 import { type Database, transaction } from './database.ts'
 import { keyFileOf, makeKeyFile, readKeyFile } from './key-file.ts'
@@ -90,10 +91,10 @@ function begin(db: Database, encryption: Encryption, isFirst: boolean): number {
 
 function encryptAll(db: Database, encryption: Encryption): number {
   let encrypted = 0
-  for (const before of db.all<SecretRow>('SELECT app_id, id, headers, secrets FROM endpoint')) {
+  for (const before of db.all<SecretRow>(`SELECT * FROM ${SECRET_ROWS}`)) {
     const after = renewRow(encryption, before)
     if (after === null) continue
-    replaceEndpoint(db, { before, after })
+    replaceSecrets(db, { before, after })
     encrypted++
   }
   for (const before of db.all<MetaRow>('SELECT name, value FROM meta')) {
@@ -106,16 +107,19 @@ function encryptAll(db: Database, encryption: Encryption): number {
 }
 
 /** Unless it was changed meanwhile. */
-export function replaceEndpoint(db: Database, { before, after }: Change<SecretRow>): void {
-  db.run(
-    'UPDATE endpoint SET headers = ?, secrets = ? WHERE app_id = ? AND id = ? AND headers = ? AND secrets = ?',
-    after.headers,
-    after.secrets,
-    before.app_id,
-    before.id,
-    before.headers,
-    before.secrets,
-  )
+export function replaceSecrets(db: Database, { before, after }: Change<SecretRow>): void {
+  const of = [before.app_id, before.id, before.secrets] as const
+  if (secretTable(before.id) === 'source')
+    db.run('UPDATE source SET secrets = ?4 WHERE app_id = ?1 AND id = ?2 AND secrets = ?3', ...of, after.secrets)
+  else
+    db.run(
+      `UPDATE endpoint SET secrets = ?4, headers = ?5
+       WHERE app_id = ?1 AND id = ?2 AND secrets = ?3 AND headers = ?6`,
+      ...of,
+      after.secrets,
+      after.headers,
+      before.headers,
+    )
 }
 
 /** Likewise. */

@@ -301,6 +301,26 @@ CREATE INDEX task_open ON task (app_id, endpoint_id, kind, id) WHERE status = 'r
     version: 9,
     sql: 'ALTER TABLE msg ADD COLUMN named INTEGER',
   },
+  {
+    version: 10,
+    sql: `
+-- Doors for senders. secrets is one encrypted text, as it is in endpoint.
+CREATE TABLE source (
+  app_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  provider TEXT NOT NULL,
+  enabled INTEGER NOT NULL,
+  settings TEXT NOT NULL,
+  secrets TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  PRIMARY KEY (app_id, id)
+) STRICT;
+CREATE UNIQUE INDEX source_id ON source (id);
+CREATE UNIQUE INDEX source_name ON source (app_id, name);
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

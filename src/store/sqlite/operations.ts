@@ -23,6 +23,7 @@ import { SCHEMA_VERSION } from './migrations.ts'
 import { READS } from './reads.ts'
 import * as retention from './retention.ts'
 import * as settle from './settle.ts'
+import * as sources from './sources.ts'
 import * as tasks from './tasks.ts'
 
 type Operations = { [V in Verb]: (db: Database, ...args: ArgumentsOf<V>) => ResultOf<V> }
@@ -47,6 +48,7 @@ export const OPERATIONS: Operations = {
   ...READS,
   ...retention,
   ...settle,
+  ...sources,
   ...tasks,
   backlog,
   secret,

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { type EncryptionKey, keyIdOf } from '../../domain/encryption.ts'
-import { metaPlace } from '../endpoint-codec.ts'
+import { metaPlace } from '../secret-text.ts'
 import { openReader } from './database.ts'
 import { checkKeys, fileKeys } from './encryption.ts'
 

@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import type { EncryptionKey } from '../../domain/encryption.ts'
 import { type Rekeyed, rekey } from '../rekey.ts'
+import { SECRET_ROWS } from '../secret-text.ts'
 import { type Database, openBeside, transaction } from './database.ts'
-import { checkKeys, fileKeys, replaceEndpoint, replaceMeta, usedKeys } from './encryption.ts'
+import { checkKeys, fileKeys, replaceMeta, replaceSecrets, usedKeys } from './encryption.ts'
 
 /**
  * Brings a file under the newest key of ENCRYPTION_KEY, or of the file beside it, also beside a gateway that runs on it.
@@ -30,15 +31,15 @@ export async function rekeySqlite(
 
 const rowsOf = (db: Database): Parameters<typeof rekey>[0] => ({
   usedKeys: async () => usedKeys(db),
-  endpoints: async (after, max) =>
+  secrets: async (after, max) =>
     db.all(
-      'SELECT app_id, id, headers, secrets FROM endpoint WHERE (app_id, id) > (?, ?) ORDER BY app_id, id LIMIT ?',
+      `SELECT * FROM ${SECRET_ROWS} WHERE (app_id, id) > (?, ?) ORDER BY app_id, id LIMIT ?`,
       after?.app_id ?? '',
       after?.id ?? '',
       max,
     ),
   meta: async () => db.all('SELECT name, value FROM meta ORDER BY name'),
-  replaceEndpoints: async (changes) => transaction(db, () => changes.forEach((change) => replaceEndpoint(db, change))),
+  replaceSecrets: async (changes) => transaction(db, () => changes.forEach((change) => replaceSecrets(db, change))),
   replaceMeta: async (changes) => transaction(db, () => changes.forEach((change) => replaceMeta(db, change))),
   forgetKeys: async (ids) =>
     transaction(db, () => ids.forEach((id) => db.run('DELETE FROM encryption_key WHERE id = ?', id))),

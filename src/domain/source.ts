@@ -1,0 +1,47 @@
+import type { EndpointSecret } from './endpoint.ts'
+import type { AppId, SourceId } from './ids.ts'
+
+/** A door for a sender that signs: `POST /in/{name}`. Times are milliseconds since the epoch. */
+export interface Source {
+  appId: AppId
+  id: SourceId
+  /** Unique in the application. */
+  name: string
+  /** The kind, which says how its sender signs. */
+  provider: string
+  enabled: boolean
+  settings: SourceSettings
+  /** Newest first; any active one verifies, and without one nothing does. */
+  secrets: EndpointSecret[]
+  createdAt: number
+  updatedAt: number
+}
+
+export interface SourceSettings {
+  /** The address that is registered at the sender. */
+  publicUrl: string | null
+  methods: string[]
+  /** Media types, without parameters; null is any. */
+  contentTypes: string[] | null
+  /** Templates; null is what the kind says. */
+  eventType: string | null
+  dedupe: string | null
+  /** What a sender gets for an accepted event; null is `200 {"status":"ok"}`. */
+  response: SourceResponse | null
+  /** Those of the kind, as its schema gives them. */
+  own: Record<string, unknown>
+}
+
+export interface SourceResponse {
+  status: number
+  contentType: string
+  body: string
+}
+
+export const SOURCE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/
+
+/** Not a name, for `/sources/providers` is a route. */
+export const SOURCE_NAMES_TAKEN: readonly string[] = ['providers']
+
+/** Of one application, whatever it creates. */
+export const SOURCES_MAX = 1_000
