@@ -1,7 +1,7 @@
 /**
  * Every metric in one line: name, help, labels. A label lists its values, or says which bounded set they come from; an
  * id is never a label, for each value costs memory here and in every system that reads it. A counter whose labels are all
- * listed starts with 0 for each value. README.md documents each metric; a test compares the two.
+ * listed starts with 0 for each value. docs/operations.md documents each metric; a test compares the two.
  */
 import type { AttemptOutcome } from '../domain/attempt.ts'
 import { CLOSE_REASONS, DEFER_REASONS, DISABLED_REASONS, INBOX_RESULTS } from './events.ts'
