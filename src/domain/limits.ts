@@ -61,6 +61,8 @@ export const LIMITS = {
   /** With other nodes on the same store: how old what is cached may be, without and with a channel that tells of changes. */
   cacheAgeAloneMs: 1_000,
   cacheAgeWatchedMs: 10_000,
+  /** Entries of an index that a page of deliveries looks at, however few of them match. */
+  deliveriesWalked: 2_000,
   /** Attempts shown with a delivery. */
   recentAttempts: 100,
   idempotencyKeyCharsMax: 256,

@@ -247,6 +247,7 @@ export function subscriptionRoutes(
         endpointId: endpoint.id,
         limit,
         outcome: outcome ?? null,
+        before: null,
       })
       return { data: attempts.map(toAttempt) }
     },

@@ -74,6 +74,7 @@ export const VERBS = {
   listAttemptedMessages: 'list',
   listAttemptedEndpoints: 'list',
   countDeliveries: 'list',
+  listDeliveries: 'list',
   attemptsOfMessage: 'list',
   attemptsOfEndpoint: 'list',
   expungeMessage: 'write',

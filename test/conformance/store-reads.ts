@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import type { EndpointId } from '../../src/domain/ids.ts'
+import type { AttemptOutcome } from '../../src/domain/attempt.ts'
+import type { AttemptId, EndpointId } from '../../src/domain/ids.ts'
 import {
   A,
   acceptance,
@@ -40,7 +41,9 @@ export function readConformance(open: OpenStore): void {
       expect(await store.attemptsOfMessage({ appId, msgId, limit: 10 })).toEqual([])
     }
     const { endpointId } = held
-    expect(await store.attemptsOfEndpoint({ appId: OTHER_APP, endpointId, limit: 10, outcome: null })).toEqual([])
+    expect(
+      await store.attemptsOfEndpoint({ appId: OTHER_APP, endpointId, limit: 10, outcome: null, before: null }),
+    ).toEqual([])
     expect(await store.getEndpoint(APP, newId('ep'))).toBeNull()
   })
 
@@ -98,8 +101,10 @@ export function readConformance(open: OpenStore): void {
     }
     await store.settle(settlement(await acceptFor(store, other!, { lease: leaseOf(A) })))
 
-    const list = async (outcome: 'success' | 'failed_attempt' | 'failure' | null, limit = 100) => {
-      const attempts = await store.attemptsOfEndpoint({ appId: APP, endpointId: target!, limit, outcome })
+    const read = (outcome: AttemptOutcome | null, limit = 100, before: AttemptId | null = null) =>
+      store.attemptsOfEndpoint({ appId: APP, endpointId: target!, limit, outcome, before })
+    const list = async (...query: Parameters<typeof read>) => {
+      const attempts = await read(...query)
       return attempts.map((one) => (one.at - T0) / SECOND)
     }
     expect(await list(null)).toEqual([5, 4, 3, 2, 1, 0])
@@ -108,6 +113,10 @@ export function readConformance(open: OpenStore): void {
     expect(await list('failed_attempt')).toEqual([4, 1])
     expect(await list('failure')).toEqual([5, 2])
     expect(await list('failure', 1)).toEqual([5])
+    const third = (await read(null, 3)).at(-1)!
+    expect(await list(null, 2, third.id)).toEqual([2, 1])
+    expect(await list('success', 2, third.id)).toEqual([0])
+    expect(await list('failed_attempt', 2, third.id)).toEqual([1])
   })
 
   test('a store that answers has no problem', async () => {

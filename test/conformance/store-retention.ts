@@ -64,7 +64,7 @@ export function retentionConformance(open: OpenStore): void {
       expect((await attemptsOf(store, one)).map((attempt) => (attempt.at - T0) / MINUTE)).toEqual([9, 8, 7, 6])
       expect(await deliveryOf(store, one)).toMatchObject({ state: 'leased', attempts: 10 })
     }
-    const atEndpoint = { appId: APP, endpointId: held[0]!.endpointId, limit: 100, outcome: null }
+    const atEndpoint = { appId: APP, endpointId: held[0]!.endpointId, limit: 100, outcome: null, before: null }
     expect(await store.attemptsOfEndpoint(atEndpoint)).toHaveLength(4)
   })
 

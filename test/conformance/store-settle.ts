@@ -53,7 +53,9 @@ export function settleConformance(open: OpenStore): void {
     const { appId, msgId, endpointId } = held
     const expected = { ...attempt, appId, msgId, endpointId, number: 1 }
     expect(await attemptsOf(store, held)).toEqual([expected])
-    expect(await store.attemptsOfEndpoint({ appId, endpointId, limit: 10, outcome: null })).toEqual([expected])
+    expect(await store.attemptsOfEndpoint({ appId, endpointId, limit: 10, outcome: null, before: null })).toEqual([
+      expected,
+    ])
   })
 
   test('an attempt that is settled again, because nobody knew whether the first time succeeded, is on record once', async () => {

@@ -12,6 +12,7 @@ import { applicationConformance } from './store-applications.ts'
 import { claimConformance } from './store-claim.ts'
 import { claimOrderConformance } from './store-claim-order.ts'
 import { clockConformance } from './store-clock.ts'
+import { deliveryListConformance } from './store-delivery-list.ts'
 import { endpointEffectConformance } from './store-endpoint-effects.ts'
 import { endpointPagingConformance } from './store-endpoint-paging.ts'
 import { endpointConformance } from './store-endpoints.ts'
@@ -50,6 +51,7 @@ const PARTS: [what: string, suite: (open: OpenStore) => void][] = [
   ['what is told along with a write', announceConformance],
   ['sending again', resendConformance],
   ['lists and counts', listConformance],
+  ['the list of deliveries', deliveryListConformance],
   ['taking contents out', expungeConformance],
   ['tasks', taskConformance],
   ['what tasks do', taskKindConformance],

@@ -1,6 +1,6 @@
 /** What became of messages: deliveries and their attempts. */
 import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
-import type { DeliveryInfo, DeliveryState } from '../../domain/delivery.ts'
+import type { DeliveryInfo, DeliveryState, MessageStatus } from '../../domain/delivery.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
 import type { AppId, AttemptId, EndpointId, MessageId } from '../../domain/ids.ts'
 import type { MessageInfo } from '../../domain/message.ts'
@@ -48,6 +48,44 @@ export interface AttemptedEndpoint {
   status: DeliveryStatus
 }
 
+export interface DeliveryFilter {
+  appId: AppId
+  status: MessageStatus | null
+  endpointId: EndpointId | null
+  eventType: string | null
+  /** The id from which on messages are listed; '' is all. */
+  from: string
+}
+
+/** A place in the list. Rows are ordered by message id and then by endpoint id, both descending. */
+export interface DeliveryPlace {
+  msgId: string
+  /** '' is behind all deliveries of the message. */
+  endpointId: string
+}
+
+export interface ListedDelivery {
+  msgId: MessageId
+  eventType: string
+  receivedAt: number
+  /** Null for a message without deliveries: it is one row. */
+  delivery: DeliveryInfo | null
+}
+
+/** `walkMax`: entries of an index that are looked at for one page. */
+export interface DeliveryPageQuery {
+  limit: number
+  after: DeliveryPlace | null
+  walkMax: number
+}
+
+export interface DeliveryPage {
+  /** Fewer than `limit`, or none, also before the end: only `next` says whether there is more. */
+  rows: ListedDelivery[]
+  /** Behind which the next page begins; null at the end. */
+  next: DeliveryPlace | null
+}
+
 /** What stands where a receiver's answer was taken out. */
 export const EXPUNGED = 'EXPUNGED'
 
@@ -55,11 +93,13 @@ export interface History {
   deliveriesOf(appId: AppId, id: MessageId): Promise<DeliveryInfo[]>
   /** Newest first. */
   attemptsOfMessage(query: { appId: AppId; msgId: MessageId; limit: number }): Promise<Attempt[]>
+  /** Newest first; `before` is the id of the last attempt that was read, null begins with the newest. */
   attemptsOfEndpoint(query: {
     appId: AppId
     endpointId: EndpointId
     limit: number
     outcome: AttemptOutcome | null
+    before: AttemptId | null
   }): Promise<Attempt[]>
   /** Ordered by id. */
   listAttempts(filter: AttemptFilter, page: Keyset): Promise<Attempt[]>
@@ -72,6 +112,8 @@ export interface History {
   ): Promise<(AttemptedMessage & Shown)[]>
   /** Endpoints at which the message was tried, deleted ones included, ordered by endpoint id. */
   listAttemptedEndpoints(appId: AppId, msgId: MessageId, page: Keyset): Promise<AttemptedEndpoint[]>
+  /** Deliveries, and messages without any, newest first. */
+  listDeliveries(filter: DeliveryFilter, page: DeliveryPageQuery): Promise<DeliveryPage>
   /** Deliveries of messages accepted from `since` up to before `until`, counted by status. */
   countDeliveries(query: {
     appId: AppId

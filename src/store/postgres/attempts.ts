@@ -4,7 +4,7 @@ import { type AttemptFilter, EXPUNGED } from '../port/history.ts'
 import { attemptRow } from '../rows/attempt.ts'
 import type { Row } from '../shared/value.ts'
 import type { Keyset } from '../port/page.ts'
-import { stretchOf } from '../shared/keyset.ts'
+import { END, stretchOf } from '../shared/keyset.ts'
 import { labelsOf } from '../shared/labels.ts'
 import { FAILURES } from '../shared/states.ts'
 import type { Pool, Writing } from './database.ts'
@@ -29,12 +29,14 @@ export async function attemptsOfMessage(
 
 export async function attemptsOfEndpoint(
   pool: Pool,
-  query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null },
+  query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null; before: string | null },
 ): Promise<Attempt[]> {
   const rows = await pool.read<Row>(
-    `SELECT * FROM attempt WHERE app_id = $1 AND endpoint_id = $2 ${withOutcome(query.outcome)} ORDER BY id DESC LIMIT $3`,
+    `SELECT * FROM attempt WHERE app_id = $1 AND endpoint_id = $2 AND id < $3 ${withOutcome(query.outcome)}
+     ORDER BY id DESC LIMIT $4`,
     query.appId,
     query.endpointId,
+    query.before ?? END,
     query.limit,
   )
   return rows.map(attemptRow.from)

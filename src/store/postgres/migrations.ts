@@ -356,6 +356,16 @@ CREATE UNIQUE INDEX source_id ON source (id);
 CREATE UNIQUE INDEX source_name ON source (app_id, name);
 `,
   },
+  {
+    version: 12,
+    sql: `
+-- Lists of deliveries by status: what did not end well, or has not ended and is not under way.
+CREATE INDEX delivery_unfinished ON delivery (app_id, state, msg_id, endpoint_id)
+  WHERE run = 0 AND (state = 'pending' OR state = 'failed' OR state = 'cancelled');
+CREATE INDEX delivery_unsent ON delivery (app_id, endpoint_id, state, msg_id)
+  WHERE run = 0 AND attempts = 0 AND (state = 'pending' OR state = 'failed');
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

@@ -9,6 +9,7 @@ import * as attempts from './attempts.ts'
 import * as claim from './claim.ts'
 import * as clockStep from './clock-step.ts'
 import type { Pool } from './database.ts'
+import * as deliveryList from './delivery-list.ts'
 import * as endpointLog from './endpoint-log.ts'
 import * as endpoints from './endpoints.ts'
 import * as eventTypes from './event-types.ts'
@@ -61,6 +62,7 @@ const OPERATIONS: Operations = {
   ...attempts,
   ...claim,
   ...clockStep,
+  ...deliveryList,
   ...endpointLog,
   ...endpoints,
   ...eventTypes,

@@ -10,7 +10,7 @@ export interface Stretch {
 }
 
 /** Greater than every id and every name, as both engines compare them: by their bytes. */
-const END = '\u{10FFFF}'
+export const END = '\u{10FFFF}'
 
 const greatest = (a: string, b: string): string => (a > b ? a : b)
 const least = (a: string, b: string): string => (a < b ? a : b)

@@ -5,7 +5,7 @@ import { type AttemptFilter, EXPUNGED } from '../port/history.ts'
 import { attemptRow } from '../rows/attempt.ts'
 import type { Row } from '../shared/value.ts'
 import type { Keyset } from '../port/page.ts'
-import { stretchOf } from '../shared/keyset.ts'
+import { END, stretchOf } from '../shared/keyset.ts'
 import { labelsOf } from '../shared/labels.ts'
 import { FAILURES } from '../shared/states.ts'
 import type { Database } from './database.ts'
@@ -23,14 +23,15 @@ export const attemptsOfMessage = (db: Database, query: { appId: string; msgId: s
 
 export function attemptsOfEndpoint(
   db: Database,
-  query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null },
+  query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null; before: string | null },
 ): Attempt[] {
   const { source, filter } = withOutcome(query.outcome)
   return db
     .all<Row>(
-      `SELECT * FROM ${source} WHERE app_id = ? AND endpoint_id = ? ${filter} ORDER BY id DESC LIMIT ?`,
+      `SELECT * FROM ${source} WHERE app_id = ? AND endpoint_id = ? AND id < ? ${filter} ORDER BY id DESC LIMIT ?`,
       query.appId,
       query.endpointId,
+      query.before ?? END,
       query.limit,
     )
     .map(attemptRow.from)
