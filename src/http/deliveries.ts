@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
-import { type DeliveryInfo, deliveryStatus, messageStatus } from '../domain/delivery.ts'
-import { isHeld } from '../domain/endpoint.ts'
+import { type DeliveryInfo, messageStatus } from '../domain/delivery.ts'
 import { GatewayError } from '../domain/errors.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { MessageInfo } from '../domain/message.ts'
@@ -9,8 +8,8 @@ import { resendToAll } from '../manage/resend.ts'
 import { urlText } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { named, onWire } from './described.ts'
-import { type Delivery, DeliveryStatus, toAttempt } from './delivery-schemas.ts'
-import { count, instant, instantOrNull, Refusal, toEndpointId, toId, ValidationRefusal } from './schemas.ts'
+import { DeliveryStatus, toAttempt, toDelivery } from './delivery-schemas.ts'
+import { count, instant, Refusal, toEndpointId, toId, ValidationRefusal } from './schemas.ts'
 
 const Retried = named('Retried', z.object({ id: z.string(), status: z.literal('queued'), deliveries: count }))
 
@@ -32,19 +31,7 @@ export function deliveryRoutes(app: Server, { store, cache, manage }: HttpContex
     return message
   }
 
-  async function describe(delivery: DeliveryInfo): Promise<z.infer<typeof Delivery>> {
-    const endpoint = await cache.get(appId, delivery.endpointId)
-    const held = delivery.state === 'pending' && endpoint !== null && isHeld(endpoint)
-    return {
-      subscription_id: delivery.endpointId,
-      target_url: endpoint?.url ?? null,
-      status: deliveryStatus(delivery),
-      attempts: delivery.attempts,
-      next_attempt_at: held ? null : instantOrNull(delivery.nextAttemptAt),
-      last_attempt_at: instantOrNull(delivery.lastAttemptAt),
-      ...(held ? { held: 'not configured' as const } : {}),
-    }
-  }
+  const describe = async (delivery: DeliveryInfo) => toDelivery(delivery, await cache.get(appId, delivery.endpointId))
 
   app.get(
     '/deliveries/:id',

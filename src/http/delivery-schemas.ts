@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import type { Attempt as DomainAttempt } from '../domain/attempt.ts'
+import { type DeliveryInfo, deliveryStatus } from '../domain/delivery.ts'
+import { type Candidate, isHeld } from '../domain/endpoint.ts'
 import { named } from './described.ts'
-import { count, Instant, instant } from './schemas.ts'
+import { count, Instant, instant, instantOrNull } from './schemas.ts'
 
 export const Outcome = named('AttemptOutcome', z.enum(['success', 'failed_attempt', 'failure']))
 
@@ -50,6 +52,33 @@ export const Delivery = named(
     next_attempt_at: Instant.nullable(),
     last_attempt_at: Instant.nullable(),
     held: z.literal('not configured').optional().describe('It waits until SVIX_TOKEN is set'),
+  }),
+)
+
+/** `endpoint` is null once it is deleted. */
+export function toDelivery(
+  delivery: DeliveryInfo,
+  endpoint: Pick<Candidate, 'url' | 'pausedUntil'> | null,
+): z.infer<typeof Delivery> {
+  const held = delivery.state === 'pending' && endpoint !== null && isHeld(endpoint)
+  return {
+    subscription_id: delivery.endpointId,
+    target_url: endpoint?.url ?? null,
+    status: deliveryStatus(delivery),
+    attempts: delivery.attempts,
+    next_attempt_at: held ? null : instantOrNull(delivery.nextAttemptAt),
+    last_attempt_at: instantOrNull(delivery.lastAttemptAt),
+    ...(held ? { held: 'not configured' as const } : {}),
+  }
+}
+
+export const ListedDelivery = named(
+  'ListedDelivery',
+  Delivery.extend({
+    message_id: z.string(),
+    event_type: z.string(),
+    received_at: Instant,
+    subscription_id: z.string().nullable().describe('Null for a message without deliveries'),
   }),
 )
 

@@ -9,6 +9,7 @@ import { useOwnPagesOnly } from './browsers.ts'
 import { useReadableBodies } from './content-types.ts'
 import type { HttpContext, Server } from './context.ts'
 import { deliveryRoutes } from './deliveries.ts'
+import { deliveryListRoutes } from './delivery-list.ts'
 import { useHops } from './hops.ts'
 import { bodyFor, toGatewayError, useErrors } from './errors.ts'
 import { inboxRoutes } from './inbox.ts'
@@ -89,6 +90,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
     subscriptionRoutes(routes, context)
     ingestRoutes(routes, context)
     notificationRoutes(routes, context)
+    deliveryListRoutes(routes, context)
     deliveryRoutes(routes, context)
   })
   if (!isWorker) await app.register((svix: Server) => svixApi(svix, context), { prefix: SVIX_PREFIX })

@@ -2,9 +2,11 @@ import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { blankEndpoint, type Endpoint } from '../domain/endpoint.ts'
 import { GatewayError } from '../domain/errors.ts'
+import type { AppId, EndpointId } from '../domain/ids.ts'
 import { createEndpoint, editEndpoint, removeEndpoint } from '../manage/endpoints.ts'
 import type { HttpContext, Server } from './context.ts'
 import { closed } from './closed.ts'
+import { attemptCursor, NextCursor, toAttemptCursor } from './cursors.ts'
 import { urlText } from './bounded.ts'
 import { named } from './described.ts'
 import { Attempt, Outcome, toAttempt } from './delivery-schemas.ts'
@@ -34,7 +36,7 @@ const SubscriptionList = named(
   'SubscriptionList',
   z.object({ data: z.array(Subscription), total: count, limit: count, offset: count }),
 )
-const AttemptList = named('AttemptList', z.object({ data: z.array(Attempt) }))
+const AttemptList = named('AttemptList', z.object({ data: z.array(Attempt), next_cursor: NextCursor }))
 const Secret = named('SubscriptionSecret', z.object({ secret: z.string().nullable() }))
 
 export function subscriptionRoutes(
@@ -55,6 +57,12 @@ export function subscriptionRoutes(
     const endpoint = id && (await store.getEndpoint(DEFAULT_APP, id))
     if (endpoint === null || endpoint.driver !== 'http') throw new GatewayError('subscription_not_found')
     return endpoint
+  }
+
+  /** It is there, or was and has attempts that are kept. */
+  async function isKnown(of: { appId: AppId; endpointId: EndpointId }): Promise<boolean> {
+    if ((await store.getEndpoint(of.appId, of.endpointId)) !== null) return true
+    return (await store.attemptsOfEndpoint({ ...of, limit: 1, outcome: null, before: null })).length > 0
   }
 
   async function edit(idText: string, change: (before: Endpoint) => Partial<Endpoint>): Promise<Endpoint> {
@@ -106,6 +114,7 @@ export function subscriptionRoutes(
         ...common,
         operationId: 'listSubscriptions',
         summary: 'List subscriptions, oldest first',
+        description: 'The rest of the list: add `limit` of the answer to `offset`, until that reaches `total`.',
         querystring: z.object({
           limit: limitParameter(50, LIST_MAX),
           offset: offsetParameter,
@@ -227,29 +236,34 @@ export function subscriptionRoutes(
       schema: {
         ...common,
         operationId: 'listSubscriptionAttempts',
-        summary: 'Recent delivery attempts, newest first',
-        description: 'The id `svix` stands for the Svix destination of notifications.',
+        summary: 'Delivery attempts, newest first',
+        description:
+          'The id `svix` stands for the Svix destination of notifications. The attempts of a deleted subscription are listed as long as ' +
+          'there are any. The rest of the list: ask again with `cursor=` and the `next_cursor` of the page, until that is null.',
         params,
         querystring: z.object({
           limit: limitParameter(20, LIST_MAX),
           outcome: Outcome.optional(),
+          cursor: attemptCursor,
         }),
         response: { 200: AttemptList, 404: Refusal, 422: ValidationRefusal },
       },
     },
     async (request) => {
-      const id = toEndpointId(request.params.id)
-      const endpoint = id && (await store.getEndpoint(DEFAULT_APP, id))
-      if (endpoint === null) throw new GatewayError('subscription_not_found')
-      const { limit, outcome } = request.query
+      const endpointId = toEndpointId(request.params.id)
+      if (endpointId === null) throw new GatewayError('subscription_not_found')
+      const { limit, outcome, cursor } = request.query
+      const of = { appId: DEFAULT_APP as AppId, endpointId }
       const attempts = await store.attemptsOfEndpoint({
-        appId: endpoint.appId,
-        endpointId: endpoint.id,
-        limit,
+        ...of,
+        limit: limit + 1,
         outcome: outcome ?? null,
-        before: null,
+        before: cursor ?? null,
       })
-      return { data: attempts.map(toAttempt) }
+      if (attempts.length === 0 && !(await isKnown(of))) throw new GatewayError('subscription_not_found')
+      const data = attempts.slice(0, limit)
+      const last = attempts.length > limit ? data.at(-1) : undefined
+      return { data: data.map(toAttempt), next_cursor: last === undefined ? null : toAttemptCursor(last.id) }
     },
   )
 }

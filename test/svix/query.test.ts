@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { GatewayError } from '../../src/domain/errors.ts'
 import { createIds, startId } from '../../src/domain/ids.ts'
+import { parseInstant } from '../../src/http/instants.ts'
 import { SvixError } from '../../src/http/svix/problems.ts'
 import {
   channelParameter,
@@ -13,7 +14,6 @@ import {
   iterator,
   limit,
   order,
-  parseInstant,
   parseQuery,
   statusCodeClass,
   statusParameter,

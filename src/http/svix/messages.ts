@@ -35,7 +35,8 @@ import {
   tagParameter,
 } from './query.ts'
 import { messageRecipe } from './repeats.ts'
-import { channel, eventTypeName, instantIn, setOf, tag, uid } from './schemas.ts'
+import { instantIn } from '../instants.ts'
+import { channel, eventTypeName, setOf, tag, uid } from './schemas.ts'
 
 const DAY_MS = 86_400_000
 const HOUR_MS = 3_600_000

@@ -5,10 +5,10 @@
 import { z } from 'zod'
 import { idTime, isId, startId } from '../../domain/ids.ts'
 import { type Issue, GatewayError } from '../../domain/errors.ts'
-import { timestampProblem } from '../../domain/inbox.ts'
 import { CHANNEL, TAG, UID_CHARS_MAX, WORD } from '../../domain/uid.ts'
 import { list, urlText } from '../bounded.ts'
 import { onWire } from '../described.ts'
+import { parseInstant } from '../instants.ts'
 import { SvixError, toSvixIssue } from './problems.ts'
 
 const LIMIT_MAX = 250
@@ -90,20 +90,6 @@ const oneOf = (what: string, values: readonly number[]) =>
 
 export const statusParameter = oneOf('status', [0, 1, 2, 3, 4])
 export const statusCodeClass = oneOf('status_code_class', [0, 100, 200, 300, 400, 500])
-
-/** RFC 3339, or the form `2024-01-01 12:00:00.123456 UTC` that some clients write; ms since the epoch. */
-export function parseInstant(text: string): number | null {
-  const match = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d+)? ?([Zz]|UTC|[+-]\d\d:\d\d)$/.exec(
-    // In a query a plus sign is often sent as it is, and arrives as a space.
-    text.replace(/ (\d\d:\d\d)$/, '+$1'),
-  )
-  if (match === null) return null
-  const [, date, time, fraction = '', zone = ''] = match
-  // The engine takes 30 February for 1 March.
-  if (timestampProblem(`${date}T${time}Z`) !== null) return null
-  const ms = Date.parse(`${date}T${time}${fraction.slice(0, 4)}${/^(z|utc)$/i.test(zone) ? 'Z' : zone}`)
-  return Number.isNaN(ms) ? null : ms
-}
 
 export const instantParameter = onWire(
   urlText()

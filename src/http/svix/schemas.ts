@@ -2,13 +2,10 @@
 import { z } from 'zod'
 import { CHANNEL, LABEL_CHARS_MAX, TAG, UID_CHARS_MAX, uidProblem, WORD, WORD_RULE } from '../../domain/uid.ts'
 import { list, map, text } from '../bounded.ts'
-import { onWire } from '../described.ts'
-import { parseInstant } from './query.ts'
 
 const METADATA_BYTES_MAX = 4_096
 /** As many as fit into so many bytes of JSON, each at least `"":"",`. */
 const METADATA_MEMBERS_MAX = 512
-const INSTANT_CHARS_MAX = 64
 const RATE_MAX = 65_535
 
 /** NUL to backspace have no place in a name or description, and PostgreSQL knows no NUL at all. */
@@ -59,16 +56,6 @@ export const throttleRate = z
   .int()
   .min(1, 'has to be at least 1')
   .max(RATE_MAX, `has to be at most ${RATE_MAX}`)
-
-export const instantIn = onWire(
-  text({ max: INSTANT_CHARS_MAX }).transform((given, ctx) => {
-    const ms = parseInstant(given)
-    if (ms !== null) return ms
-    ctx.addIssue('is not an RFC 3339 date and time such as 2026-01-15T10:00:00Z')
-    return z.NEVER
-  }),
-  { type: 'string', format: 'date-time' },
-)
 
 /** A member that may be left out: `null`, which typed clients send for whatever is not set, is the same as leaving it out. */
 export const orDefault = <T extends z.ZodType, D extends z.output<T>>(schema: T, fallback: D) =>

@@ -5,12 +5,12 @@ import type { TaskInfo, TaskKind } from '../../domain/task.ts'
 import { newTask, OPEN_TASKS, startTask, TASK_WINDOW_DAYS } from '../../manage/tasks.ts'
 import { urlText } from '../bounded.ts'
 import { named } from '../described.ts'
+import { instantIn } from '../instants.ts'
 import { Instant, instant } from '../schemas.ts'
 import { operation, type AnyOperation, findApplication, findEndpoint, ok, unlessReplayed } from './operation.ts'
 import { pageOf, readPage } from './pages.ts'
 import { invalidField, SvixError } from './problems.ts'
 import { iterator, limit, order } from './query.ts'
-import { instantIn } from './schemas.ts'
 
 const kinds = ['endpoint.recover', 'endpoint.replay'] as const
 const statuses = ['running', 'finished'] as const
