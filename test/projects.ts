@@ -16,7 +16,11 @@ const SERVERS_ELSEWHERE = [
   'test/acceptance/{hints,nodes,secrets,task-nodes}.test.ts',
   'test/svix/stored-answers.test.ts',
 ]
-const PROCESS_ELSEWHERE = ['test/{demo,package}.test.ts', 'test/destinations/svix.test.ts']
+const PROCESS_ELSEWHERE = [
+  'test/{demo,package}.test.ts',
+  'test/walkthrough/*.test.ts',
+  'test/destinations/svix.test.ts',
+]
 const SOAK_ELSEWHERE = ['test/store/sqlite-crash.test.ts']
 
 export const PROJECTS: Readonly<Record<string, Project>> = {
