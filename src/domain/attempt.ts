@@ -6,6 +6,9 @@ export type Trigger = 'scheduled' | 'manual'
 /** `failed_attempt`: there will be another one. `failure`: it was the last. */
 export type AttemptOutcome = 'success' | 'failed_attempt' | 'failure'
 
+export const SUCCESS: readonly AttemptOutcome[] = ['success']
+export const FAILURES: readonly AttemptOutcome[] = ['failed_attempt', 'failure']
+
 /** One try of a delivery. Append-only. */
 export interface Attempt {
   appId: AppId

@@ -1,3 +1,5 @@
+import { attemptsWith } from '../store/port/history.ts'
+import { newest } from '../store/port/page.ts'
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { type DeliveryInfo, messageStatus } from '../domain/delivery.ts'
@@ -47,7 +49,10 @@ export function deliveryRoutes(app: Server, { store, cache, manage }: HttpContex
     async (request) => {
       const message = await find(request.params.id)
       const deliveries = await store.deliveriesOf(appId, message.id)
-      const attempts = await store.attemptsOfMessage({ appId, msgId: message.id, limit: LIMITS.recentAttempts })
+      const attempts = await store.listAttempts(
+        attemptsWith({ appId, msgId: message.id }),
+        newest(LIMITS.recentAttempts),
+      )
       return {
         id: message.id,
         event_type: message.eventType,

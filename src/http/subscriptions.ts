@@ -1,3 +1,5 @@
+import { attemptsWith } from '../store/port/history.ts'
+import { newest } from '../store/port/page.ts'
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { blankEndpoint, type Endpoint } from '../domain/endpoint.ts'
@@ -62,7 +64,7 @@ export function subscriptionRoutes(
   /** It is there, or was and has attempts that are kept. */
   async function isKnown(of: { appId: AppId; endpointId: EndpointId }): Promise<boolean> {
     if ((await store.getEndpoint(of.appId, of.endpointId)) !== null) return true
-    return (await store.attemptsOfEndpoint({ ...of, limit: 1, outcome: null, before: null })).length > 0
+    return (await store.listAttempts(attemptsWith(of), newest(1))).length > 0
   }
 
   async function edit(idText: string, change: (before: Endpoint) => Partial<Endpoint>): Promise<Endpoint> {
@@ -254,12 +256,10 @@ export function subscriptionRoutes(
       if (endpointId === null) throw new GatewayError('subscription_not_found')
       const { limit, outcome, cursor } = request.query
       const of = { appId: DEFAULT_APP as AppId, endpointId }
-      const attempts = await store.attemptsOfEndpoint({
-        ...of,
-        limit: limit + 1,
-        outcome: outcome ?? null,
-        before: cursor ?? null,
-      })
+      const attempts = await store.listAttempts(
+        attemptsWith({ ...of, outcomes: outcome === undefined ? null : [outcome] }),
+        newest(limit + 1, cursor ?? null),
+      )
       if (attempts.length === 0 && !(await isKnown(of))) throw new GatewayError('subscription_not_found')
       const data = attempts.slice(0, limit)
       const last = attempts.length > limit ? data.at(-1) : undefined

@@ -75,8 +75,6 @@ export const VERBS = {
   listAttemptedEndpoints: 'list',
   countDeliveries: 'list',
   listDeliveries: 'list',
-  attemptsOfMessage: 'list',
-  attemptsOfEndpoint: 'list',
   expungeMessage: 'write',
   expungeAttempt: 'write',
 

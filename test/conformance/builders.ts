@@ -1,4 +1,6 @@
 /** What the suites are built from. Each builder makes something valid; a test names only what it is about. */
+import { attemptsWith } from '../../src/store/port/history.ts'
+import { newest } from '../../src/store/port/page.ts'
 import { randomBytes } from 'node:crypto'
 import { type Application, DEFAULT_APP, DEFAULT_ORG } from '../../src/domain/application.ts'
 import type { DeliveryInfo, DeliveryKey } from '../../src/domain/delivery.ts'
@@ -275,7 +277,7 @@ export async function deliveryOf(store: Store, key: DeliveryKey): Promise<Delive
 }
 
 export const attemptsOf = (store: Store, key: DeliveryKey, limit = 100) =>
-  store.attemptsOfMessage({ appId: key.appId, msgId: key.msgId, limit })
+  store.listAttempts(attemptsWith({ appId: key.appId, msgId: key.msgId }), newest(limit))
 
 export const keyText = (key: DeliveryKey): string => `${key.msgId}/${key.endpointId}/${key.run}`
 export const keyOf = ({ appId, msgId, endpointId, run }: DeliveryKey): DeliveryKey => ({

@@ -1,3 +1,4 @@
+import type { AttemptOutcome } from '../../src/domain/attempt.ts'
 import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { MessageFilter } from '../../src/store/port/messages.ts'
@@ -114,7 +115,7 @@ export function listConformance(open: OpenStore): void {
     const anyOf = fc.record({
       endpoint: fc.option(fc.constantFrom(0 as const, 1 as const)),
       message: fc.option(fc.nat({ max: MESSAGES - 1 })),
-      succeeded: fc.option(fc.boolean()),
+      outcomes: fc.option(fc.subarray<AttemptOutcome>(['success', 'failed_attempt', 'failure'])),
       statusCodes: fc.option(
         fc.constantFrom({ from: 0, below: 100 }, { from: 200, below: 300 }, { from: 400, below: 600 }),
       ),
@@ -126,8 +127,8 @@ export function listConformance(open: OpenStore): void {
         const endpointId = of.endpoint === null ? null : data.endpoints[of.endpoint]
         const msgId = of.message === null ? null : data.messages[of.message]!.sent.id
         fc.pre(endpointId !== null || msgId !== null)
-        const { succeeded, statusCodes } = of
-        const filter = { ...filterOf(given, ids), endpointId, msgId, succeeded, statusCodes }
+        const { outcomes, statusCodes } = of
+        const filter = { ...filterOf(given, ids), endpointId, msgId, outcomes, statusCodes }
         const rows = await allPages(
           (page) => store.listAttempts(filter, page),
           (one) => one.id,
@@ -139,7 +140,7 @@ export function listConformance(open: OpenStore): void {
             matches(filter, known(one.msgId)) &&
             one.endpointId === (endpointId ?? one.endpointId) &&
             one.msgId === (msgId ?? one.msgId) &&
-            (succeeded === null || (one.outcome === 'success') === succeeded) &&
+            (outcomes === null || outcomes.includes(one.outcome)) &&
             (statusCodes === null ||
               ((one.statusCode ?? 0) >= statusCodes.from && (one.statusCode ?? 0) < statusCodes.below)),
         )
@@ -180,7 +181,7 @@ export function listConformance(open: OpenStore): void {
     const without = data.attempts.filter((one) => one.statusCode === null && one.endpointId === data.endpoints[0])
     expect(without.length).toBeGreaterThan(0)
     const all = { appId: APP, from: null, until: null, eventTypes: null, channel: null, tag: null }
-    const of = { ...all, endpointId: data.endpoints[0], msgId: null, succeeded: null }
+    const of = { ...all, endpointId: data.endpoints[0], msgId: null, outcomes: null }
     const read = (from: number, below: number) => store.listAttempts({ ...of, statusCodes: { from, below } }, firstPage)
     expect(await read(0, 100)).toEqual(without)
     expect((await read(100, 600)).filter((one) => one.statusCode === null)).toEqual([])
@@ -246,7 +247,7 @@ export function listConformance(open: OpenStore): void {
   test('what is another application’s is in no list and no count', async () => {
     const all = { appId: OTHER_APP, from: null, until: null, eventTypes: null, channel: null, tag: null }
     const endpointId = data.endpoints[0]
-    const of = { ...all, endpointId, msgId: null, succeeded: null, statusCodes: null }
+    const of = { ...all, endpointId, msgId: null, outcomes: null, statusCodes: null }
     expect(await store.listMessages(all, firstPage, true)).toEqual([])
     expect(await store.listMessages({ ...all, channel: 'eu' }, firstPage, true)).toEqual([])
     expect(await store.listMessages({ ...all, eventTypes: [...EVENT_TYPES] }, firstPage, true)).toEqual([])

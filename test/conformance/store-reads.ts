@@ -1,3 +1,5 @@
+import { attemptsWith } from '../../src/store/port/history.ts'
+import { newest } from '../../src/store/port/page.ts'
 import { expect, test } from 'vitest'
 import type { AttemptOutcome } from '../../src/domain/attempt.ts'
 import type { AttemptId, EndpointId } from '../../src/domain/ids.ts'
@@ -38,12 +40,10 @@ export function readConformance(open: OpenStore): void {
       expect(await store.getMessage(appId, msgId)).toBeNull()
       expect(await store.getPayload(appId, msgId)).toBeNull()
       expect(await store.deliveriesOf(appId, msgId)).toEqual([])
-      expect(await store.attemptsOfMessage({ appId, msgId, limit: 10 })).toEqual([])
+      expect(await store.listAttempts(attemptsWith({ appId, msgId }), newest(10))).toEqual([])
     }
     const { endpointId } = held
-    expect(
-      await store.attemptsOfEndpoint({ appId: OTHER_APP, endpointId, limit: 10, outcome: null, before: null }),
-    ).toEqual([])
+    expect(await store.listAttempts(attemptsWith({ appId: OTHER_APP, endpointId }), newest(10))).toEqual([])
     expect(await store.getEndpoint(APP, newId('ep'))).toBeNull()
   })
 
@@ -82,7 +82,8 @@ export function readConformance(open: OpenStore): void {
     for (const i of [4, 1, 0, 5, 3, 2])
       await store.settle(settlement(key(i), { owner: B, attempt: failed(T0 + i * SECOND) }))
 
-    const list = (limit: number) => store.attemptsOfMessage({ appId: APP, msgId: accepted.message.id, limit })
+    const list = (limit: number) =>
+      store.listAttempts(attemptsWith({ appId: APP, msgId: accepted.message.id }), newest(limit))
     expect((await list(100)).map((one) => one.at - T0)).toEqual([5_000, 4_000, 3_000, 2_000, 1_000, 0])
     expect((await list(2)).map((one) => one.at - T0)).toEqual([5_000, 4_000])
     expect((await list(100)).map((one) => one.endpointId)).toEqual([5, 4, 3, 2, 1, 0].map((i) => key(i).endpointId))
@@ -102,7 +103,10 @@ export function readConformance(open: OpenStore): void {
     await store.settle(settlement(await acceptFor(store, other!, { lease: leaseOf(A) })))
 
     const read = (outcome: AttemptOutcome | null, limit = 100, before: AttemptId | null = null) =>
-      store.attemptsOfEndpoint({ appId: APP, endpointId: target!, limit, outcome, before })
+      store.listAttempts(
+        attemptsWith({ appId: APP, endpointId: target!, outcomes: outcome === null ? null : [outcome] }),
+        newest(limit, before),
+      )
     const list = async (...query: Parameters<typeof read>) => {
       const attempts = await read(...query)
       return attempts.map((one) => (one.at - T0) / SECOND)

@@ -1,3 +1,5 @@
+import { attemptsWith } from '../../src/store/port/history.ts'
+import { newest } from '../../src/store/port/page.ts'
 import { expect, test } from 'vitest'
 import type { Store } from '../../src/store/store.ts'
 import {
@@ -64,8 +66,8 @@ export function retentionConformance(open: OpenStore): void {
       expect((await attemptsOf(store, one)).map((attempt) => (attempt.at - T0) / MINUTE)).toEqual([9, 8, 7, 6])
       expect(await deliveryOf(store, one)).toMatchObject({ state: 'leased', attempts: 10 })
     }
-    const atEndpoint = { appId: APP, endpointId: held[0]!.endpointId, limit: 100, outcome: null, before: null }
-    expect(await store.attemptsOfEndpoint(atEndpoint)).toHaveLength(4)
+    const atEndpoint = attemptsWith({ appId: APP, endpointId: held[0]!.endpointId })
+    expect(await store.listAttempts(atEndpoint, newest(100))).toHaveLength(4)
   })
 
   test('an attempt that is settled during the removal is removed in its turn, and counting goes on', async () => {

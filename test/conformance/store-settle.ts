@@ -1,3 +1,5 @@
+import { attemptsWith } from '../../src/store/port/history.ts'
+import { newest } from '../../src/store/port/page.ts'
 import { expect, test } from 'vitest'
 import {
   A,
@@ -53,9 +55,7 @@ export function settleConformance(open: OpenStore): void {
     const { appId, msgId, endpointId } = held
     const expected = { ...attempt, appId, msgId, endpointId, number: 1 }
     expect(await attemptsOf(store, held)).toEqual([expected])
-    expect(await store.attemptsOfEndpoint({ appId, endpointId, limit: 10, outcome: null, before: null })).toEqual([
-      expected,
-    ])
+    expect(await store.listAttempts(attemptsWith({ appId, endpointId }), newest(10))).toEqual([expected])
   })
 
   test('an attempt that is settled again, because nobody knew whether the first time succeeded, is on record once', async () => {

@@ -1,4 +1,6 @@
 /** A SQLite file becomes a PostgreSQL database, whatever interrupts the copy. */
+import { attemptsWith } from '../../src/store/port/history.ts'
+import { newest } from '../../src/store/port/page.ts'
 import { existsSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -142,8 +144,8 @@ describe.skipIf(missing !== null)('copying SQLite into PostgreSQL', () => {
       expect(await store.getMessage(APP, id)).toEqual(await reopened.getMessage(APP, id))
       expect(await store.getPayload(APP, id)).toEqual(await reopened.getPayload(APP, id))
       expect(await store.getShownPayload(APP, id)).toEqual(await reopened.getShownPayload(APP, id))
-      expect(await store.attemptsOfMessage({ appId: APP, msgId: id, limit: 10 })).toEqual(
-        await reopened.attemptsOfMessage({ appId: APP, msgId: id, limit: 10 }),
+      expect(await store.listAttempts(attemptsWith({ appId: APP, msgId: id }), newest(10))).toEqual(
+        await reopened.listAttempts(attemptsWith({ appId: APP, msgId: id }), newest(10)),
       )
     }
     expect(await store.endpointsOf(APP)).toEqual(await reopened.endpointsOf(APP))

@@ -1,6 +1,6 @@
 /** What became of messages: attempts, the messages that an endpoint was sent, the endpoints that a message was sent to. */
 import { z } from 'zod'
-import type { Attempt } from '../../domain/attempt.ts'
+import { type Attempt, FAILURES, SUCCESS } from '../../domain/attempt.ts'
 import type { AttemptId, EndpointId, MessageId } from '../../domain/ids.ts'
 import { resend } from '../../manage/resend.ts'
 import type { AttemptedEndpoint, AttemptedMessage, DeliveryStatus } from '../../store/port/history.ts'
@@ -79,7 +79,7 @@ async function listAttempts(
   const filter = {
     ...of,
     ...logFilter('atmpt', query, clock.now()),
-    succeeded: query.status === undefined ? null : query.status === STATUS.success,
+    outcomes: query.status === undefined ? null : query.status === STATUS.success ? SUCCESS : FAILURES,
     statusCodes:
       query.status_code_class === undefined
         ? null

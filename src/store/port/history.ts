@@ -11,11 +11,25 @@ export interface AttemptFilter extends MessageFilter {
   /** Of this endpoint, of this message, or both; at least one is given. */
   endpointId: EndpointId | null
   msgId: MessageId | null
-  /** True: successes only, false: everything else. */
-  succeeded: boolean | null
+  /** With one of these outcomes; null is all, none of them is none. */
+  outcomes: readonly AttemptOutcome[] | null
   /** From the first up to below the second; an attempt without an answer has code 0. */
   statusCodes: { from: number; below: number } | null
 }
+
+/** All attempts of an endpoint or of a message, but for what is said otherwise. */
+export const attemptsWith = (given: Pick<AttemptFilter, 'appId'> & Partial<AttemptFilter>): AttemptFilter => ({
+  from: null,
+  until: null,
+  eventTypes: null,
+  channel: null,
+  tag: null,
+  endpointId: null,
+  msgId: null,
+  outcomes: null,
+  statusCodes: null,
+  ...given,
+})
 
 /** `sending` has been tried and will be tried again; `pending` waits for its first attempt. */
 export type DeliveryStatus = 'success' | 'pending' | 'sending' | 'fail' | 'canceled'
@@ -91,16 +105,6 @@ export const EXPUNGED = 'EXPUNGED'
 
 export interface History {
   deliveriesOf(appId: AppId, id: MessageId): Promise<DeliveryInfo[]>
-  /** Newest first. */
-  attemptsOfMessage(query: { appId: AppId; msgId: MessageId; limit: number }): Promise<Attempt[]>
-  /** Newest first; `before` is the id of the last attempt that was read, null begins with the newest. */
-  attemptsOfEndpoint(query: {
-    appId: AppId
-    endpointId: EndpointId
-    limit: number
-    outcome: AttemptOutcome | null
-    before: AttemptId | null
-  }): Promise<Attempt[]>
   /** Ordered by id. */
   listAttempts(filter: AttemptFilter, page: Keyset): Promise<Attempt[]>
   getAttempt(appId: AppId, msgId: MessageId, id: AttemptId): Promise<Attempt | null>

@@ -5,3 +5,10 @@ export interface Keyset {
   after: string | null
   order: 'ascending' | 'descending'
 }
+
+/** The last ones first; `before` is the last one that was read, null begins with the very last. */
+export const newest = (limit: number, before: string | null = null): Keyset => ({
+  limit,
+  after: before,
+  order: 'descending',
+})

@@ -1,60 +1,25 @@
 /** The delivery log. */
-import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
+import type { Attempt } from '../../domain/attempt.ts'
 import { type AttemptFilter, EXPUNGED } from '../port/history.ts'
 import { attemptRow } from '../rows/attempt.ts'
 import type { Row } from '../shared/value.ts'
 import type { Keyset } from '../port/page.ts'
-import { END, stretchOf } from '../shared/keyset.ts'
+import { stretchOf } from '../shared/keyset.ts'
 import { labelsOf } from '../shared/labels.ts'
-import { FAILURES } from '../shared/states.ts'
+import { areFailures, hasOutcome } from '../shared/states.ts'
 import type { Pool, Writing } from './database.ts'
 import { inOrderOf, placed, type PlacedStretch, within } from './keyset.ts'
 import { messageHas } from './labels.ts'
 import { Parameters } from './parameters.ts'
 import { textArray } from './values.ts'
 
-/** Partitions are in the order of the ids, so that they are read newest first and only as far as the limit goes. */
-export async function attemptsOfMessage(
-  pool: Pool,
-  query: { appId: string; msgId: string; limit: number },
-): Promise<Attempt[]> {
-  const rows = await pool.read<Row>(
-    'SELECT * FROM attempt WHERE app_id = $1 AND msg_id = $2 ORDER BY id DESC LIMIT $3',
-    query.appId,
-    query.msgId,
-    query.limit,
-  )
-  return rows.map(attemptRow.from)
-}
-
-export async function attemptsOfEndpoint(
-  pool: Pool,
-  query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null; before: string | null },
-): Promise<Attempt[]> {
-  const rows = await pool.read<Row>(
-    `SELECT * FROM attempt WHERE app_id = $1 AND endpoint_id = $2 AND id < $3 ${withOutcome(query.outcome)}
-     ORDER BY id DESC LIMIT $4`,
-    query.appId,
-    query.endpointId,
-    query.before ?? END,
-    query.limit,
-  )
-  return rows.map(attemptRow.from)
-}
-
-/** Failures are few among many successes and have an index; the condition it was made with has to be said again to be used. */
-function withOutcome(outcome: AttemptOutcome | null): string {
-  if (outcome === null) return ''
-  return outcome === 'success' ? "AND outcome = 'success'" : `AND outcome = '${outcome}' AND outcome <> 'success'`
-}
-
 /**
  * Walks the attempts of the message, or those of the endpoint: of the latter's failures when only they are asked for.
  * What else is asked for is looked at row by row, so that a page of something rare costs what lies between `from` and
- * `until`, of the one endpoint.
+ * `until`, of the one endpoint. Partitions are in the order of the ids, so that they are read only as far as the limit goes.
  */
 export async function listAttempts(pool: Pool, filter: AttemptFilter, page: Keyset): Promise<Attempt[]> {
-  if (filter.eventTypes?.length === 0) return []
+  if (filter.eventTypes?.length === 0 || filter.outcomes?.length === 0) return []
   const parameters = new Parameters()
   const stretch = placed(stretchOf(page, filter), parameters)
   const rows = await pool.read<Row>(walk(filter, stretch, parameters), ...parameters.values)
@@ -63,7 +28,7 @@ export async function listAttempts(pool: Pool, filter: AttemptFilter, page: Keys
 
 /** The index to walk, with all conditions. */
 function walk(filter: AttemptFilter, stretch: PlacedStretch, parameters: Parameters): string {
-  const { appId, endpointId, msgId, succeeded } = filter
+  const { appId, endpointId, msgId, outcomes } = filter
   const from = `SELECT a.* FROM attempt a WHERE a.app_id = ${parameters.add(appId)} AND ${within('a.id', stretch)}
     ${conditionsOf(filter, parameters)}`
   if (msgId !== null) {
@@ -72,19 +37,14 @@ function walk(filter: AttemptFilter, stretch: PlacedStretch, parameters: Paramet
     return `${from} AND a.msg_id = ${parameters.add(msgId)} ${ofEndpoint} ${inOrderOf('a.id', stretch)}`
   }
   const ofEndpoint = `${from} AND a.endpoint_id = ${parameters.add(endpointId)}`
-  if (succeeded !== false) return `${ofEndpoint} ${inOrderOf('a.id', stretch)}`
-  return `SELECT w.* FROM unnest(${parameters.add(textArray(FAILURES), 'text[]')}) f (outcome) CROSS JOIN LATERAL (
+  if (!areFailures(outcomes)) return `${ofEndpoint} ${inOrderOf('a.id', stretch)}`
+  return `SELECT w.* FROM unnest(${parameters.add(textArray(outcomes), 'text[]')}) f (outcome) CROSS JOIN LATERAL (
       ${ofEndpoint} AND a.outcome = f.outcome ${inOrderOf('a.id', stretch)}
     ) w ${inOrderOf('w.id', stretch)}`
 }
 
-function conditionsOf(
-  { succeeded, statusCodes, eventTypes, ...filter }: AttemptFilter,
-  parameters: Parameters,
-): string {
-  const parts = [messageHas('a', labelsOf(filter), eventTypes, parameters)]
-  // The condition that the index of failures was made with has to be said for it to be used.
-  if (succeeded !== null) parts.push(`AND a.outcome ${succeeded ? '=' : '<>'} 'success'`)
+function conditionsOf({ outcomes, statusCodes, eventTypes, ...filter }: AttemptFilter, parameters: Parameters): string {
+  const parts = [hasOutcome(outcomes), messageHas('a', labelsOf(filter), eventTypes, parameters)]
   if (statusCodes !== null) {
     const [from, to] = [parameters.add(statusCodes.from, 'bigint'), parameters.add(statusCodes.below, 'bigint')]
     parts.push(`AND coalesce(a.status_code, 0) >= ${from} AND coalesce(a.status_code, 0) < ${to}`)

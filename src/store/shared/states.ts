@@ -17,5 +17,13 @@ const ALL_STATUSES = Object.keys(STATES_OF) as DeliveryStatus[]
 export const triedStatesOf = (statuses: readonly DeliveryStatus[] | null): DeliveryState[] =>
   [...new Set(statuses ?? ALL_STATUSES)].flatMap((one) => STATES_OF[one])
 
-/** All but success. */
-export const FAILURES: readonly AttemptOutcome[] = ['failed_attempt', 'failure']
+/** There are few among many successes, and they have an index: whether only they are asked for. */
+export const areFailures = (outcomes: readonly AttemptOutcome[] | null): outcomes is readonly AttemptOutcome[] =>
+  outcomes !== null && !outcomes.includes('success')
+
+/** A condition on `a.outcome`. The condition that the index of failures was made with has to be said for it to be used. */
+export function hasOutcome(outcomes: readonly AttemptOutcome[] | null): string {
+  if (outcomes === null) return ''
+  const isOne = `AND a.outcome IN (${outcomes.map((outcome) => `'${outcome}'`).join(', ')})`
+  return areFailures(outcomes) ? `${isOne} AND a.outcome <> 'success'` : isOne
+}

@@ -1,13 +1,13 @@
 /** The delivery log. */
-import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
+import type { Attempt } from '../../domain/attempt.ts'
 import type { AppId, AttemptId, MessageId } from '../../domain/ids.ts'
 import { type AttemptFilter, EXPUNGED } from '../port/history.ts'
 import { attemptRow } from '../rows/attempt.ts'
 import type { Row } from '../shared/value.ts'
 import type { Keyset } from '../port/page.ts'
-import { END, stretchOf } from '../shared/keyset.ts'
+import { stretchOf } from '../shared/keyset.ts'
 import { labelsOf } from '../shared/labels.ts'
-import { FAILURES } from '../shared/states.ts'
+import { areFailures, hasOutcome } from '../shared/states.ts'
 import type { Database } from './database.ts'
 import { merge } from './merge.ts'
 import { READS } from './reads.ts'
@@ -16,41 +16,13 @@ import { type Condition, messageHas } from './labels.ts'
 const OF_MESSAGE = 'FROM attempt a INDEXED BY attempt_msg WHERE a.app_id = ? AND a.msg_id = ?'
 const OF_ENDPOINT = 'FROM attempt a WHERE a.app_id = ? AND a.endpoint_id = ?'
 
-export const attemptsOfMessage = (db: Database, query: { appId: string; msgId: string; limit: number }): Attempt[] =>
-  db
-    .all<Row>(`SELECT a.* ${OF_MESSAGE} ORDER BY a.id DESC LIMIT ?`, query.appId, query.msgId, query.limit)
-    .map(attemptRow.from)
-
-export function attemptsOfEndpoint(
-  db: Database,
-  query: { appId: string; endpointId: string; limit: number; outcome: AttemptOutcome | null; before: string | null },
-): Attempt[] {
-  const { source, filter } = withOutcome(query.outcome)
-  return db
-    .all<Row>(
-      `SELECT * FROM ${source} WHERE app_id = ? AND endpoint_id = ? AND id < ? ${filter} ORDER BY id DESC LIMIT ?`,
-      query.appId,
-      query.endpointId,
-      query.before ?? END,
-      query.limit,
-    )
-    .map(attemptRow.from)
-}
-
-/** Failures are few among many successes and have an index; the condition it was made with has to be said again to be used. */
-function withOutcome(outcome: AttemptOutcome | null): { source: string; filter: string } {
-  if (outcome === null) return { source: 'attempt', filter: '' }
-  if (outcome === 'success') return { source: 'attempt', filter: "AND outcome = 'success'" }
-  return { source: 'attempt INDEXED BY attempt_failed', filter: `AND outcome = '${outcome}' AND outcome <> 'success'` }
-}
-
 /**
  * Walks the attempts of the message, or those of the endpoint: of the latter's failures when only they are asked for.
  * What else is asked for is looked at row by row, so that a page of something rare costs what lies between `from` and
  * `until`, of the one endpoint.
  */
 export function listAttempts(db: Database, filter: AttemptFilter, page: Keyset): Attempt[] {
-  if (filter.eventTypes?.length === 0) return []
+  if (filter.eventTypes?.length === 0 || filter.outcomes?.length === 0) return []
   const stretch = stretchOf(page, filter)
   const conditions = conditionsOf(filter)
   const walk = (of: string, ...values: readonly (string | null)[]) =>
@@ -76,18 +48,18 @@ const OF_FAILURES = `FROM attempt a INDEXED BY attempt_failed
   WHERE a.outcome <> 'success' AND a.app_id = ? AND a.endpoint_id = ? AND a.outcome = ?`
 
 /** The indexes to walk, with their values. */
-function walks({ appId, endpointId, msgId, succeeded }: AttemptFilter): [of: string, ...values: (string | null)[]][] {
+function walks({ appId, endpointId, msgId, outcomes }: AttemptFilter): [of: string, ...values: (string | null)[]][] {
   if (msgId !== null && endpointId !== null) return [[`${OF_MESSAGE} AND a.endpoint_id = ?`, appId, msgId, endpointId]]
   if (msgId !== null) return [[OF_MESSAGE, appId, msgId]]
-  if (succeeded === false) return FAILURES.map((outcome) => [OF_FAILURES, appId, endpointId, outcome])
+  if (areFailures(outcomes)) return outcomes.map((outcome) => [OF_FAILURES, appId, endpointId, outcome])
   return [[OF_ENDPOINT, appId, endpointId]]
 }
 
-function conditionsOf({ succeeded, statusCodes, eventTypes, ...filter }: AttemptFilter): Condition {
+function conditionsOf({ outcomes, statusCodes, eventTypes, ...filter }: AttemptFilter): Condition {
   const ofMessage = messageHas('a', labelsOf(filter), eventTypes)
   return {
     sql: [
-      succeeded === null ? '' : `AND a.outcome ${succeeded ? '=' : '<>'} 'success'`,
+      hasOutcome(outcomes),
       statusCodes === null ? '' : 'AND coalesce(a.status_code, 0) >= ? AND coalesce(a.status_code, 0) < ?',
       ofMessage.sql,
     ].join(' '),
