@@ -53,7 +53,8 @@ export interface NewEvent {
   hops: number
   /** What the Svix API can say about a message and the plain routes cannot. */
   more?: MoreOfMessage
-  idempotency: { scope: string; key: string } | null
+  /** `windowMs`: how long a repeat is known at most; else as long as the message is kept. */
+  idempotency: { scope: string; key: string; windowMs?: number | null } | null
   /** The inbox message that it announces. */
   inbox: InboxMessage | null
   endpoints: readonly Candidate[]
@@ -149,7 +150,11 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
       lease: reserved.has(endpoint) ? lease : null,
       dueAt: Math.max(now, isHeld(endpoint) ? 0 : (endpoint.pausedUntil ?? 0), more?.deliverAt ?? 0),
     })),
-    idempotency: idempotency && { ...idempotency, expiresAt: message.expiresAt },
+    idempotency: idempotency && {
+      scope: idempotency.scope,
+      key: idempotency.key,
+      expiresAt: Math.min(message.expiresAt, now + (idempotency.windowMs ?? Number.POSITIVE_INFINITY)),
+    },
     inbox,
     answer: more?.answer ?? null,
   }

@@ -278,4 +278,16 @@ export function acceptConformance(open: OpenStore): void {
     const { deliveries } = await claim(store, A)
     expect(deliveries.map((one) => Buffer.from(one.payload))).toEqual([Buffer.from(NOT_UTF8)])
   })
+  test('a key is free again once it expired, also where nothing has removed it yet', async () => {
+    await using opened = await open()
+    const { store } = opened
+    const at = (receivedAt: number) =>
+      acceptance([], { receivedAt, idempotency: { scope: 'source', key: 'k', expiresAt: receivedAt + MINUTE } })
+    const take = async (receivedAt: number) => (await store.accept([at(receivedAt)]))[0]!.duplicate
+    expect(await take(T0)).toBe(false)
+    expect(await take(T0 + MINUTE - 1)).toBe(true)
+    const both = await Promise.all([take(T0 + MINUTE), take(T0 + MINUTE)])
+    expect(both.toSorted()).toEqual([false, true])
+    expect(await take(T0 + MINUTE + 1)).toBe(true)
+  })
 }

@@ -14,7 +14,7 @@ export interface Acceptance {
     lease: Lease | null
     dueAt: number
   }[]
-  /** Makes a repeat of the same key within the same scope return the first answer. */
+  /** Makes a repeat of the same key within the same scope return the first answer, until `expiresAt`. */
   idempotency: { scope: string; key: string; expiresAt: number } | null
   /** The inbox message that this one announces; once its `messageId` is known, everything here is a duplicate. */
   inbox: InboxMessage | null

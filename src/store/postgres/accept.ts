@@ -86,8 +86,8 @@ const COUNT_DELIVERIES =
 
 const LOOK_UP = statement(
   'accept-look-up',
-  `SELECT 0 AS kind, k.ord, m.msg_id, m.deliveries::bigint AS deliveries
-   FROM unnest($1::text[], $2::text[], $3::text[]) WITH ORDINALITY k (app_id, scope, key, ord)
+  `SELECT 0 AS kind, k.ord, CASE WHEN m.expires_at > k.at THEN m.msg_id END AS msg_id, m.deliveries::bigint AS deliveries
+   FROM unnest($1::text[], $2::text[], $3::text[], $11::bigint[]) WITH ORDINALITY k (app_id, scope, key, at, ord)
    JOIN idempotency m ON m.app_id = k.app_id AND m.scope = k.scope AND m.key = k.key
    UNION ALL
    SELECT 1, k.ord, m.msg_id, ${COUNT_DELIVERIES}
@@ -111,6 +111,13 @@ const REMOVE_EXPIRED = statement(
    WHERE a.org_id = k.org_id AND a.key = k.key AND a.expires_at <= k.at RETURNING 1 AS done`,
 )
 
+/** Likewise keys of events. */
+const FORGET_EXPIRED = statement(
+  'accept-forget-expired',
+  `DELETE FROM idempotency i USING unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) k (app_id, scope, key, at)
+   WHERE i.app_id = k.app_id AND i.scope = k.scope AND i.key = k.key AND i.expires_at <= k.at RETURNING 1 AS done`,
+)
+
 interface Row {
   kind: number
   ord: number
@@ -131,16 +138,21 @@ async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map
     textArray(requests.map(({ key }) => key)),
     numberArray(requests.map(({ at }) => at)),
   ]
-  const rows = await run<Row>(
-    LOOK_UP,
+  const ofKeys = [
     textArray(withKey.map(({ message }) => message.appId)),
     textArray(withKey.map(({ scope }) => scope)),
     textArray(withKey.map(({ key }) => key)),
+  ]
+  const keysAt = numberArray(withKey.map(({ message }) => message.receivedAt))
+  const rows = await run<Row>(
+    LOOK_UP,
+    ...ofKeys,
     textArray(events.map(({ appId }) => appId)),
     textArray(events.map(({ eventId }) => eventId)),
     textArray(withInbox.map(({ message }) => message.appId)),
     textArray(withInbox.map(({ inbox }) => inbox.messageId)),
     ...ofAnswers,
+    keysAt,
   )
   const names = [
     withKey.map(({ message, scope, key }) => nameOf('key', message.appId, scope, key)),
@@ -150,7 +162,7 @@ async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map
   ]
   for (const { kind, ord, msg_id, deliveries } of rows) {
     const isAnswer = kind === names.length - 1
-    if (isAnswer && msg_id !== null) continue
+    if (isAnswer ? msg_id !== null : msg_id === null) continue
     known.set(
       names[kind]![ord - 1]!,
       isAnswer ? 'replayed' : { messageId: msg_id as Accepted['messageId'], deliveries },
@@ -158,5 +170,6 @@ async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map
   }
   if (rows.some(({ kind, msg_id }) => kind === names.length - 1 && msg_id !== null))
     await run(REMOVE_EXPIRED, ...ofAnswers)
+  if (rows.some(({ kind, msg_id }) => kind === 0 && msg_id === null)) await run(FORGET_EXPIRED, ...ofKeys, keysAt)
   return known
 }

@@ -33,7 +33,7 @@ function acceptOne(db: Database, acceptance: Acceptance): Accepted {
 
 /** The message that this one repeats; null when it is new, and then its inbox message is stored. */
 const knownAs = (db: Database, { message, idempotency, inbox }: Acceptance): Known | null =>
-  (idempotency && firstAnswer(db, message.appId, idempotency)) ??
+  (idempotency && firstAnswer(db, message, idempotency)) ??
   (message.eventId === null ? null : sameEvent(db, message.appId, message.eventId)) ??
   (inbox && !insertInbox(db, inbox, message) ? sameInboxMessage(db, message.appId, inbox.messageId) : null)
 
@@ -98,12 +98,13 @@ interface Known {
   deliveries: number
 }
 
-const firstAnswer = (db: Database, appId: string, record: { scope: string; key: string }) =>
+const firstAnswer = (db: Database, { appId, receivedAt }: Message, record: { scope: string; key: string }) =>
   db.get<Known>(
-    'SELECT msg_id, deliveries FROM idempotency WHERE app_id = ? AND scope = ? AND key = ?',
+    'SELECT msg_id, deliveries FROM idempotency WHERE app_id = ? AND scope = ? AND key = ? AND expires_at > ?',
     appId,
     record.scope,
     record.key,
+    receivedAt,
   ) ?? null
 
 const sameInboxMessage = (db: Database, appId: string, messageId: string) =>
