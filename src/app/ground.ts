@@ -25,6 +25,8 @@ export interface AppHints {
   due: number
   /** Another node changed an endpoint. `isShared`: and has told the shared cache. */
   endpointChanged: { appId: AppId; id: EndpointId; isShared: boolean }
+  /** Another node changed a source. */
+  sourceChanged: null
   /** A payload was taken away, of which this node may hold deliveries. */
   expunged: MessageId
   /** There is a new background task, here or at another node. */

@@ -1,8 +1,8 @@
 /** The way in: connections, routes, and the end of both. */
 import type { AddressInfo } from 'node:net'
 import { LIMITS } from '../domain/limits.ts'
-import type { InboundContext } from '../flow/flow.ts'
 import { createInflater } from '../flow/inflated.ts'
+import type { SourceContext } from '../flow/take-in.ts'
 import { Connections } from '../http/connections.ts'
 import type { HttpContext, Server } from '../http/context.ts'
 import { connectionsWithin, openFilesMax } from '../lib/open-files.ts'
@@ -54,13 +54,14 @@ function contextOf(
   { config, secrets, clock, ids, observer, metrics, hints, end }: Ground,
   { store, nodes, outbound }: HttpParts,
 ): Omit<HttpContext, 'jwtSecret' | 'connections' | 'publicUrl'> {
-  const { cache, applications } = nodes
+  const { cache, applications, sources } = nodes
   const { handoff, guard } = outbound
-  const inbound: InboundContext = {
+  const inbound: SourceContext = {
     handoff,
     ids,
     observer,
     cache,
+    sources,
     clock,
     queue: store,
     messageRetentionMs: config.messageRetentionMs,

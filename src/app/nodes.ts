@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { type ApplicationCache, createApplicationCache } from '../cache/application-cache.ts'
 import { createEndpointCache, type EndpointCache } from '../cache/endpoint-cache.ts'
 import { amongOthers } from '../cache/freshness.ts'
+import { createSourceCache, type SourceCache } from '../cache/source-cache.ts'
 import { Encryption } from '../domain/encryption.ts'
 import { VERSION } from '../lib/version.ts'
 import type { SharedParts } from '../redis/redis.ts'
@@ -15,6 +16,7 @@ export interface Nodes extends AsyncDisposable {
   redis: Pick<SharedParts, 'limiter' | 'bell'> | null
   cache: EndpointCache
   applications: ApplicationCache
+  sources: SourceCache
 }
 
 export async function openNodes(ground: Ground, store: Store): Promise<Nodes> {
@@ -37,8 +39,10 @@ export async function openNodes(ground: Ground, store: Store): Promise<Nodes> {
     stack.use(runServices([redis.service], clock, (service, error) => observer.serviceFailed({ service, error })))
   }
   const applications = createApplicationCache(store, isAlone ? undefined : amongOthers(clock, null))
+  const sources = createSourceCache(store, isAlone ? undefined : amongOthers(clock, null))
+  hints.subscribe('sourceChanged', () => sources.forgetAll())
   const owned = stack.move()
-  return { redis, cache, applications, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+  return { redis, cache, applications, sources, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
 /** All nodes of a store find each other in Redis by its name, which is made once and for ever, whatever their URLs are. */

@@ -1,6 +1,7 @@
 /** The store that `DATABASE_URL` names. Each engine is loaded only where it is used. */
 import { randomBytes } from 'node:crypto'
 import type { Config, Secrets } from '../config.ts'
+import { isId } from '../domain/ids.ts'
 import type { Hints } from '../lib/hints.ts'
 import type { Store } from '../store/store.ts'
 import type { Observer } from '../telemetry/events.ts'
@@ -28,7 +29,10 @@ export async function openStore({ config, secrets, observer, hints, log, onFatal
       ...use,
       url: secrets.databaseUrl.reveal(),
       onDue: (at) => hints.publish('due', at),
-      onChange: (appId, id) => hints.publish('endpointChanged', { appId, id, isShared: false }),
+      onChange: (appId, id) =>
+        isId('src', id)
+          ? hints.publish('sourceChanged', null)
+          : hints.publish('endpointChanged', { appId, id, isShared: false }),
       onExpunged: (id) => hints.publish('expunged', id),
       onTask: () => hints.publish('taskAdded', null),
       onTrouble: (doing, error) => observer.storeTrouble({ doing, error }),

@@ -1,7 +1,7 @@
 import { matchesEventType } from './event-filter.ts'
 import type { AppId, EndpointId } from './ids.ts'
 
-/** A secret of an endpoint. The current one never expires; replaced ones sign along until `expiresAt`. */
+/** A secret of an endpoint or a source. The current one never expires; replaced ones sign along until `expiresAt`. */
 export interface EndpointSecret {
   secret: string
   expiresAt: number | null
@@ -96,9 +96,9 @@ export type Candidate = Omit<Endpoint, 'headers' | 'secrets'>
 export const SVIX_ENDPOINT = 'ep_00000000000000000000000svix' satisfies EndpointId
 
 /** The secrets that sign and verify at `now`, newest first. */
-export function activeSecrets(endpoint: Endpoint, now: number): string[] {
+export function activeSecrets(owner: Pick<Endpoint, 'secrets'>, now: number): string[] {
   const active: string[] = []
-  for (const { secret, expiresAt } of endpoint.secrets) if (expiresAt === null || expiresAt > now) active.push(secret)
+  for (const { secret, expiresAt } of owner.secrets) if (expiresAt === null || expiresAt > now) active.push(secret)
   return active
 }
 

@@ -54,6 +54,9 @@ export const LIMITS = {
   /** Endpoints whose settings are cached, and applications; each cache has a bound in bytes, too. */
   cachedEndpoints: 100_000,
   cachedApplications: 10_000,
+  /** Sources, each by its id and by its name. */
+  cachedSources: 10_000,
+  cachedSourceBytes: 16 * 1_048_576,
   /** Of single endpoints, and again of the lists of applications. */
   cachedEndpointBytes: 64 * 1_048_576,
   /** By id, and again by name. */

@@ -6,7 +6,8 @@ import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { Config, Secrets } from '../config.ts'
 import type { AddressGuard } from '../destinations/guard.ts'
 import type { Ids } from '../domain/ids.ts'
-import type { InboundContext } from '../flow/flow.ts'
+import type { Source } from '../domain/source.ts'
+import type { SourceContext } from '../flow/take-in.ts'
 import type { InboxLine, Observer } from '../telemetry/events.ts'
 import type { ManageContext } from '../manage/context.ts'
 import type { Hidden } from '../lib/hidden.ts'
@@ -35,7 +36,7 @@ export interface HttpContext {
   storeProblem: () => Promise<string | null>
   cache: EndpointCache
   applications: ApplicationCache
-  inbound: InboundContext
+  inbound: SourceContext
   manage: ManageContext
   guard: AddressGuard
   clock: Clock
@@ -68,5 +69,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** What `/webhook` adds to the request's log line. */
     inboxLine: InboxLine | null
+    /** The source at whose door it is, once that is known. */
+    source: Source | null
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
+import type { SourceCache } from '../cache/source-cache.ts'
 import type { MessageId } from '../domain/ids.ts'
 import type { AcceptContext } from '../flow/accept.ts'
 import type { CancelWaiting } from '../flow/cancel-waiting.ts'
@@ -15,6 +16,7 @@ export interface ManageContext extends AcceptContext {
   store: Store
   cache: EndpointCache
   applications: ApplicationCache
+  sources: SourceCache
   clock: Clock
   cancelWaiting: CancelWaiting
   /** There is something to do in the background. */

@@ -31,6 +31,9 @@ export interface OpenSource {
   read(request: SourceRequest): Said
 }
 
+/** An object of settings as a component of the API's document: `named` of the HTTP part reads the same mark. */
+export const component = <S extends z.ZodType>(name: string, schema: S): S => schema.meta({ 'x-component': name })
+
 export interface SourceKind {
   readonly kind: string
   /** Its own settings, as the API writes them. Output is JSON that the schema takes again. */

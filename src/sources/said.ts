@@ -36,6 +36,17 @@ export function extractor(template: string): Extract {
   }
 }
 
+/** Why `extractor` does not take a template; null when it does. */
+export function extractorProblem(template: string): string | null {
+  try {
+    extractor(template)
+    return null
+  } catch (error) {
+    if (error instanceof RangeError) return error.message
+    throw error
+  }
+}
+
 const VALUES: Readonly<Record<keyof typeof TOKENS, (reading: Reading, argument: string) => string | null>> = {
   header: ({ request }, name) => request.headers(name)[0] || null,
   query: ({ request }, name) => new URLSearchParams(request.query).get(name) || null,

@@ -9,7 +9,9 @@ import type { Refusal, SourceRequest } from './source.ts'
 import { standardWebhooks } from './standard-webhooks.ts'
 
 const Settings = z.object({
-  tolerance: tolerance.default('5m').describe('Between the signed time and ours; 0s takes any time'),
+  tolerance: tolerance
+    .optional()
+    .describe('Between the signed time and ours, 5m unless said otherwise; 0s takes any time'),
 })
 
 /** A second id beside the one that is signed would make a repeat look new. */
@@ -24,7 +26,7 @@ export const standardWebhooksSource: SourceKind = {
   kind: 'standard-webhooks',
   settings: Settings,
   open(settings, { eventType, dedupe }) {
-    const toleranceMs = parseDuration((settings as z.infer<typeof Settings>).tolerance) ?? 0
+    const toleranceMs = parseDuration((settings as z.infer<typeof Settings>).tolerance ?? '5m') ?? 0
     const verify = standardWebhooks(toleranceMs)
     return {
       verify: (request, secrets, now) => idProblem(request) ?? verify(request, secrets, now),

@@ -4,6 +4,7 @@
  */
 import type { DeferReason, Outcome } from '../domain/delivery.ts'
 import type { DisabledReason, Endpoint } from '../domain/endpoint.ts'
+import type { SourceId } from '../domain/ids.ts'
 import type { LeasedDelivery, SettledAttempt } from '../store/port/queue.ts'
 
 export const INBOX_RESULTS = ['created', 'duplicate', 'invalid_signature', 'validation_error', 'error'] as const
@@ -14,6 +15,27 @@ export interface InboxLine {
   dup: boolean
   result: (typeof INBOX_RESULTS)[number]
 }
+
+/** What became of a request to a source: the step that refused it, where one did. */
+export const SOURCE_RESULTS = [
+  'created',
+  'duplicate',
+  'challenge',
+  'method_not_allowed',
+  'content_type_not_allowed',
+  'header_missing',
+  'header_repeated',
+  'header_malformed',
+  'timestamp_missing',
+  'timestamp_malformed',
+  'timestamp_too_old',
+  'timestamp_in_future',
+  'signature_mismatch',
+  'body_unparsable',
+  'secret_unusable',
+  'error',
+] as const
+export type SourceResult = (typeof SOURCE_RESULTS)[number]
 
 /** Why the gateway closed a connection, or did not take it. */
 export const CLOSE_REASONS = [
@@ -55,6 +77,14 @@ export interface Observer {
   /** All connections were looked over; this happens every few seconds. */
   connectionsSwept(): void
   accepted(what: { duplicate: boolean; deliveries: number }): void
+  /** `detail` is for the source's owner: why the request was refused, never with a signature in it. */
+  sourceRequest(what: {
+    sourceId: SourceId
+    name: string
+    provider: string
+    result: SourceResult
+    detail: string | null
+  }): void
   attempted(what: { delivery: LeasedDelivery; attempt: SettledAttempt; number: number; held: boolean }): void
   deferred(what: {
     delivery: LeasedDelivery

@@ -7,6 +7,7 @@ const EVENTS: Readonly<Record<keyof Observer, true>> = {
   connectionClosed: true,
   connectionsSwept: true,
   accepted: true,
+  sourceRequest: true,
   attempted: true,
   deferred: true,
   cancelled: true,

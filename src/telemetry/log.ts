@@ -29,6 +29,9 @@ const requestLines = (log: Logger): Partial<Observer> => ({
     else if (status >= 500 || inbox?.result === 'invalid_signature') log.error(line, 'request')
     else log.info(line, 'request')
   },
+  sourceRequest({ sourceId, name, provider, result, detail }) {
+    if (detail !== null) log.warn({ source_id: sourceId, source: name, provider, result, detail }, 'source refused')
+  },
   unreadable({ requestId, status }) {
     log.info({ request_id: requestId, method: '-', path: '-', status, latency_ms: 0 }, 'request')
   },

@@ -4,7 +4,7 @@
  * listed starts with 0 for each value. docs/operations.md documents each metric; a test compares the two.
  */
 import type { AttemptOutcome } from '../domain/attempt.ts'
-import { CLOSE_REASONS, DEFER_REASONS, DISABLED_REASONS, INBOX_RESULTS } from './events.ts'
+import { CLOSE_REASONS, DEFER_REASONS, DISABLED_REASONS, INBOX_RESULTS, SOURCE_RESULTS } from './events.ts'
 
 /** The values that a label may have. `anyOf` names a bounded set that is known only as the gateway runs. */
 export type LabelValues = readonly string[] | { readonly anyOf: string }
@@ -77,6 +77,10 @@ export const METRICS = {
     'Events answered with success: queued for delivery, filtered (no endpoint wanted them), or duplicate',
     { status: ACCEPTED },
   ),
+  sourceRequests: counter('hookferry_source_requests_total', 'Requests to sources by provider and result', {
+    provider: { anyOf: 'kinds of sources' },
+    result: SOURCE_RESULTS,
+  }),
   attempts: counter('hookferry_attempts_total', 'Delivery attempts by outcome', { outcome: ATTEMPT_OUTCOMES }),
   attemptLatency: histogram('hookferry_attempt_duration_ms', 'Duration of a delivery attempt, in milliseconds', {
     buckets: LATENCY_MS,

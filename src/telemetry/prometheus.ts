@@ -73,6 +73,7 @@ const sinkOf = (metrics: Instruments): Partial<Observer> => ({
   accepted({ duplicate, deliveries }) {
     metrics.accepted.inc({ status: duplicate ? 'duplicate' : deliveries > 0 ? 'queued' : 'filtered' })
   },
+  sourceRequest: ({ provider, result }) => metrics.sourceRequests.inc({ provider, result }),
   attempted({ delivery, attempt, number, held }) {
     metrics.attempts.inc({ outcome: attempt.outcome })
     metrics.attemptLatency.observe(attempt.durationMs)

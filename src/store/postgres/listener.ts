@@ -3,14 +3,14 @@
  * are lost, and what they would have told is found by polling. It is made again for ever, at growing intervals.
  */
 import { Client } from 'pg'
-import type { AppId, EndpointId, MessageId } from '../../domain/ids.ts'
+import type { AppId, EndpointId, MessageId, SourceId } from '../../domain/ids.ts'
 import { systemClock, type Timer } from '../../lib/clock.ts'
 import { connectionConfig, type PoolOptions } from './database.ts'
 import { CHANGED_CHANNEL, DUE_CHANNEL, EXPUNGED_CHANNEL, TASK_CHANNEL } from './notify.ts'
 
 export interface ListenerOptions extends Pick<PoolOptions, 'url' | 'settings' | 'connectTimeoutMs' | 'onTrouble'> {
   onDue: (at: number) => void
-  onChange: (appId: AppId, endpointId: EndpointId) => void
+  onChange: (appId: AppId, id: EndpointId | SourceId) => void
   onExpunged: (msgId: MessageId) => void
   onTask: () => void
   /** Whether a process of the server works for this node: what that one tells is known here. */
@@ -50,7 +50,7 @@ export class Listener {
       if (channel === DUE_CHANNEL) this.#options.onDue(Number(payload))
       else if (channel === TASK_CHANNEL) this.#options.onTask()
       else if (channel === EXPUNGED_CHANNEL) this.#options.onExpunged(payload as MessageId)
-      else this.#options.onChange(...(payload.split(' ') as [AppId, EndpointId]))
+      else this.#options.onChange(...(payload.split(' ') as [AppId, EndpointId | SourceId]))
     })
     try {
       await client.connect()

@@ -11,7 +11,7 @@ export const noteDue = (dueAt: string): string => `pg_notify('${DUE_CHANNEL}', $
 
 export const CHANGED_CHANNEL = 'hookferry_changed'
 
-/** An endpoint's owner changed it: with the commit, the other nodes hear that they had better forget it. */
+/** The owner of an endpoint or a source changed it: with the commit, the other nodes hear that they had better forget it. */
 export const noteChanged = (session: Session, { appId, id }: { appId: string; id: string }): Promise<number> =>
   session.run('SELECT pg_notify($1, $2)', CHANGED_CHANNEL, `${appId} ${id}`)
 

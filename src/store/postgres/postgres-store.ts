@@ -1,5 +1,5 @@
 import type { EncryptionKey } from '../../domain/encryption.ts'
-import type { AppId, EndpointId, MessageId } from '../../domain/ids.ts'
+import type { AppId, EndpointId, MessageId, SourceId } from '../../domain/ids.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import type { Store } from '../store.ts'
 import type { OnBatch } from '../shared/batcher.ts'
@@ -23,7 +23,7 @@ export interface PostgresOptions {
   /** Another node made something due, at this time or before. */
   onDue?: (at: number) => void
   /** Another node changed an endpoint. */
-  onChange?: (appId: AppId, endpointId: EndpointId) => void
+  onChange?: (appId: AppId, id: EndpointId | SourceId) => void
   /** Another node took a payload away of which this one may hold deliveries. */
   onExpunged?: (msgId: MessageId) => void
   /** Another node was given a task, which anybody may do. */

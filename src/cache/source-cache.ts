@@ -1,0 +1,39 @@
+import { DEFAULT_APP } from '../domain/application.ts'
+import { isId } from '../domain/ids.ts'
+import { LIMITS } from '../domain/limits.ts'
+import { SOURCE_NAME, type Source } from '../domain/source.ts'
+import type { Sources } from '../store/port/sources.ts'
+import { type Freshness, LoadingCache } from './loading-cache.ts'
+
+/** Sources by what stands in the path of their door, so that an event reads nothing from the store. */
+export interface SourceCache {
+  /** By id, or by name in the application of the plain routes; null when there is no such source. */
+  find(idOrName: string): Source | Promise<Source | null>
+  /** As it was and as it is: both may have a name under which it is kept. */
+  forget(...sources: readonly Source[]): void
+  /** Another node changed one, and nobody says what it was called. */
+  forgetAll(): void
+}
+
+export function createSourceCache(
+  store: Pick<Sources, 'getSource' | 'findSource'>,
+  freshness?: Freshness,
+): SourceCache {
+  const sources = new LoadingCache<Source>(
+    { max: LIMITS.cachedSources, bytes: LIMITS.cachedSourceBytes },
+    (key) => (isId('src', key) ? store.getSource(key) : store.findSource(DEFAULT_APP, key)),
+    freshness,
+  )
+  return {
+    // What can be neither is not looked for: a stranger may send anything.
+    find: (idOrName) =>
+      isId('src', idOrName) || SOURCE_NAME.test(idOrName) ? sources.get(idOrName) : Promise.resolve(null),
+    forget(...changed) {
+      for (const { id, name } of changed) {
+        sources.forget(id)
+        sources.forget(name)
+      }
+    },
+    forgetAll: () => sources.forgetAll(),
+  }
+}
