@@ -53,7 +53,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   for (let i = 0; i < options.requests && faults.length < FAULTS_MAX; i++) {
     const operation = operations[i % operations.length]!
     const isPlain = Math.floor(i / operations.length) % PLAIN_ROUND_EVERY === 0
-    if (i % RENEW_EVERY === 0 || (isPlain && hasChanged)) names = await renew(connection, options.tokens[0]!)
+    if (i % RENEW_EVERY === 0 || (isPlain && hasChanged)) names = await renew(connection, options)
     hasChanged = operation.method !== 'GET'
     const name = nameOf(operation)
     const request = isPlain ? plainRequest(operation, names, options) : requestFor(operation, names, options, random)
@@ -161,17 +161,24 @@ async function attemptsOf(connection: Connection, msgId: string, token: string):
   return []
 }
 
+/** The name of a source whose sender signs as the inbox's does. */
+const DOOR = 'door'
 const URL_OF_NOBODY = 'http://127.0.0.1:9/'
 
 /** Makes one of everything, or finds it, and says what it is called. */
-async function renew(connection: Connection, token: string): Promise<Names> {
+async function renew(connection: Connection, { tokens: [token = ''], webhookSecret }: Identity): Promise<Names> {
   const json: Connection['json'] = (...given) => connection.json(...given)
   const svix = async (method: string, path: string, body: unknown) =>
     (await json(`/api/v1${path}`, token, { method, json: body })) as { id: string }
   const app = await svix('POST', '/app?get_if_exists=true', { name: 'Fuzz', uid: 'fuzz' })
   const schemas = { 1: { type: 'object', examples: [{ a: 1 }] } }
   await svix('PUT', '/event-type/order.paid', { description: '', schemas })
-  for (const path of ['/api/v1/app/fuzz/endpoint', '/api/v1/operational-webhook/endpoint', '/subscriptions'])
+  for (const path of [
+    '/api/v1/app/fuzz/endpoint',
+    '/api/v1/operational-webhook/endpoint',
+    '/subscriptions',
+    '/sources',
+  ])
     await thin(connection, path, token)
   const endpoint = await svix('PUT', '/app/fuzz/endpoint/main', { url: URL_OF_NOBODY, uid: 'main' })
   const management = await svix('PUT', '/operational-webhook/endpoint/ops', { url: URL_OF_NOBODY, uid: 'ops' })
@@ -182,6 +189,18 @@ async function renew(connection: Connection, token: string): Promise<Names> {
   const given = { method: 'POST', json: { target_url: URL_OF_NOBODY } }
   const subscription = (await json('/subscriptions', undefined, given)) as { id: string }
   const event = (await json(`/ingest/${subscription.id}`, undefined, { method: 'POST', json: {} })) as { id: string }
+  const sourceOf = async (more: object) =>
+    (await json('/sources', undefined, { method: 'POST', json: { name: `fuzz-${Date.now()}`, ...more } })) as {
+      id: string
+    }
+  const source = await sourceOf({ provider: 'standard-webhooks' })
+  await connection.send({ method: 'DELETE', target: `/sources/${DOOR}`, headers: {}, body: null })
+  await sourceOf({
+    name: DOOR,
+    provider: 'generic',
+    scheme: [{ header: 'X-Signature' }],
+    secrets: [{ secret: webhookSecret }],
+  })
   const eventTypes = ['order.paid']
   return {
     app_id: [app.id, 'fuzz'],
@@ -198,6 +217,8 @@ async function renew(connection: Connection, token: string): Promise<Names> {
     id: [subscription.id],
     'deliveries.id': [event.id],
     subscription_id: [subscription.id],
+    'sources.id': [source.id],
+    source: [DOOR],
     uid: ['fuzz', 'main', 'other'],
     secret: ['whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'],
     key: ['whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'],

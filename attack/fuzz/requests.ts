@@ -41,7 +41,7 @@ export function plainRequest(operation: Operation, names: Names, who: Identity):
     operation.body === null ? null : Buffer.from(JSON.stringify(validValue(operation.body, '', names, PLAIN)))
   const headers: Record<string, string> = { authorization: `Bearer ${who.tokens[0]}` }
   if (body !== null) headers['content-type'] = 'application/json'
-  if (operation.path === '/webhook') headers['x-signature'] = signatureOf(body!, who)
+  if (isSigned(operation)) headers['x-signature'] = signatureOf(body!, who)
   const query = of(operation, 'query').filter(({ required }) => required === true || operation.path === '/ingest')
   const pairs = query.map(({ name, schema }) => `${name}=${encoded(String(validValue(schema, name, names, PLAIN)))}`)
   const path = pathFor(operation, names, PLAIN)
@@ -53,6 +53,9 @@ export function plainRequest(operation: Operation, names: Names, who: Identity):
   }
 }
 
+/** The inbox, and the door of the source that is made for this. */
+const isSigned = ({ path }: Operation): boolean => path === '/webhook' || path.startsWith('/in/')
+
 const signatureOf = (body: Buffer, { webhookSecret }: Identity): string =>
   createHmac('sha256', webhookSecret).update(body).digest('hex')
 
@@ -63,8 +66,7 @@ export function requestFor(operation: Operation, names: Names, who: Identity, ra
   if (body !== null) headers['content-type'] = random.chance(0.9) ? 'application/json' : random.pick(CONTENT_TYPES)
   const token = random.chance(0.7) ? who.tokens[0]! : random.pick([...who.tokens, ''])
   if (token !== '') headers['authorization'] = `Bearer ${token}`
-  if (operation.path === '/webhook' && body !== null && random.chance(0.9))
-    headers['x-signature'] = signatureOf(body, who)
+  if (isSigned(operation) && body !== null && random.chance(0.9)) headers['x-signature'] = signatureOf(body, who)
   if (random.chance(0.1)) headers['idempotency-key'] = random.chance(0.7) ? `k${random.below(50)}` : odd(random)
   for (const { name, schema } of of(operation, 'header')) {
     if (name === 'idempotency-key' || random.chance(0.8)) continue

@@ -6,7 +6,7 @@ import type { InboxLine } from '../telemetry/events.ts'
 import { text, urlText } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { named, onWire } from './described.ts'
-import { count, limitParameter, offsetParameter, Refusal, ValidationRefusal } from './schemas.ts'
+import { count, limitParameter, offsetParameter, Ok, Refusal, ValidationRefusal } from './schemas.ts'
 import { rawOf } from './validation.ts'
 
 const InboxMessage = named(
@@ -31,7 +31,6 @@ const InboxMessageInput = named('InboxMessageInput', InboxBody)
 const InboxHeaders = z.object({
   'x-signature': onWire(urlText(), { type: 'string', pattern: '^[0-9a-fA-F]{64}$' }).describe('Hex, over the body'),
 })
-const Ok = named('Ok', z.object({ status: z.literal('ok') }))
 
 const Query = z.object({
   limit: limitParameter(50, 100),

@@ -13,6 +13,9 @@ import { named, onWire } from './described.ts'
 /** The body of every refusal but a validation error. */
 export const Refusal = named('Refusal', z.object({ detail: z.string(), code: z.string().optional() }))
 
+/** What a sender is told when its event is durable. */
+export const Ok = named('Ok', z.object({ status: z.literal('ok') }))
+
 const ValidationIssue = z.object({
   loc: z.array(z.union([z.string(), z.number().int()])).describe('Where: the part of the request, and the way in it'),
   msg: z.string(),

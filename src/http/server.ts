@@ -18,6 +18,8 @@ import { collectMethods } from './methods.ts'
 import { notificationRoutes } from './notifications.ts'
 import { useOpenApi } from './openapi.ts'
 import { probeRoutes } from './probes.ts'
+import { doorRoutes } from './source-door.ts'
+import { sourceRoutes } from './sources.ts'
 import { subscriptionRoutes } from './subscriptions.ts'
 import { SVIX_PREFIX } from './svix/problems.ts'
 import { svixApi } from './svix/svix-api.ts'
@@ -88,6 +90,8 @@ export async function buildServer(context: HttpContext): Promise<Server> {
     if (isWorker) return
     inboxRoutes(routes, context)
     subscriptionRoutes(routes, context)
+    sourceRoutes(routes, context)
+    doorRoutes(routes, context)
     ingestRoutes(routes, context)
     notificationRoutes(routes, context)
     deliveryListRoutes(routes, context)
@@ -118,6 +122,7 @@ const ABANDONED = 499
 function useRequestLog(app: FastifyInstance, context: HttpContext): void {
   const { connections } = context
   app.decorateRequest('inboxLine', null)
+  app.decorateRequest('source', null)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
     // Whoever keeps the connection would send the next request to a gateway that is about to go.

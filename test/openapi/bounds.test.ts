@@ -22,6 +22,9 @@ const subscription = await gateway.subscribe({ target_url, enabled: false })
 // Others are given secrets on the way.
 const receiving = await gateway.subscribe({ target_url, enabled: false })
 const event = await gateway.ingest(receiving)
+const source = await gateway.ask<{ id: string }>('/sources', {
+  json: { name: 'source', provider: 'generic', scheme: [{ header: 'X-Signature' }] },
+})
 const app = await org.ask('POST /app', { name: 'Acme' })
 // Endpoints take the names of event types that are there.
 for (const name of ['a', 'a'.repeat(256)]) await org.ask('POST /event-type', { name, description: '' })
@@ -31,7 +34,7 @@ const message = await org.ask(`POST /app/${app.id}/msg`, { eventType: 'a', paylo
 
 function nameOf(path: string, parameter: string): string {
   const names: Record<string, string> = {
-    id: path.startsWith('/deliveries') ? event.id : subscription.id,
+    id: path.startsWith('/deliveries') ? event.id : path.startsWith('/sources') ? source.id : subscription.id,
     subscription_id: receiving.id,
     app_id: app.id,
     endpoint_id: path.includes('operational') ? told.id : endpoint.id,
@@ -50,6 +53,10 @@ interface Part {
 function isInWords({ operationId }: Operation, part: Part['name'], { at, what, value, isValid }: Case): boolean {
   // Headers that are there already count.
   if (/patch-headers$|^updateSubscription$/.test(operationId) && what === '50 members') return true
+  if (operationId.endsWith('Source') && isValid) {
+    // Templates have a language of their own; the kind of a source needs some settings and has no others; names are unique.
+    if (['scheme', 'tolerance', 'name'].includes(String(at[0]))) return true
+  }
   // The event types that there are to be told of are the gateway's own.
   if (operationId.includes('operational') && at[0] === 'eventTypes' && isValid && value !== null) return true
   // The members of `metadata` are bounded together.
