@@ -7,9 +7,9 @@ import { type Audience, type Candidate, isHeld } from '../domain/endpoint.ts'
 import type { DeliveryKey } from '../domain/delivery.ts'
 import { OutcomeUnknown } from '../domain/errors.ts'
 import type { AppId, Ids, MessageId } from '../domain/ids.ts'
-import type { InboxMessage } from '../domain/inbox.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Message } from '../domain/message.ts'
+import type { Projected } from '../domain/projected.ts'
 import type { Answer } from '../store/port/answers.ts'
 import type { Acceptance } from '../store/port/accept.ts'
 import type { LeasedDelivery, Queue } from '../store/port/queue.ts'
@@ -55,8 +55,8 @@ export interface NewEvent {
   more?: MoreOfMessage
   /** `windowMs`: how long a repeat is known at most; else as long as the message is kept. */
   idempotency: { scope: string; key: string; windowMs?: number | null } | null
-  /** The inbox message that it announces. */
-  inbox: InboxMessage | null
+  /** What it brings along for a table of its own. */
+  projected?: Projected
   endpoints: readonly Candidate[]
 }
 
@@ -121,7 +121,7 @@ interface Offer {
 }
 
 function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEvent, now: number): Offer {
-  const { appId, eventId, eventType, channels, contentType, body: payload, hops, idempotency, inbox, more } = event
+  const { appId, eventId, eventType, channels, contentType, body: payload, hops, idempotency, projected, more } = event
   const isLater = (more?.deliverAt ?? 0) > now
   const reserved = new Set(
     isLater ? [] : event.endpoints.filter((endpoint) => handoff.reserve(endpoint, payload.byteLength)),
@@ -155,7 +155,7 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
       key: idempotency.key,
       expiresAt: Math.min(message.expiresAt, now + (idempotency.windowMs ?? Number.POSITIVE_INFINITY)),
     },
-    inbox,
+    ...(projected === undefined ? {} : { projected }),
     answer: more?.answer ?? null,
   }
   return { acceptance, endpoints: event.endpoints, reserved, leaseUntil: lease.until }

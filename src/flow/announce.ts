@@ -51,7 +51,6 @@ export async function announcements(
       dueAt: Math.max(now, endpoint.pausedUntil ?? 0),
     })),
     idempotency: null,
-    inbox: null,
     answer: null,
   }))
 }

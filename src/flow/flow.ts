@@ -52,7 +52,7 @@ export async function ingestTo(
   const receipt = await accept(
     context,
     // It came in for this one alone: another one that takes everything is not meant, also not when it is replayed.
-    { ...event, appId, channels: null, audience: 'named', eventId: null, idempotency, inbox: null, endpoints },
+    { ...event, appId, channels: null, audience: 'named', eventId: null, idempotency, endpoints },
     now,
   )
   return { ...receipt, isDisabled: endpoint.disabled }
@@ -67,7 +67,7 @@ export async function ingestToAll(context: InboundContext, request: RawRequest, 
   const now = context.clock.now()
   const endpoints = route(candidates, event)
   const idempotency = event.idempotencyKey === null ? null : { scope: 'ingest', key: event.idempotencyKey }
-  return accept(context, { ...event, appId, eventId: null, idempotency, inbox: null, endpoints }, now)
+  return accept(context, { ...event, appId, eventId: null, idempotency, endpoints }, now)
 }
 
 export type OutboundContext = DeliverContext & RecordContext

@@ -80,7 +80,7 @@ export async function takeIntoInbox(
   if (inboxHmac(request, [secret], now) !== null) throw new GatewayError('invalid_signature')
 
   const { body } = await inflated(context.inflater, request)
-  const inbox = parse(parseJson(body), now, seen)
+  const row = parse(parseJson(body), now, seen)
   const candidates = await context.cache.ofApplication(DEFAULT_APP)
   const event = { eventType: INBOX_EVENT_TYPE, channels: null, audience: 'named' as const }
   const receipt = await accept(
@@ -93,7 +93,7 @@ export async function takeIntoInbox(
       body,
       hops: request.hops,
       idempotency: null,
-      inbox,
+      projected: { into: 'inbox', row },
       endpoints: route(candidates, event),
     },
     now,

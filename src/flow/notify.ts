@@ -49,7 +49,6 @@ export async function notify(
       body: notification.body,
       hops: request.hops,
       idempotency: null,
-      inbox: null,
       endpoints: svix.endpoint === null ? wanted : [svix.endpoint, ...wanted],
     }
   })

@@ -88,7 +88,6 @@ export async function takeIn(context: SourceContext, source: Source, request: Ra
         shownPayload: shownOf(request, contentType),
       },
       idempotency: repeat && { scope: `source/${source.id}`, key: repeat.key, windowMs: repeat.windowMs },
-      inbox: null,
       endpoints: route(await context.cache.ofApplication(source.appId), event),
     },
     now,

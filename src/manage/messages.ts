@@ -58,7 +58,7 @@ async function acceptFor(
   const answer = answerFor(id)
   const receipt = await accept(
     context,
-    { ...event, appId, id, audience: 'all', idempotency: null, inbox: null, endpoints, more: { ...more, answer } },
+    { ...event, appId, id, audience: 'all', idempotency: null, endpoints, more: { ...more, answer } },
     now,
   )
   return publishedAs(receipt)

@@ -7,6 +7,7 @@ import type { DeliveryInfo, DeliveryKey } from '../../src/domain/delivery.ts'
 import type { Candidate, Endpoint } from '../../src/domain/endpoint.ts'
 import { type AppId, createIds, type EndpointId, type Id, type OrgId } from '../../src/domain/ids.ts'
 import type { Message } from '../../src/domain/message.ts'
+import type { Projected } from '../../src/domain/projected.ts'
 import type { Answer } from '../../src/store/port/answers.ts'
 import type { Extras, Acceptance } from '../../src/store/port/accept.ts'
 import type { ClaimRequest, Claimed, EndpointEffect, SettledAttempt, Settlement } from '../../src/store/port/queue.ts'
@@ -130,18 +131,18 @@ type GivenAcceptance = Partial<Message> & {
   lease?: Lease | null
   dueAt?: number
   idempotency?: Acceptance['idempotency']
-  inbox?: Acceptance['inbox']
+  inbox?: Projected['row']
   answer?: Acceptance['answer']
 }
 
 /** A message for these endpoints; its deliveries are due at once unless `lease` is given. */
 export const acceptance = (to: readonly EndpointId[], given: GivenAcceptance = {}): Acceptance => {
-  const { lease = null, dueAt = T0, idempotency = null, inbox = null, answer = null, ...ofMessage } = given
+  const { lease = null, dueAt = T0, idempotency = null, inbox, answer = null, ...ofMessage } = given
   return {
     message: message(ofMessage),
     deliveries: to.map((endpointId) => ({ endpointId, lease, dueAt })),
     idempotency,
-    inbox,
+    ...(inbox && { projected: { into: 'inbox', row: inbox } }),
     answer,
   }
 }

@@ -120,7 +120,7 @@ async function send(
     lease: fate === 'waiting' ? null : leaseOf(A, T0 + 1_000_000 * SECOND),
     dueAt: NEXT_AT,
   }))
-  await store.accept([{ message: sent, deliveries, idempotency: null, inbox: null, answer: null }])
+  await store.accept([{ message: sent, deliveries, idempotency: null, answer: null }])
   for (const [endpointId, fate] of fates)
     await meet(store, { appId: APP, msgId: sent.id, endpointId, run: 0, tries: 0 }, fate, planned.triedAt)
   // Expunging would end what waits, which is not what this is about.

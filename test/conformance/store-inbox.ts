@@ -65,7 +65,7 @@ export function inboxConformance(open: OpenStore): void {
     ])
 
     expect(await store.getMessage(again.message.appId, again.message.id)).toBeNull()
-    expect(await list(store)).toEqual({ data: [first.inbox], total: 1 })
+    expect(await list(store)).toEqual({ data: [first.projected!.row], total: 1 })
     expect(await store.inboxStats()).toMatchObject({ totalMessages: 1, sendersCount: 1 })
     expect((await claim(store, A)).deliveries).toHaveLength(2)
     // Neither its event id nor its key was used.

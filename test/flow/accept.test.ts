@@ -64,7 +64,6 @@ const eventFor = (...endpoints: Endpoint[]): NewEvent => ({
   body: Buffer.from('{"a":1}'),
   hops: 0,
   idempotency: null,
-  inbox: null,
   endpoints,
 })
 

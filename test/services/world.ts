@@ -172,7 +172,6 @@ export function createWorld(
             body: Buffer.from('{}'),
             hops: 0,
             idempotency: null,
-            inbox: null,
             endpoints,
           },
           clock.now(),

@@ -400,7 +400,7 @@ describe.skipIf(missingPostgres() !== null)('PostgreSQL in trouble', () => {
     await using store = await openStore(url)
     const text = 'a\0b \uFDD0 \uFDD01 "\\{}, NULL'
     const inbox = { messageId: `m${text}`, from: text, to: '+1', ts: '2025-01-15T10:00:00Z', text, createdAt: T0 }
-    const given = { eventId: text, inbox, idempotency: { scope: text, key: text, expiresAt: T0 } }
+    const given = { eventId: text, inbox, idempotency: { scope: text, key: text, expiresAt: T0 + 1 } }
     const held = await acceptFor(store, await createEndpoint(store, { description: text }), {
       ...given,
       lease: leaseOf(A),

@@ -1,7 +1,7 @@
 /** What is stored once, and what a write may bring along, so that it is done in the same transaction or not at all. */
 import type { EndpointId, MessageId } from '../../domain/ids.ts'
-import type { InboxMessage } from '../../domain/inbox.ts'
 import type { Message } from '../../domain/message.ts'
+import type { Projected } from '../../domain/projected.ts'
 import type { Answer } from './answers.ts'
 import type { Lease } from './lease.ts'
 
@@ -16,8 +16,8 @@ export interface Acceptance {
   }[]
   /** Makes a repeat of the same key within the same scope return the first answer, until `expiresAt`. */
   idempotency: { scope: string; key: string; expiresAt: number } | null
-  /** The inbox message that this one announces; once its `messageId` is known, everything here is a duplicate. */
-  inbox: InboxMessage | null
+  /** A row for a table of its own; once its key is known there, everything here is a duplicate. */
+  projected?: Projected
   /** Stored with the message. When its key is there already, the message is a duplicate of what was answered so. */
   answer: Answer | null
 }

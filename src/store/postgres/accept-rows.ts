@@ -73,8 +73,10 @@ export const keyRows = (news: readonly Acceptance[]) =>
 
 export const inboxRows = (news: readonly Acceptance[]) =>
   news
-    .flatMap(({ message, inbox }) =>
-      inbox === null ? [] : [{ ...inbox, tsKey: timestampKey(inbox.ts), announcedBy: message.id }],
+    .flatMap(({ message, projected }) =>
+      projected?.into === 'inbox'
+        ? [{ ...projected.row, tsKey: timestampKey(projected.row.ts), announcedBy: message.id }]
+        : [],
     )
     .sort(byText((row) => row.messageId))
 

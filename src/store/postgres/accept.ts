@@ -7,6 +7,7 @@
  * first is rolled back, the second's insert simply goes on. Keys are inserted in sorted order, so that two batches with
  * several keys in common do not wait for each other.
  */
+import { projectedKey } from '../../domain/projected.ts'
 import type { Accepted, Acceptance } from '../port/accept.ts'
 import { store } from './accept-store.ts'
 import { type Ask, type Pool, type Session, statement } from './database.ts'
@@ -56,12 +57,12 @@ async function sort(run: Ask, calls: readonly AcceptCall[]): Promise<{ answers: 
 
 const nameOf = (...parts: string[]): string => parts.join('\0')
 
-function keysOf({ message, idempotency, inbox, answer }: Acceptance): string[] {
+function keysOf({ message, idempotency, projected, answer }: Acceptance): string[] {
   const keys: string[] = []
   if (answer !== null) keys.push(nameOf('answer', answer.orgId, answer.key))
   if (idempotency !== null) keys.push(nameOf('key', message.appId, idempotency.scope, idempotency.key))
   if (message.eventId !== null) keys.push(nameOf('event', message.appId, message.eventId))
-  if (inbox !== null) keys.push(nameOf('inbox', inbox.messageId))
+  if (projected !== undefined) keys.push(nameOf(projected.into, projectedKey(projected)))
   return keys
 }
 
@@ -130,7 +131,9 @@ async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map
   const known = new Map<string, Known>()
   const withKey = acceptances.flatMap(({ message, idempotency }) => (idempotency ? [{ message, ...idempotency }] : []))
   const events = acceptances.flatMap(({ message }) => (message.eventId === null ? [] : [message]))
-  const withInbox = acceptances.flatMap(({ message, inbox }) => (inbox ? [{ message, inbox }] : []))
+  const withInbox = acceptances.flatMap(({ message, projected }) =>
+    projected?.into === 'inbox' ? [{ message, key: projectedKey(projected) }] : [],
+  )
   const requests = acceptances.flatMap(({ answer }) => (answer ? [answer] : []))
   if (withKey.length + events.length + withInbox.length + requests.length === 0) return known
   const ofAnswers = [
@@ -150,14 +153,14 @@ async function lookUp(run: Ask, acceptances: readonly Acceptance[]): Promise<Map
     textArray(events.map(({ appId }) => appId)),
     textArray(events.map(({ eventId }) => eventId)),
     textArray(withInbox.map(({ message }) => message.appId)),
-    textArray(withInbox.map(({ inbox }) => inbox.messageId)),
+    textArray(withInbox.map(({ key }) => key)),
     ...ofAnswers,
     keysAt,
   )
   const names = [
     withKey.map(({ message, scope, key }) => nameOf('key', message.appId, scope, key)),
     events.map(({ appId, eventId }) => nameOf('event', appId, eventId!)),
-    withInbox.map(({ inbox }) => nameOf('inbox', inbox.messageId)),
+    withInbox.map(({ key }) => nameOf('inbox', key)),
     requests.map(({ orgId, key }) => nameOf('answer', orgId, key)),
   ]
   for (const { kind, ord, msg_id, deliveries } of rows) {

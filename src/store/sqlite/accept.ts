@@ -4,8 +4,8 @@ import type { Accepted, Acceptance } from '../port/accept.ts'
 import { labelsOfMessage } from '../shared/labels.ts'
 import { isReplay, keepAnswer } from './answers.ts'
 import type { Database } from './database.ts'
-import { insertInbox } from './inbox.ts'
 import { addToLane } from './lanes.ts'
+import { type Known, project } from './projections.ts'
 
 /** Stores each message with its deliveries, its idempotency record and its answer, unless it was stored before. */
 export function accept(db: Database, acceptances: readonly Acceptance[]): Accepted[] {
@@ -16,7 +16,7 @@ function acceptOne(db: Database, acceptance: Acceptance): Accepted {
   const { message, deliveries, answer } = acceptance
   if (answer !== null && isReplay(db, answer))
     return { duplicate: true, replayed: true, messageId: message.id, deliveries: 0 }
-  const known = knownAs(db, acceptance)
+  const known = repeated(db, acceptance)
   if (known !== null)
     return {
       duplicate: true,
@@ -31,11 +31,11 @@ function acceptOne(db: Database, acceptance: Acceptance): Accepted {
   return { duplicate: false, replayed: false, messageId: message.id, deliveries: deliveries.length }
 }
 
-/** The message that this one repeats; null when it is new, and then its inbox message is stored. */
-const knownAs = (db: Database, { message, idempotency, inbox }: Acceptance): Known | null =>
+/** The message that this one repeats; null when it is new, and then what it brings along is stored. */
+const repeated = (db: Database, { message, idempotency, projected }: Acceptance): Known | null =>
   (idempotency && firstAnswer(db, message, idempotency)) ??
   (message.eventId === null ? null : sameEvent(db, message.appId, message.eventId)) ??
-  (inbox && !insertInbox(db, inbox, message) ? sameInboxMessage(db, message.appId, inbox.messageId) : null)
+  (projected === undefined ? null : project(db, projected, message))
 
 function insertMessage(db: Database, message: Message): void {
   db.run(
@@ -93,11 +93,6 @@ const remember = (
     expiresAt,
   )
 
-interface Known {
-  msg_id: string
-  deliveries: number
-}
-
 const firstAnswer = (db: Database, { appId, receivedAt }: Message, record: { scope: string; key: string }) =>
   db.get<Known>(
     'SELECT msg_id, deliveries FROM idempotency WHERE app_id = ? AND scope = ? AND key = ? AND expires_at > ?',
@@ -105,14 +100,6 @@ const firstAnswer = (db: Database, { appId, receivedAt }: Message, record: { sco
     record.scope,
     record.key,
     receivedAt,
-  ) ?? null
-
-const sameInboxMessage = (db: Database, appId: string, messageId: string) =>
-  db.get<Known>(
-    `SELECT msg_id, (SELECT count(*) FROM delivery d WHERE d.app_id = ? AND d.msg_id = m.msg_id AND d.run = 0) AS deliveries
-     FROM messages m WHERE message_id = ?`,
-    appId,
-    messageId,
   ) ?? null
 
 const sameEvent = (db: Database, appId: string, eventId: string) =>

@@ -36,6 +36,15 @@ export function insertInbox(db: Database, inbox: InboxMessage, announcedBy: Mess
   return true
 }
 
+/** The event that such a message came with, and how many deliveries that had. */
+export const inboxAnnouncedBy = (db: Database, { messageId }: InboxMessage, { appId }: Message) =>
+  db.get<{ msg_id: string; deliveries: number }>(
+    `SELECT msg_id, (SELECT count(*) FROM delivery d WHERE d.app_id = ? AND d.msg_id = m.msg_id AND d.run = 0) AS deliveries
+     FROM messages m WHERE message_id = ?`,
+    appId,
+    messageId,
+  ) ?? null
+
 interface InboxRow {
   message_id: string
   from_msisdn: string

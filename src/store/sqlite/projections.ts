@@ -1,0 +1,27 @@
+/** Tables that events bring rows for: each says how a row gets in, and which event brought one that is there. */
+import type { Message } from '../../domain/message.ts'
+import type { Projected } from '../../domain/projected.ts'
+import type { Database } from './database.ts'
+import { inboxAnnouncedBy, insertInbox } from './inbox.ts'
+
+/** The event that a row came with, and how many deliveries that had. */
+export interface Known {
+  msg_id: string
+  deliveries: number
+}
+
+interface Projection<R> {
+  /** False when there is a row with this key already; nothing is changed then. */
+  insert: (db: Database, row: R, message: Message) => boolean
+  known: (db: Database, row: R, message: Message) => Known | null
+}
+
+const PROJECTIONS: { [T in Projected['into']]: Projection<Extract<Projected, { into: T }>['row']> } = {
+  inbox: { insert: insertInbox, known: inboxAnnouncedBy },
+}
+
+/** Puts the row in; the event that brought it before, if there is one. */
+export function project(db: Database, { into, row }: Projected, message: Message): Known | null {
+  const { insert, known } = PROJECTIONS[into]
+  return insert(db, row, message) ? null : known(db, row, message)
+}
