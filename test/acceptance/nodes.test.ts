@@ -1,4 +1,5 @@
 /** Several real nodes on one PostgreSQL, with a Redis beside it. */
+import { createHmac } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEFAULT_ORG } from '../../src/domain/application.ts'
 import { LIMITS } from '../../src/domain/limits.ts'
@@ -68,6 +69,33 @@ describe.skipIf(missingPostgres() !== null || missingRedis() !== null)('several 
     await Promise.all([receiver?.[Symbol.asyncDispose](), redis?.[Symbol.asyncDispose]()])
     await postgres?.[Symbol.asyncDispose]()
     directory[Symbol.dispose]()
+  })
+
+  test('an event that comes to the door of a source at two nodes at once is one, and both hear of changes', async () => {
+    await using second = startProgram('api')
+    const other = await second.client()
+    const hook = receiver.hook()
+    await api.subscribe({ target_url: hook.url, event_types: ['shop.*'] })
+    const json = {
+      name: 'shop',
+      provider: 'generic',
+      scheme: [{ header: 'X-Signature' }],
+      secrets: [{ secret: 'of the shop' }],
+      dedupe: '{body:/id}',
+    }
+    await api.ask('/sources', { json })
+    const send = (node: Client, body: string) => {
+      const signature = createHmac('sha256', 'of the shop').update(body).digest('hex')
+      return node.send('/in/shop', { method: 'POST', body, headers: { 'x-signature': signature } })
+    }
+    const storm = Array.from({ length: 200 }, (_, n) => send(n % 2 === 0 ? api : other, '{"id":"evt_1"}'))
+    expect(new Set((await Promise.all(storm)).map(({ status }) => status))).toEqual(new Set([200]))
+    expect((await send(other, '{"id":"evt_2"}')).status).toBe(200)
+    await soon(() => hook.received.length).toBe(2)
+    await api.send('/sources/shop', { method: 'PATCH', json: { enabled: false } })
+    await soon(async () => (await send(other, '{"id":"evt_3"}')).status).toBe(404)
+    expect(hook.received.map(({ body }) => body.toString()).toSorted()).toEqual(['{"id":"evt_1"}', '{"id":"evt_2"}'])
+    other.agent.destroy()
   })
 
   test('what one takes in another carries out, once each', async () => {
