@@ -50,8 +50,15 @@ export function piecesOf(markdown: string, way: Way): Piece[] {
   return pieces.filter((piece) => SECTIONS.includes(piece.section))
 }
 
-/** The routes that "Every route" has a row for, such as `GET /stats`. */
+/**
+ * The routes that "Every route" has a row for, such as `GET /stats`. A method without a path, as in "`GET`, `PUT /a`", has the
+ * next path of its row.
+ */
 export const routesOf = (markdown: string): string[] =>
-  [...markdown.matchAll(/^\| (`(?:GET|POST|PUT|PATCH|DELETE) .*?) \|/gm)].flatMap(([, cell = '']) =>
-    Array.from(cell.matchAll(/`([A-Z]+ \/[^`]*)`/g), ([, route = '']) => route),
-  )
+  Array.from(markdown.matchAll(/^\| (`(?:GET|POST|PUT|PATCH|DELETE)[ `].*?) \|/gm), ([, cell = '']) => {
+    const spans = Array.from(cell.matchAll(/`([A-Z]+)( \/[^`]*)?`/g), ([, method = '', path]) => ({ method, path }))
+    return spans.map(({ method, path }, index) => {
+      const next = spans.slice(index).find((span) => span.path !== undefined)
+      return `${method}${path ?? next?.path ?? ''}`
+    })
+  }).flat()
