@@ -143,6 +143,7 @@ describe('every route', async () => {
       'GET /health/live',
       'GET /health/ready',
       'GET /metrics',
+      'POST /in/{source}',
       'POST /ingest/{subscription_id}',
       'POST /webhook',
     ])
