@@ -206,6 +206,20 @@ test('no file only hands on what others export', () => {
   expect(sources.filter(isBarrel).map(({ path }) => path)).toEqual([])
 })
 
+/** Whoever says which endpoint is meant, or makes it, has to name what it is. The others ask whether it is managed. */
+const NAMES_A_KIND: readonly string[] = [
+  'domain/endpoint.ts', // the kind of endpoints that say nothing
+  'http/schemas.ts', // the word that stands for an id in paths
+  'manage/svix-endpoint.ts', // makes the managed endpoint
+]
+
+test('a kind of destination is named by its own files and where it is made', () => {
+  const wrong = sources
+    .filter(({ path }) => !path.startsWith('destinations/') && !NAMES_A_KIND.includes(path))
+    .filter(({ code }) => /\bkind(:| ===| !==) '(http|svix)'/.test(code) || /(===|!==) '(http|svix)'/.test(code))
+  expect(wrong.map(({ path }) => path)).toEqual([])
+})
+
 describe('time and chance', () => {
   const used = Object.fromEntries(
     sources

@@ -2,20 +2,19 @@
 import type { Driver } from '../destinations/driver.ts'
 import { type AddressGuard, createAddressGuard } from '../destinations/guard.ts'
 import { createHttpDriver } from '../destinations/http.ts'
-import { proxyFrom } from '../destinations/proxy-url.ts'
+import { proxyFrom, type ProxySettings } from '../destinations/proxy-url.ts'
 import { createNameResolver, type NameResolver } from '../destinations/resolver.ts'
-import type { SvixDriverOptions } from '../destinations/svix.ts'
-import type { Endpoint } from '../domain/endpoint.ts'
 import { VERSION } from '../lib/version.ts'
 import type { Ground } from './ground.ts'
 
 export interface Drivers extends AsyncDisposable {
   guard: AddressGuard
   resolver: NameResolver
-  drivers: Readonly<Record<Endpoint['driver'], Driver | null>>
+  drivers: ReadonlyMap<string, Driver>
 }
 
-export async function openDrivers({ config, secrets, clock, observer }: Ground): Promise<Drivers> {
+export async function openDrivers(ground: Ground): Promise<Drivers> {
+  const { config, secrets, clock, observer } = ground
   await using stack = new AsyncDisposableStack()
   const resolver = stack.use(createNameResolver({ clock, servers: config.dnsServers }))
   const guard = createAddressGuard({
@@ -24,8 +23,27 @@ export async function openDrivers({ config, secrets, clock, observer }: Ground):
     lookup: resolver.lookup,
     onBlocked: (blocked) => observer.targetBlocked(blocked),
   })
-  const proxy = proxyFrom(secrets.proxyUrl?.reveal() ?? null, config.proxyExceptions)
-  const http = createHttpDriver({
+  const way: WayOut = { guard, proxy: proxyFrom(secrets.proxyUrl?.reveal() ?? null, config.proxyExceptions) }
+  const drivers = new Map<string, Driver>()
+  for (const open of DESTINATIONS) {
+    const driver = await open(ground, way)
+    if (driver !== null) drivers.set(driver.kind, stack.use(driver))
+  }
+  const owned = stack.move()
+  return { guard, resolver, drivers, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+/** What all destinations share on their way to the network. */
+interface WayOut {
+  guard: AddressGuard
+  proxy: ProxySettings | null
+}
+
+/** Opens a driver with what the configuration says of it; null where it says nothing. */
+type OpenDestination = (ground: Ground, way: WayOut) => Driver | null | Promise<Driver | null>
+
+const openHttp: OpenDestination = ({ config, clock }, { guard, proxy }) =>
+  createHttpDriver({
     guard,
     proxy,
     clock,
@@ -34,17 +52,13 @@ export async function openDrivers({ config, secrets, clock, observer }: Ground):
     signatureHeaders: config.signatureHeaders,
     connectTimeoutMs: config.deliveryTimeoutMs,
   })
-  stack.use(http)
-  const isSvixConfigured = config.svix !== null && secrets.svixToken !== null
-  const svix = isSvixConfigured
-    ? stack.use(await openSvixDriver({ ...config.svix!, token: secrets.svixToken!.reveal(), clock, proxy }))
-    : null
-  const owned = stack.move()
-  return { guard, resolver, drivers: { http, svix }, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+
+const openSvix: OpenDestination = async ({ config, secrets, clock }, { proxy }) => {
+  if (config.svix === null || secrets.svixToken === null) return null
+  // A gateway that does not use Svix need not wait for its SDK to be loaded.
+  const { createSvixDriver } = await import('../destinations/svix.ts')
+  return createSvixDriver({ ...config.svix, token: secrets.svixToken.reveal(), clock, proxy })
 }
 
-/** A gateway that does not use Svix need not wait for its SDK to be loaded. */
-async function openSvixDriver(options: SvixDriverOptions): Promise<Driver> {
-  const { createSvixDriver } = await import('../destinations/svix.ts')
-  return createSvixDriver(options)
-}
+/** The kinds of destinations that there are. */
+const DESTINATIONS: readonly OpenDestination[] = [openHttp, openSvix]

@@ -14,7 +14,8 @@ export interface DeliveryRequest {
 
 /** How to hand a message over to a kind of destination. */
 export interface Driver extends AsyncDisposable {
-  readonly name: Endpoint['driver']
+  /** The kind of destination that it is for. */
+  readonly kind: string
   /** One attempt. It ends within the time-out; a failure is a value, never an exception. Disposing ends all attempts at once. */
   deliver(request: DeliveryRequest): Promise<Outcome>
 }

@@ -52,7 +52,7 @@ export function createHttpDriver(options: HttpDriverOptions): Driver {
   }
 
   return {
-    name: 'http',
+    kind: 'http',
     deliver(request) {
       const target = targetOf(request.endpoint)
       if (target.refusal !== null) return Promise.resolve({ kind: 'unreachable', error: `blocked: ${target.refusal}` })

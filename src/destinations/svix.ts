@@ -144,7 +144,7 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
   }
 
   return {
-    name: 'svix',
+    kind: 'svix',
     async deliver(request): Promise<Outcome> {
       const verdict = await create(request)
       if (verdict.kind === 'pause') {

@@ -15,8 +15,10 @@ export interface Endpoint {
   appId: AppId
   id: EndpointId
   uid: string | null
-  /** The name of the destination driver. */
-  driver: 'http' | 'svix'
+  /** How messages are handed over: a kind of destination. */
+  kind: string
+  /** The gateway's own, made from its configuration: no API shows or changes it, nothing is routed to it, it is never disabled. */
+  managed: boolean
   url: string
   description: string
   disabled: boolean
@@ -45,12 +47,16 @@ export interface Endpoint {
   updatedAt: number
 }
 
+/** Deliveries by HTTP, which is what endpoints are for unless they say otherwise. */
+const DEFAULT_KIND = 'http'
+
 /** An endpoint of which nothing is said but where it is. */
 export const blankEndpoint = ({ appId, id, now }: { appId: AppId; id: EndpointId; now: number }): Endpoint => ({
   appId,
   id,
   uid: null,
-  driver: 'http',
+  kind: DEFAULT_KIND,
+  managed: false,
   url: '',
   description: '',
   disabled: false,

@@ -5,7 +5,8 @@ import type { Clock } from '../lib/clock.ts'
 import type { LeasedDelivery } from '../store/port/queue.ts'
 
 export interface DeliverContext {
-  drivers: Readonly<Record<Endpoint['driver'], Driver | null>>
+  /** By the kind of destination; those that are not configured are not there. */
+  drivers: ReadonlyMap<string, Driver>
   clock: Clock
   deliveryTimeoutMs: number
 }
@@ -39,16 +40,16 @@ export async function deliver(context: DeliverContext, delivery: LeasedDelivery,
     at,
     timeoutMs: endpoint.timeoutMs ?? context.deliveryTimeoutMs,
   }
-  const outcome = await attempt(context.drivers[endpoint.driver], request)
+  const outcome = await attempt(context.drivers.get(endpoint.kind), request)
   return { outcome, at, durationMs: Math.round(performance.now() - started) }
 }
 
-async function attempt(driver: Driver | null, request: DeliveryRequest): Promise<Outcome> {
-  if (driver === null)
+async function attempt(driver: Driver | undefined, request: DeliveryRequest): Promise<Outcome> {
+  if (driver === undefined)
     return {
       kind: 'deferred',
       reason: 'not_configured',
-      error: `the destination ${request.endpoint.driver} is not configured`,
+      error: `the destination ${request.endpoint.kind} is not configured`,
       waitMs: NOT_CONFIGURED_WAIT_MS,
     }
   try {

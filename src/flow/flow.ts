@@ -40,7 +40,7 @@ export async function ingestTo(
   const appId: AppId = DEFAULT_APP
   const endpoint = await context.cache.get(appId, endpointId)
   // The gateway's own destinations are no subscriptions: they have no secret, and anybody may know their ids.
-  if (endpoint === null || endpoint.driver !== 'http') throw new GatewayError('subscription_not_found')
+  if (endpoint === null || endpoint.managed) throw new GatewayError('subscription_not_found')
   const now = context.clock.now()
 
   verify(subscriptionSignature, endpoint, request, now)

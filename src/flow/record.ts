@@ -81,8 +81,7 @@ export async function record(
           durationMs: tried.durationMs,
           response: 'response' in outcome ? outcome.response : null,
         }
-  // The operator's own destination is never given up on.
-  const disableAfterMs = endpoint.driver === 'svix' ? Infinity : context.endpointDisableAfterMs
+  const disableAfterMs = endpoint.managed ? Infinity : context.endpointDisableAfterMs
   const effect = effectOn(endpoint, { outcome, next, trigger, overload, now, disableAfterMs })
   const told: Told = { delivery, endpoint, attempt, isLast: next.do === 'giveUp', effect, now }
   const announce = await persistently(context, () => announcementsOf(context, told))
@@ -105,7 +104,7 @@ export async function record(
       held: settled.held,
     })
   if (outcome.kind === 'deferred' && next.do === 'defer')
-    context.observer.deferred({ delivery, driver: endpoint.driver, until: next.until, outcome })
+    context.observer.deferred({ delivery, kind: endpoint.kind, until: next.until, outcome })
   if (settled.disabled !== null) {
     context.observer.endpointDisabled({ endpoint, reason: settled.disabled })
     context.cancelWaiting(delivery.appId, delivery.endpointId, 'all')

@@ -7,4 +7,4 @@ import { type Audience, type Candidate, wants } from '../domain/endpoint.ts'
 export const route = (
   endpoints: readonly Candidate[],
   event: { eventType: string; channels: readonly string[] | null; audience: Audience },
-): Candidate[] => endpoints.filter((endpoint) => endpoint.driver === 'http' && wants(endpoint, event))
+): Candidate[] => endpoints.filter((endpoint) => !endpoint.managed && wants(endpoint, event))

@@ -57,7 +57,7 @@ export function subscriptionRoutes(
   async function find(idText: string): Promise<Endpoint> {
     const id = toId('ep', idText)
     const endpoint = id && (await store.getEndpoint(DEFAULT_APP, id))
-    if (endpoint === null || endpoint.driver !== 'http') throw new GatewayError('subscription_not_found')
+    if (endpoint === null || endpoint.managed) throw new GatewayError('subscription_not_found')
     return endpoint
   }
 

@@ -66,7 +66,8 @@ async function prepare(store: Endpoints, config: Settings | null, clock: Clock):
   await store.createEndpoint({
     ...blankEndpoint({ appId: DEFAULT_APP, id: SVIX_ENDPOINT, now }),
     ...settings,
-    driver: 'svix',
+    kind: 'svix',
+    managed: true,
     description: 'Svix, as SVIX_TOKEN and SVIX_APP_ID say',
   })
   return true

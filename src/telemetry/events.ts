@@ -88,7 +88,7 @@ export interface Observer {
   attempted(what: { delivery: LeasedDelivery; attempt: SettledAttempt; number: number; held: boolean }): void
   deferred(what: {
     delivery: LeasedDelivery
-    driver: string
+    kind: string
     until: number
     outcome: Extract<Outcome, { kind: 'deferred' }>
   }): void

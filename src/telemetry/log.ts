@@ -80,11 +80,11 @@ function deliveryLines(log: Logger, storeWorks: () => void): Partial<Observer> {
       if (attempt.outcome === 'success') log.info(line, 'attempt')
       else log.warn(line, 'attempt')
     },
-    deferred({ delivery, driver, until, outcome: { reason, error } }) {
-      if (reason === 'node_exhausted') return lacked({ driver, until, error })
+    deferred({ delivery, kind, until, outcome: { reason, error } }) {
+      if (reason === 'node_exhausted') return lacked({ kind, until, error })
       const line = {
         webhook_id: delivery.msgId,
-        destination: driver,
+        destination: kind,
         reason,
         error,
         until: new Date(until).toISOString(),
@@ -109,13 +109,13 @@ function deliveryLines(log: Logger, storeWorks: () => void): Partial<Observer> {
 }
 
 /** A node that lacks something lacks it for every attempt: one line in a while, with the attempts since the last one. */
-function lackLine(log: Logger): (lacked: { driver: string; until: number; error: string }) => void {
+function lackLine(log: Logger): (lacked: { kind: string; until: number; error: string }) => void {
   let loggedAt = -Infinity
   let attempts = 0
-  return ({ driver, until, error }) => {
+  return ({ kind, until, error }) => {
     attempts++
     if (until >= loggedAt && until - loggedAt < REPEATED_EVERY_MS) return
-    log.error({ destination: driver, error, attempts }, 'this node lacks the means for attempts, which are put off')
+    log.error({ destination: kind, error, attempts }, 'this node lacks the means for attempts, which are put off')
     loggedAt = until
     attempts = 0
   }

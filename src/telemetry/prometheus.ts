@@ -80,10 +80,10 @@ const sinkOf = (metrics: Instruments): Partial<Observer> => ({
     if (number === 1) metrics.firstAttemptLatency.observe(Math.max(0, attempt.at - delivery.receivedAt))
     if (!held) metrics.leasesLost.inc()
   },
-  deferred({ driver, until, outcome: { reason } }) {
-    metrics.deferrals.inc({ driver, reason })
+  deferred({ kind, until, outcome: { reason } }) {
+    metrics.deferrals.inc({ driver: kind, reason })
     // Then it is this node that pauses, and not the destination.
-    if (reason !== 'node_exhausted') metrics.pausedUntil.set({ driver, reason }, until / 1_000)
+    if (reason !== 'node_exhausted') metrics.pausedUntil.set({ driver: kind, reason }, until / 1_000)
   },
   cancelled: () => metrics.cancellations.inc(),
   endpointDisabled({ reason }) {

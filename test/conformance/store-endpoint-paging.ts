@@ -21,7 +21,7 @@ export function endpointPagingConformance(open: OpenStore): void {
       const { store } = opened
       await haveApplication(store, OTHER_APP)
       const created = Array.from({ length: 11 }, (_, i) =>
-        endpoint({ createdAt: T0 + i * MINUTE, driver: i === 4 ? 'svix' : 'http', disabled: i % 2 === 0 }),
+        endpoint({ createdAt: T0 + i * MINUTE, managed: i === 4, disabled: i % 2 === 0 }),
       )
       for (const one of created.toReversed()) await store.createEndpoint(one)
       await store.createEndpoint(endpoint({ appId: OTHER_APP }))

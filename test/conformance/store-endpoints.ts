@@ -27,7 +27,8 @@ import {
 const full = (given: Partial<Endpoint> = {}): Endpoint =>
   endpoint({
     uid: 'customer/42 ü',
-    driver: 'svix',
+    kind: 'svix',
+    managed: true,
     url: 'https://user.example/hook?a=1&b=%20#x',
     description: 'line one\nline "two" 🔧',
     disabled: true,
@@ -152,7 +153,10 @@ export function endpointConformance(open: OpenStore): void {
   test('the list has the endpoints that deliver over HTTP; the gateway’s own are not in it', async () => {
     await using opened = await open()
     const { store } = opened
-    const [http, svix] = [full({ driver: 'http' }), endpoint({ driver: 'svix', createdAt: T0 + MINUTE })]
+    const [http, svix] = [
+      full({ kind: 'http', managed: false }),
+      endpoint({ kind: 'svix', managed: true, createdAt: T0 + MINUTE }),
+    ]
     await store.createEndpoint(http)
     await store.createEndpoint(svix)
     expect(await store.listEndpoints({ appId: APP, limit: 10, offset: 0, disabled: null })).toEqual({
@@ -263,7 +267,7 @@ export function endpointConformance(open: OpenStore): void {
   test('an application has as many endpoints as it may have, and never more, however many are created at once', async () => {
     await using opened = await open()
     const { store } = opened
-    const gatewaysOwn = endpoint({ driver: 'svix' })
+    const gatewaysOwn = endpoint({ kind: 'svix', managed: true })
     await store.createEndpoint(gatewaysOwn)
     const results = await Promise.all(Array.from({ length: 12 }, () => store.createEndpoint(endpoint(), undefined, 5)))
     expect(results.toSorted()).toEqual([...Array(5).fill('created'), ...Array(7).fill('limit_reached')])
@@ -272,7 +276,7 @@ export function endpointConformance(open: OpenStore): void {
     expect(await store.createEndpoint(endpoint(), undefined, 6)).toBe('created')
     expect(await store.createEndpoint(endpoint())).toBe('created')
     expect(await store.createEndpoint(endpoint(), undefined, 7)).toBe('limit_reached')
-    const one = (await store.endpointsOf(APP)).find(({ driver }) => driver === 'http')
+    const one = (await store.endpointsOf(APP)).find(({ managed }) => !managed)
     await store.deleteEndpoint({ appId: APP, id: one!.id }, T0)
     expect(await store.createEndpoint(endpoint(), undefined, 7)).toBe('created')
   })

@@ -58,7 +58,7 @@ export async function useSvix(): Promise<SvixRig> {
     eventId = `evt_${++count}`,
     hops = 0,
   } = {}) => ({
-    endpoint: endpoint({ driver: 'svix', url: svix.url }),
+    endpoint: endpoint({ kind: 'svix', managed: true, url: svix.url }),
     message: {
       id: MSG_ID,
       eventId,

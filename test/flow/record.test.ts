@@ -198,7 +198,7 @@ describe('an attempt', () => {
 
   test('to the Svix destination never disables it', async () => {
     const { context, settlements, receiver, held } = scripted()
-    await record(context, held(), { ...receiver, driver: 'svix', failingSince: 0 }, tried(unreachable))
+    await record(context, held(), { ...receiver, kind: 'svix', managed: true, failingSince: 0 }, tried(unreachable))
     expect(settlements[0]?.endpoint).toBeNull()
   })
 })

@@ -52,7 +52,7 @@ describe('an event', () => {
   })
 
   test('never goes to the Svix destination by itself', () => {
-    expect(route([endpoint({ driver: 'svix' })], event('user.created'))).toEqual([])
+    expect(route([endpoint({ kind: 'svix', managed: true })], event('user.created'))).toEqual([])
   })
 
   test('that nobody wants goes nowhere', () => {

@@ -83,7 +83,7 @@ export function createWorld(
   const node = (owner: string): Node => {
     let isKilled = false
     const http: Driver = {
-      name: 'http',
+      kind: 'http',
       deliver(request) {
         const { id: endpointId } = request.endpoint
         const key = `${request.message.id}/${endpointId}`
@@ -117,7 +117,7 @@ export function createWorld(
       carryOut: (delivery, succeeded) =>
         carryOut(
           {
-            drivers: { http, svix: null },
+            drivers: new Map([['http', http]]),
             cancelWaiting: canceller.cancelWaiting,
             clock,
             deliveryTimeoutMs: 10 * SECOND,

@@ -62,7 +62,7 @@ function tellAll(observer: Observer): void {
   observer.accepted({ duplicate: false, deliveries: 1 })
   observer.attempted({ delivery, attempt, number: 1, held: false })
   const outcome = { kind: 'deferred', reason: 'rate_limited', error: 'busy', waitMs: 5 } as const
-  observer.deferred({ delivery, driver: 'http', until: 7_000, outcome })
+  observer.deferred({ delivery, kind: 'http', until: 7_000, outcome })
   observer.cancelled({ delivery })
   observer.endpointDisabled({ endpoint: receiver, reason: 'gone' })
   observer.targetBlocked({ host: 'its-host.example', why: 'private' })

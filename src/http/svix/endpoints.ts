@@ -198,7 +198,7 @@ const endpointUpdate = (collection: EndpointCollection) =>
       const application = await collection.toCreateIn(context, call)
       await checkEventTypes(context, application, call.body.eventTypes ?? call.body.filterTypes)
       const existing = await context.store.findEndpoint(application.id, call.params['endpoint_id']!)
-      if (existing !== null && existing.driver === 'http')
+      if (existing !== null && !existing.managed)
         return ok(
           toEndpointOut(
             await edit(context, { application, endpoint: existing }, (before) => settingsFrom(call.body, before)),

@@ -257,6 +257,6 @@ export async function findEndpoint(
   idOrUid: string | undefined,
 ): Promise<Endpoint> {
   const endpoint = await store.findEndpoint(appId, idOrUid ?? '')
-  if (endpoint === null || endpoint.driver !== 'http') throw new SvixError('not_found')
+  if (endpoint === null || endpoint.managed) throw new SvixError('not_found')
   return endpoint
 }

@@ -22,7 +22,7 @@ async function hasAtLeast(session: Session, { appId, uid }: StoredEndpoint, coun
   const live = `endpoint WHERE app_id = $1 AND deleted_at IS NULL`
   const found = await session.get<{ n: number; is_taken: boolean }>(
     `SELECT count(*) AS n, EXISTS (SELECT 1 FROM ${live} AND uid = $3) AS is_taken
-     FROM (SELECT 1 FROM ${live} AND driver = 'http' LIMIT $2) e`,
+     FROM (SELECT 1 FROM ${live} AND NOT managed LIMIT $2) e`,
     appId,
     count,
     uid,

@@ -366,6 +366,15 @@ CREATE INDEX delivery_unsent ON delivery (app_id, endpoint_id, state, msg_id)
   WHERE run = 0 AND attempts = 0 AND (state = 'pending' OR state = 'failed');
 `,
   },
+  {
+    // How messages are handed over, and whose the endpoint is, are two things.
+    version: 13,
+    sql: `
+ALTER TABLE endpoint RENAME COLUMN driver TO kind;
+ALTER TABLE endpoint ADD COLUMN managed BOOLEAN NOT NULL DEFAULT false;
+UPDATE endpoint SET managed = true WHERE kind = 'svix';
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version

@@ -33,7 +33,7 @@ const endpointsOf: Read<'endpointsOf'> = {
 
 const pageEndpoints: Read<'pageEndpoints'> = {
   sql: (dialect, direction) =>
-    `SELECT ${candidateRow.names()} FROM ${live(dialect)} AND id > $2 AND id < $3 AND driver = 'http'
+    `SELECT ${candidateRow.names()} FROM ${live(dialect)} AND id > $2 AND id < $3 AND NOT managed
      ORDER BY id ${direction} LIMIT $4`,
   values: (appId, page) => [appId, ...stretchValues(page)],
   page: (_, page) => page,
@@ -41,7 +41,7 @@ const pageEndpoints: Read<'pageEndpoints'> = {
 }
 
 const wanted = (dialect: Dialect): string =>
-  `${live(dialect)} AND driver = 'http' AND (CAST($4 AS boolean) IS NULL OR disabled = CAST($4 AS boolean))`
+  `${live(dialect)} AND NOT managed AND (CAST($4 AS boolean) IS NULL OR disabled = CAST($4 AS boolean))`
 
 /** The page and the number of all, seen at the same moment. A page that is empty is one row without an endpoint. */
 const listEndpoints: Read<'listEndpoints'> = {

@@ -17,7 +17,7 @@ const isUidTaken = (db: Database, { appId, id, uid }: StoredEndpoint): boolean =
 /** Whether the application has that many endpoints that deliver over HTTP. No more of them are counted. */
 const hasAtLeast = (db: Database, appId: string, count: number): boolean =>
   db.get<{ n: number }>(
-    `SELECT count(*) AS n FROM (SELECT 1 FROM endpoint INDEXED BY endpoint_live WHERE app_id = ? AND deleted_at IS NULL AND driver = 'http' LIMIT ?)`,
+    `SELECT count(*) AS n FROM (SELECT 1 FROM endpoint INDEXED BY endpoint_live WHERE app_id = ? AND deleted_at IS NULL AND NOT managed LIMIT ?)`,
     appId,
     count,
   )!.n >= count

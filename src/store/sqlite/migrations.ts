@@ -331,6 +331,15 @@ CREATE INDEX delivery_unsent ON delivery (app_id, endpoint_id, state, msg_id)
   WHERE run = 0 AND attempts = 0 AND (state = 'pending' OR state = 'failed');
 `,
   },
+  {
+    // How messages are handed over, and whose the endpoint is, are two things.
+    version: 12,
+    sql: `
+ALTER TABLE endpoint RENAME COLUMN driver TO kind;
+ALTER TABLE endpoint ADD COLUMN managed INTEGER NOT NULL DEFAULT 0;
+UPDATE endpoint SET managed = 1 WHERE kind = 'svix';
+`,
+  },
 ]
 
 export const SCHEMA_VERSION = MIGRATIONS.at(-1)!.version
