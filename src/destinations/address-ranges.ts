@@ -2,12 +2,12 @@
  * IP addresses as numbers, and the table of those that are not on the public Internet.
  *
  * Addresses are parsed here, strictly, and never compared as text: one address has many spellings (`::ffff:7f00:1`,
- * `::ffff:127.0.0.1`, `127.0.0.1`), and every known hole in guards of this kind was a spelling somebody forgot. Only the
- * forms that `node:net` connects to without asking DNS are understood; whatever else looks like an address has to go
- * through URL parsing or a resolver first, and comes back here in its plain form.
+ * `::ffff:127.0.0.1`, `127.0.0.1`), and every known hole in guards of this kind was a forgotten spelling. The parser
+ * understands only the forms that `node:net` connects to without asking DNS. Any other text that looks like an address
+ * goes through URL parsing or a resolver first, and comes back here in its plain form.
  *
- * IPv4 is judged by a list of what is refused. IPv6 is judged the other way round, because most of its space is
- * unassigned or a way of writing IPv4: only 2000::/3 is public, minus the rows of the table.
+ * For IPv4 the table lists what is refused. IPv6 is the other way round, because most of its space is unassigned or a
+ * way of writing IPv4: only 2000::/3 is public, minus the rows of the table.
  */
 
 /** A run of addresses that share their first `prefix` bits. A single address is a subnet of its full width. */
@@ -23,7 +23,7 @@ interface NamedSubnet {
   readonly name: string
 }
 
-/** The first row that matches gives the words, so that the narrow rows stand before the wide ones. */
+/** The first row that matches gives the words of the refusal, so narrow rows stand before wide ones. */
 const NOT_PUBLIC: readonly NamedSubnet[] = [
   named('100.100.100.200/32', 'cloud metadata'),
   named('168.63.129.16/32', 'cloud metadata'), // Azure's, in the middle of public space
@@ -59,7 +59,7 @@ const NOT_PUBLIC: readonly NamedSubnet[] = [
   named('2620:4f:8000::/48', 'AS112'),
   named('3fff::/20', 'documentation'),
 
-  // What follows lies outside 2000::/3 and would be refused without a row: these only lend their words to the refusal.
+  // The rows below lie outside 2000::/3, which is refused without a row. They only give the refusal its words.
   named('::/128', 'unspecified'),
   named('::1/128', 'loopback'),
   named('64:ff9b::/96', 'NAT64'),
@@ -72,7 +72,7 @@ const NOT_PUBLIC: readonly NamedSubnet[] = [
 
 const PUBLIC_IPV6 = named('2000::/3', 'public').subnet
 
-/** Why the address is not a public one, as words that fit behind "it is", or null when it is public. */
+/** The reason why the address is not public, as words that fit behind "it is"; null when the address is public. */
 export function whyNotPublic(address: Subnet): string | null {
   const row = NOT_PUBLIC.find(({ subnet }) => contains(subnet, address))
   if (row) return `in ${row.cidr} (${row.name})`
@@ -86,7 +86,10 @@ export function contains(subnet: Subnet, address: Subnet): boolean {
   return subnet.bits === address.bits && subnet.value >> hostBits === address.value >> hostBits
 }
 
-/** The address that `text` writes, IPv4-mapped IPv6 as the IPv4 it stands for. Null for all else, also with a zone id. */
+/**
+ * The address that `text` writes; an IPv4-mapped IPv6 address is read as its IPv4. Null for all else, also with a zone
+ * id.
+ */
 export function parseAddress(text: string): Subnet | null {
   const plain = parsePlain(text)
   return plain && unmapped(plain)
@@ -116,7 +119,7 @@ function named(cidr: string, name: string): NamedSubnet {
   return { subnet, cidr, name }
 }
 
-/** The kernel sends to ::ffff:a.b.c.d over IPv4, so that the verdict on it has to be the one on a.b.c.d. */
+/** The kernel sends to ::ffff:a.b.c.d over IPv4, so both spellings get the verdict of a.b.c.d. */
 function unmapped(subnet: Subnet): Subnet {
   const isMapped = subnet.bits === 128 && subnet.prefix >= 96 && subnet.value >> 32n === 0xffffn
   return isMapped ? { bits: 32, value: subnet.value & 0xffff_ffffn, prefix: subnet.prefix - 96 } : subnet
@@ -146,7 +149,7 @@ function parseIpv6(text: string): bigint | null {
   if (!head || !tail) return null
 
   const missing = 8 - head.length - tail.length
-  // "::" stands for at least one group; without it all eight have to be there.
+  // "::" stands for at least one group; without "::" all eight groups have to be there.
   if (after === undefined ? missing !== 0 : missing < 1) return null
   const groups = [...head, ...Array<number>(missing).fill(0), ...tail]
   return groups.reduce((value, group) => (value << 16n) | BigInt(group), 0n)
@@ -166,13 +169,16 @@ function parseGroups(text: string, isEnd: boolean): number[] | null {
   return groups
 }
 
-/** Null when `text` is a subnet in CIDR notation or a bare address, otherwise what is wrong and what would be valid. */
+/**
+ * Null when `text` is a subnet in CIDR notation or a bare address; otherwise says what is wrong and what would be
+ * valid.
+ */
 export function cidrProblem(text: string): string | null {
   const subnet = parseSubnet(text)
   return typeof subnet === 'string' ? subnet : null
 }
 
-/** `10.0.0.2`, `10.0.0.2:5353`, `fd00::2`, `[fd00::2]:5353`. */
+/** An address with an optional port: `10.0.0.2`, `10.0.0.2:5353`, `fd00::2`, `[fd00::2]:5353`. */
 export function isNameServer(text: string): boolean {
   const [, address = text, port] = /^\[([^\]]+)\](?::(\d+))?$/.exec(text) ?? /^([\d.]+)(?::(\d+))?$/.exec(text) ?? []
   return (

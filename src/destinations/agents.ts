@@ -7,7 +7,7 @@ import { DESTINATION_LIMITS } from './limits.ts'
 export interface Agents extends AsyncDisposable {
   /** Keeps connections and uses them again. */
   readonly kept: Agent
-  /** Makes a connection for each request: where a kept one was dead, the next one may be as well. */
+  /** Makes a connection for each request: if a kept connection was dead, the next kept one may be dead as well. */
   readonly fresh: Agent
 }
 
@@ -15,7 +15,7 @@ export interface AgentsOptions {
   connect: buildConnector.connector
   bounds: AnswerBounds
   clock: Pick<Clock, 'now'>
-  /** How old a connection may be when a request begins on it, ms. */
+  /** The greatest age of a connection when a request begins on it, ms. */
   connectionAgeMs?: number
 }
 
@@ -26,11 +26,11 @@ export function openAgents({
   connectionAgeMs = DESTINATION_LIMITS.connectionAgeMs,
 }: AgentsOptions): Agents {
   const options: Agent.Options = {
-    // The other half of the age is for being idle.
+    // A connection may be idle for the other half of its age.
     connect: watchConnections(connect, { bounds, clock, oldAfterMs: connectionAgeMs / 2 }),
     maxHeaderSize: DESTINATION_LIMITS.answerBytesOnWire,
     allowH2: false,
-    // The attempt's own time-out covers these; two timers less for each request.
+    // The attempt's own time-out covers these waits, which saves two timers for each request.
     headersTimeout: 0,
     bodyTimeout: 0,
     keepAliveMaxTimeout: DESTINATION_LIMITS.connectionAgeMs / 2,
@@ -40,7 +40,7 @@ export function openAgents({
   return {
     kept,
     fresh,
-    // Both begin at once, so that nothing is repeated on the one because the other ends it.
+    // Both begin to close at once, so that no request is repeated on one because the other closes.
     [Symbol.asyncDispose]: async () => void (await Promise.all([fresh.destroy(), kept.destroy()])),
   }
 }

@@ -1,11 +1,13 @@
 /**
- * The first bytes of an answer, read before undici sees them, for two things that undici does not do. Interim answers (1xx)
- * are taken out of the stream: a client has to skip them whether or not it asked for them (RFC 9110, 15.2), and undici ends
- * the connection at a 100. And the final status is known as soon as its line is here, so that it still counts when what
- * follows cannot be read.
+ * Reads the first bytes of an answer before undici sees them, for two things that undici does not do.
  *
- * What is not HTTP is passed on as it came; undici says what is wrong with it. Nothing is once there were too many interim
- * answers.
+ * * It takes interim answers (1xx) out of the stream. A client has to skip them whether or not it asked for them (RFC
+ * 9110, 15.2), and undici ends the connection at a 100.
+ * * It knows the final status as soon as the status line is here, so that the status counts even when the rest cannot
+ * be read.
+ *
+ * Bytes that are not HTTP are passed on unchanged, and undici says what is wrong with them. After too many interim
+ * answers nothing is passed on.
  */
 import { DESTINATION_LIMITS } from './limits.ts'
 
@@ -13,10 +15,10 @@ const LINE_FEED = 10
 const CARRIAGE_RETURN = 13
 const SPACE = 32
 const ZERO = 48
-/** `HTTP/1.1 200`, whose end is known by one byte more. */
+/** Length of `HTTP/1.1 200`; one more byte shows where the status ends. */
 const STATUS_AT = 9
 const STATUS_END = 12
-/** Not an interim answer: the connection speaks something else from here on. */
+/** 101 is not an interim answer: from here on the connection speaks another protocol. */
 const SWITCHING_PROTOCOLS = 101
 
 const NOT_HTTP = -1
@@ -30,15 +32,15 @@ export class AnswerHead {
   #phase: Phase = 'status'
   /** The beginning of a status line. */
   #held = NOTHING
-  /** Of the line that is under way in an interim answer: its bytes so far, and whether the last one is a CR. */
+  /** The line that is being read in an interim answer: its bytes so far, and whether the last byte is a CR. */
   #lineBytes = 0
   #endsInCr = false
-  /** Of the final answer; 0 until its line is here. */
+  /** Status of the final answer; 0 until its line is here. */
   status = 0
-  /** Interim answers so far. */
+  /** Number of interim answers so far. */
   interim = 0
 
-  /** Another answer begins. */
+  /** Starts over: another answer begins. */
   begin(): void {
     this.#phase = 'status'
     this.#held = NOTHING
@@ -46,7 +48,7 @@ export class AnswerHead {
     this.interim = 0
   }
 
-  /** What of the next bytes is for undici; possibly nothing. */
+  /** The part of the next bytes that undici gets; it may be empty. */
   take(chunk: Buffer): Buffer {
     if (this.#phase === 'passing') return chunk
     let rest = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk])
@@ -60,7 +62,7 @@ export class AnswerHead {
         continue
       }
       if (this.interim > DESTINATION_LIMITS.interimAnswersMax) return NOTHING
-      // Parsers let line breaks stand before an answer.
+      // HTTP parsers allow line breaks before an answer.
       const start = startOf(rest)
       if (start > 0) rest = rest.subarray(start)
       const status = statusOf(rest)
@@ -79,7 +81,7 @@ export class AnswerHead {
     return NOTHING
   }
 
-  /** Behind the empty line that ends a head, or -1 when it is not here yet. */
+  /** The position behind the empty line that ends a head; -1 when that line is not here yet. */
   #endOfHead(bytes: Buffer): number {
     let at = 0
     for (let end = bytes.indexOf(LINE_FEED); end !== -1; end = bytes.indexOf(LINE_FEED, at)) {
@@ -103,7 +105,7 @@ function startOf(bytes: Buffer): number {
   return at
 }
 
-/** The status of the line that begins here, NOT_HTTP, or INCOMPLETE while the line may still become one. */
+/** The status of the line that begins here; NOT_HTTP; or INCOMPLETE while the bytes may still become a status line. */
 function statusOf(bytes: Buffer): number {
   for (let i = 0; i < STATUS_END; i++) {
     const byte = bytes[i]
@@ -120,7 +122,7 @@ function statusOf(bytes: Buffer): number {
 
 const PATTERN = Buffer.from('HTTP/0.0 000')
 
-/** Whether the byte may stand at place `i` of a status line. */
+/** Says whether the byte may stand at place `i` of a status line. */
 function fits(byte: number, i: number): boolean {
   const expected = PATTERN[i]!
   return expected === ZERO ? byte >= ZERO && byte <= ZERO + 9 : byte === expected

@@ -1,15 +1,13 @@
 /**
- * What comes on a connection, before undici sees it.
+ * Watches a connection's bytes before undici sees them. It does three things.
  *
- * It is bounded: interim answers, what stands beside the lengths of chunks, and trailers are parsed for as long as they
- * come, which costs CPU, and a header of six bytes becomes hundreds of bytes of memory. undici's own bound on a head is no
- * help: it makes an error for each header that lies beyond it. So bytes and lines are counted, whatever they mean.
- *
- * And what is known of a connection is kept for the moment of its end, for then it has to be judged: was this a kept one that
- * the receiver had closed, did anything of an answer come, was its status among that?
- *
- * And it has an end: the first answer that begins when the connection is old is its last one. undici has an option for
- * that, but looks at the age of every busy connection for each request.
+ * * It bounds them. Interim answers, chunk extensions and trailers are parsed for as long as they come, which costs
+ * CPU, and a header of six bytes becomes hundreds of bytes of memory. undici's own bound on a head does not help:
+ * undici makes an error for each header beyond that bound. So this module counts bytes and lines, whatever they mean.
+ * * It remembers facts for the moment when the connection ends, because the end has to be judged: was this a kept
+ * connection that the receiver had closed, did any part of an answer come, and was the status in that part?
+ * * It limits the connection's age: the first answer that begins on an old connection is its last one. undici has an
+ * option for that, but the option checks the age of every busy connection for each request.
  */
 import type { Socket } from 'node:net'
 import type { buildConnector } from 'undici'
@@ -17,7 +15,7 @@ import type { Clock } from '../lib/clock.ts'
 import { AnswerHead } from './answer-head.ts'
 import { DESTINATION_LIMITS } from './limits.ts'
 
-/** What may come for one request. */
+/** Bounds on the bytes and lines that may come for one request. */
 export interface AnswerBounds {
   bytesMax: number
   linesMax: number
@@ -26,17 +24,17 @@ export interface AnswerBounds {
 export interface WatchOptions {
   bounds: AnswerBounds
   clock: Pick<Clock, 'now'>
-  /** A connection that is so old ends with the next answer that begins, ms. */
+  /** Age at which the next answer that begins is the last one on the connection, ms. */
   oldAfterMs: number
 }
 
-/** What was known of a connection when it ended. */
+/** The facts known of a connection when it ended. */
 export interface ConnectionEnd {
-  /** Requests that were written on it. */
+  /** Number of requests written on the connection. */
   readonly requests: number
-  /** Whether anything came after the last of them. */
+  /** True when any byte came after the last request. */
   readonly hasBegun: boolean
-  /** The final status of the last one's answer; 0 when its line was not here. */
+  /** Final status of the answer to the last request; 0 when the status line was not here. */
   readonly status: number
 }
 
@@ -61,11 +59,13 @@ export class InterimAnswersError extends Error {
 const ends = new WeakMap<Error, ConnectionEnd>()
 let lastEnd: ConnectionEnd | null = null
 
-/** How the connection ended whose end this error is; null when it is no established connection's. */
+/**
+ * Tells how the connection ended that this error belongs to; null when the error is not from an established connection.
+ */
 export const endOf = (error: unknown): ConnectionEnd | null =>
   error instanceof Error ? (ends.get(error) ?? null) : null
 
-/** How the connection ended that `cut` has ended; null when it has ended none. */
+/** Tells how the connection ended that `cut` ended; null when `cut` ended none. */
 export function endBy(cut: () => void): ConnectionEnd | null {
   lastEnd = null
   cut()
@@ -74,7 +74,7 @@ export function endBy(cut: () => void): ConnectionEnd | null {
   return end
 }
 
-/** The same connector, with connections of which all this is true. */
+/** Returns the same connector; its connections are watched as described above. */
 export function watchConnections(connect: buildConnector.connector, options: WatchOptions): buildConnector.connector {
   return (target, callback) =>
     connect(target, (error, socket) => {
@@ -94,7 +94,8 @@ function watch(socket: Socket, options: WatchOptions): void {
       const chunk = read(size)
       if (chunk === null) return null
       const rest = connection.take(chunk)
-      // Somebody reads on at null only when more comes, and more may be here already.
+      // null says that nothing is left to read. Node reads on after null only when more bytes come, and some may be
+      // here already.
       if (rest.length > 0) return rest
     }
   }
@@ -114,14 +115,14 @@ class Connection {
   readonly #head = new AnswerHead()
   #written: number
   #requests = 0
-  /** Since the last request. */
+  /** Bytes and lines that came since the last request. */
   #bytes = 0
   #lines = 0
   isCut = false
 
   constructor(socket: Socket, options: WatchOptions) {
     this.#socket = socket
-    // A tunnel was asked for on it before.
+    // The connection asked for a tunnel before this request.
     this.#written = socket.bytesWritten
     this.#options = options
     this.#bornAt = options.clock.now()
@@ -132,7 +133,7 @@ class Connection {
     return { requests: this.#requests, hasBegun: this.#bytes > 0, status: this.#head.status }
   }
 
-  /** What of the chunk is for undici. */
+  /** The part of the chunk that undici gets. */
   take(chunk: Buffer): Buffer {
     this.#noticeRequest()
     const end = this.#endWithin(chunk)
@@ -148,7 +149,10 @@ class Connection {
     return this.#options.clock.now() - this.#bornAt >= this.#options.oldAfterMs
   }
 
-  /** One request at a time is on a connection, and is written in one go: what is written after that is the next one. */
+  /**
+   * A connection carries one request at a time, and undici writes it in one go. A later write is therefore the next
+   * request.
+   */
   #noticeRequest(): void {
     const written = this.#socket.bytesWritten
     if (written === this.#written) return
@@ -158,12 +162,12 @@ class Connection {
     this.#head.begin()
   }
 
-  /** Counts the chunk; tells where in it the bound is, or null when it is not reached. */
+  /** Counts the chunk. Returns the position of the bound within the chunk, or null when the bound is not reached. */
   #endWithin(chunk: Buffer): number | null {
     const { bytesMax, linesMax } = this.#options.bounds
     const room = bytesMax - this.#bytes
     this.#bytes += chunk.length
-    // Nobody counts the lines of an answer as short as most are.
+    // Most answers are short, and their lines are not counted.
     if (this.#bytes > linesMax) {
       for (let at = chunk.indexOf(LINE_FEED); at !== -1; at = chunk.indexOf(LINE_FEED, at + 1))
         if (++this.#lines > linesMax) return Math.min(at, room)
@@ -173,23 +177,26 @@ class Connection {
 
   #cut(error: Error): void {
     this.isCut = true
-    // A status may be in what comes before, and undici reads nothing from a socket that is destroyed.
+    // The bytes before the bound may hold a status, and undici reads nothing from a socket that is destroyed.
     process.nextTick(() => this.#socket.destroy(error))
   }
 }
 
 const LINE_FEED = 10
 const ONE = 49
-/** In `HTTP/1.1`. */
+/** Position of the minor version in `HTTP/1.1`. */
 const MINOR_VERSION_AT = 7
 const CLOSE = Buffer.from('connection: close\r\n')
 
-/** The head as if the receiver had said that it closes the connection. One whose first line is incomplete stays as it is. */
+/**
+ * The head, changed as if the receiver had said that it closes the connection. A head with an incomplete first line
+ * stays.
+ */
 function withClose(head: Buffer): Buffer {
   const end = head.indexOf(LINE_FEED) + 1
   if (end === 0) return head
   const changed = Buffer.concat([head.subarray(0, end), CLOSE, head.subarray(end)])
-  // In HTTP/1.0 a `keep-alive` would win.
+  // In HTTP/1.0 a `keep-alive` would have precedence.
   changed[MINOR_VERSION_AT] = ONE
   return changed
 }

@@ -1,13 +1,13 @@
 /**
- * One question to DNS, by c-ares: without a thread, so that a name server that never answers holds up nobody. `getaddrinfo`
- * would hold one of the process's few for every name it waits for.
+ * Asks DNS one question through c-ares, which needs no thread. A name server that never answers therefore delays no
+ * other lookup. `getaddrinfo` would hold one of the process's few threads for each name that it waits for.
  */
 import { promises as dns } from 'node:dns'
 import type { Clock, Timer } from '../lib/clock.ts'
 import { DESTINATION_LIMITS } from './limits.ts'
 import { descriptorLack } from './own-lack.ts'
 
-/** `not_found`: there is no such name, or it has no address. The others leave that open. */
+/** `not_found`: there is no such name, or it has no address. The other results leave that open. */
 export type LookupFailure = 'not_found' | 'no_answer' | 'server_failure' | 'bad_answer' | 'busy' | 'node_exhausted'
 
 const CODES: Readonly<Record<LookupFailure, string>> = {
@@ -37,10 +37,10 @@ export interface DnsAnswer {
   ttlMs: number
 }
 
-/** What can be asked and cancelled; its sockets are its own, so that the next one asks from another port. */
+/** A query that can be cancelled. Its sockets are its own, so the next query uses another port. */
 export type Channel = Pick<dns.Resolver, 'resolve4' | 'resolve6' | 'cancel'>
 
-/** A name server that does not answer is asked again, and then the next; the lookup's own deadline ends that. */
+/** A name server that does not answer is asked again, then the next server. The lookup's own deadline ends that. */
 const QUERY = { timeout: 1_000, maxTimeout: 2_000, tries: 4 }
 
 export function openChannel(servers: readonly string[]): Channel {
@@ -50,8 +50,8 @@ export function openChannel(servers: readonly string[]): Channel {
 }
 
 /**
- * The addresses of exactly this name, of both families, or why there are none. Once one family is here the other is
- * waited for only a moment: there are name servers that never answer for the family they do not have.
+ * The addresses of exactly this name, of both families, or the reason why there are none. Once one family is here, the
+ * wait for the other is short: some name servers never answer for the family they do not have.
  */
 export function askForAddresses(channel: Channel, name: string, clock: Clock): Promise<DnsAnswer[] | LookupError> {
   return new Promise((resolve) => {
@@ -79,7 +79,7 @@ export function askForAddresses(channel: Channel, name: string, clock: Clock): P
   })
 }
 
-/** What leaves most open is what is told: a name that is not there has to be so in both families. */
+/** The result that leaves most open is reported: `not_found` has to hold in both families. */
 const worst = (name: string, failures: readonly LookupError[]): LookupError =>
   failures.find(({ reason }) => reason === 'node_exhausted') ??
   failures.find(({ reason }) => reason !== 'not_found') ??
@@ -88,7 +88,7 @@ const worst = (name: string, failures: readonly LookupError[]): LookupError =>
 const REASONS: Readonly<Record<string, LookupFailure>> = {
   ENOTFOUND: 'not_found',
   ENODATA: 'not_found',
-  // A name that cannot be asked for, such as one with a label of 64 characters.
+  // The name cannot be asked for; for example one of its labels has 64 characters.
   EBADNAME: 'not_found',
   ESERVFAIL: 'server_failure',
   EREFUSED: 'server_failure',
@@ -102,7 +102,7 @@ const REASONS: Readonly<Record<string, LookupFailure>> = {
 function failureOf(name: string, error: unknown): LookupError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const reason = REASONS[code] ?? 'bad_answer'
-  // c-ares tells a socket that could not be opened like a server that is not there.
+  // c-ares reports a socket that could not be opened like a server that is not there.
   if (code === 'ECONNREFUSED' || reason === 'bad_answer') {
     const lack = code === 'ENOMEM' ? code : descriptorLack()
     if (lack !== null) return new LookupError(name, 'node_exhausted', lack)

@@ -2,20 +2,23 @@ import type { Outcome } from '../domain/delivery.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
 import type { Message } from '../domain/message.ts'
 
-/** What a driver is asked to hand over. */
+/** The request that a driver gets: one message for one endpoint. */
 export interface DeliveryRequest {
   endpoint: Endpoint
   message: Pick<Message, 'id' | 'eventId' | 'eventType' | 'contentType' | 'receivedAt' | 'payload' | 'hops'>
-  /** When this attempt starts, ms since the epoch. */
+  /** Start of this attempt, ms since the epoch. */
   at: number
-  /** For the whole attempt, from resolving the name to the last byte. */
+  /** Time-out of the whole attempt, from resolving the name to the last byte, ms. */
   timeoutMs: number
 }
 
-/** How to hand a message over to a kind of destination. */
+/** Hands a message over to one kind of destination. */
 export interface Driver extends AsyncDisposable {
   /** The kind of destination that it is for. */
   readonly kind: string
-  /** One attempt. It ends within the time-out; a failure is a value, never an exception. Disposing ends all attempts at once. */
+  /**
+   * Makes one attempt, which ends within the time-out. A failure is a value, never an exception. Disposing ends all
+   * attempts.
+   */
   deliver(request: DeliveryRequest): Promise<Outcome>
 }

@@ -1,13 +1,13 @@
 /**
- * Attempts that began together time out together. Ending one closes its socket, decides, and has it recorded, about a
- * millisecond in all; hundreds at once would hold up everybody else's requests and attempts. So a turn of the event loop ends
- * a few, and the rest wait for the next turns.
+ * Attempts that began together time out together. To end one closes its socket, decides, and records the attempt, about
+ * a millisecond in all. Hundreds of ends at once would delay all other requests and attempts. So one turn of the event
+ * loop ends a few, and the rest wait for the next turns.
  */
 const ENDS_PER_TURN = 4
 
 export type InTurns = (end: () => void) => void
 
-/** Runs each `end` once: at once as long as this turn has ended few, else in one of the next turns, in order. */
+/** Runs each `end` once: immediately while this turn has ended few, otherwise in one of the next turns, in order. */
 export function endsInTurns(): InTurns {
   const waiting: (() => void)[] = []
   let left = ENDS_PER_TURN

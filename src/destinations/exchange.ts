@@ -1,4 +1,7 @@
-/** One attempt over HTTP: one request, or two where the first crossed the end of a kept connection, and what is heard. */
+/**
+ * Makes one attempt over HTTP and reports its outcome. An attempt is one request, or two when the first crossed the end
+ * of a kept connection.
+ */
 import type { Dispatcher } from 'undici'
 import type { Outcome } from '../domain/delivery.ts'
 import { HOPS_HEADER } from '../domain/hops.ts'
@@ -16,7 +19,7 @@ export interface ExchangeOptions {
   url: URL
   timeoutMs: number
   request: Dispatcher.DispatchOptions
-  /** Ends attempts that time out together a few at a time; one for all attempts of a driver. */
+  /** Ends attempts that time out together a few at a time. All attempts of a driver share one. */
   inTurns: InTurns
 }
 
@@ -52,14 +55,14 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#resolve = resolve
     this.#timer = options.clock.after(options.timeoutMs, () =>
       options.inTurns(() => {
-        // The answer may have come while this waited for its turn.
+        // The answer may have come while this end waited for its turn.
         if (!this.#ended) this.#cutOff(this.#timedOut())
       }),
     )
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
-    // It may have waited for a connection until its time was over.
+    // The request may have waited for a connection until its time was over.
     if (this.#ended) controller.abort(this.#timedOut())
     else this.#controller = controller
   }
@@ -69,7 +72,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     statusCode: number,
     headers: Record<string, unknown>,
   ): void {
-    // Interim answers do not come that far, but for a switch of protocols that says not to which.
+    // Interim answers do not come this far, except a switch of protocols that does not name the protocol.
     if (statusCode < 200) return
     const heard = this.#heard
     heard.status = statusCode
@@ -120,7 +123,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #settle(error: Error | null, end: ConnectionEnd | null): void {
     this.#timer.cancel()
     const heard = this.#heard
-    // The rest of the head was not here, or could not be read.
+    // The rest of the head was not here, or was unreadable.
     if (heard.status === 0 && end !== null) heard.status = end.status
     if (this.#kept.length > 0) heard.response = textOf(Buffer.concat(this.#kept))
     const { url, clock } = this.#options

@@ -1,4 +1,4 @@
-/** What kept a request from being answered, in words that tell its owner what to do. */
+/** Says why a request got no answer, in words that tell the endpoint's owner what to do. */
 import { formatDuration } from '../lib/duration.ts'
 import { DESTINATION_LIMITS } from './limits.ts'
 
@@ -26,7 +26,7 @@ const WORDS: Readonly<Record<string, (host: string) => string>> = {
   UND_ERR_RES_EXCEEDED_MAX_SIZE: (host) => `${host} sent too much for one answer`,
   ANSWER_TOO_LONG: (host) => `${host} sent too much without coming to the end of its headers`,
   INTERIM_ANSWERS: (host) => `${host} sent more than ${DESTINATION_LIMITS.interimAnswersMax} interim answers`,
-  // undici asserts that a status has three digits and is not below 100.
+  // undici asserts that a status has three digits and is at least 100.
   ERR_ASSERTION: notHttp,
   UND_ERR_REQ_CONTENT_LENGTH_MISMATCH: () => 'the request cannot be written as HTTP',
   UND_ERR_NOT_SUPPORTED: () => 'the request cannot be written as HTTP',
@@ -44,21 +44,22 @@ const WORDS: Readonly<Record<string, (host: string) => string>> = {
   EPROTO: (host) => `${host} does not speak TLS at this port, or no version that is allowed`,
 }
 
-/** Never an error's own words where it has a code: those of Node and undici hold addresses. */
+/** Never uses an error's own words where the error has a code: the words of Node and undici hold addresses. */
 export function failureWords(error: unknown, host: string): string {
   if (!(error instanceof Error)) return String(error)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  // Several addresses were tried: the first failure stands for all.
+  // Several addresses were tried; the first failure stands for all.
   if (error instanceof AggregateError && error.errors.length > 0) return failureWords(error.errors[0], host)
-  // The guard's refusals are in words already.
+  // The guard's refusals are already in words for the owner.
   if (code === 'BLOCKED_ADDRESS') return `blocked: ${error.message}`
   if (code === 'PROXY_REFUSAL') return `${host}: ${error.message}`
-  // undici's "bad response" is an answer before there was a request, its "bad upgrade" a 101 that nobody asked for.
+  // undici's "bad response" is an answer before there was a request; its "bad upgrade" is a 101 without a request for
+  // one.
   if (code.startsWith('HPE_') || error.name === 'HTTPParserError' || /^bad (response|upgrade)$/.test(error.message))
     return notHttp(host)
-  // Its words name the header, and were made of the request alone.
+  // undici's words name the header, and come from the request alone.
   if (code === 'UND_ERR_INVALID_ARG') return `the request cannot be written as HTTP: ${error.message}`
-  // OpenSSL's own words hold addresses of memory and names of its functions.
+  // OpenSSL's own words hold memory addresses and names of its functions.
   if (code.startsWith('ERR_SSL_')) return WORDS['EPROTO']!(host)
   return WORDS[code]?.(host) ?? (code === '' ? error.message || error.name : `the request to ${host} failed (${code})`)
 }

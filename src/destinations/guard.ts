@@ -1,11 +1,11 @@
 /**
  * Keeps deliveries away from addresses that only this machine or its network can reach.
  *
- * Whoever registers an endpoint chooses where this process connects to. Without a guard that reaches the cloud's
- * metadata service, databases without a password and this gateway itself. The URL is checked when it is registered and
- * before each attempt, but a name may resolve to something else a moment later. What counts is therefore the connector:
- * it resolves the name once, checks every answer and connects to one of the answers it has checked. Never resolve a
- * name here and connect by that name elsewhere: between the two, DNS may change its mind.
+ * The owner of an endpoint chooses where this process connects to. Without a guard that could be the cloud's metadata
+ * service, a database without a password or this gateway itself. The URL is checked when it is registered and before
+ * each attempt, but a name may resolve to something else a moment later. The connector therefore has the last word: it
+ * resolves the name once, checks every address and connects to one of the checked addresses. Never resolve a name here
+ * and connect by that name elsewhere: between the two, DNS may change its mind.
  */
 
 import type { LookupAddress } from 'node:dns'
@@ -15,17 +15,17 @@ import { buildConnector } from 'undici'
 import { contains, parseAddress, parseSubnet, type Subnet, whyNotPublic } from './address-ranges.ts'
 
 export interface AddressGuard {
-  /** Null when a connection to this IP address is allowed, otherwise why not and which option would allow it. */
+  /** Null when a connection to this IP address is allowed; otherwise says why not and which option would allow it. */
   refusesAddress(address: string): string | null
   /**
-   * The check that needs no network, for registration and before each attempt: null when nothing speaks against the
-   * URL, otherwise why it is refused. A null is no promise that the name resolves to an allowed address.
+   * Checks a URL without the network, at registration and before each attempt: null when no rule forbids the URL,
+   * otherwise the reason. A null is no promise that the name resolves to an allowed address.
    */
   refusesUrl(url: URL): string | null
   /**
-   * The function for the `connect` option of undici's Agent, Pool or Client. The request fails with BlockedAddressError,
-   * and no socket is opened, when the host is a forbidden address or its name resolves to one. The time-out covers the
-   * name's resolution, the connection and the TLS handshake.
+   * Returns the function for the `connect` option of undici's Agent, Pool or Client. The request fails with
+   * BlockedAddressError, and no socket is opened, when the host is a forbidden address or its name resolves to one. The
+   * time-out covers the name's resolution, the connection and the TLS handshake.
    */
   connector(options: { connectTimeoutMs: number; verifyTls?: boolean }): buildConnector.connector
 }
@@ -33,13 +33,16 @@ export interface AddressGuard {
 /** Resolves a name to all of its addresses. */
 export type Lookup = (hostname: string) => Promise<readonly LookupAddress[]>
 
-/** Its message is for whoever chose the URL: of a name it does not tell what the name resolves to. */
+/**
+ * A refused connection. The message is for the endpoint's owner: for a name, it does not tell what the name resolves
+ * to.
+ */
 export class BlockedAddressError extends Error {
   override readonly name = 'BlockedAddressError'
   readonly code = 'BLOCKED_ADDRESS'
 }
 
-/** For the operator: which address the name resolved to, and why that is refused. */
+/** For the operator: the address that the name resolved to, and why the address is refused. */
 export interface BlockedName {
   host: string
   why: string
@@ -74,10 +77,10 @@ export function createAddressGuard(options: {
 
       const literal = literalAddress(url.hostname)
       if (literal !== null) return refusesAddress(literal)
-      // One dot at the end says that the name is whole. URL parsing also takes `127.0.0.1..` for a name.
+      // One dot at the end says that the name is complete. URL parsing also takes `127.0.0.1..` for a name.
       if (/^\.|\.\./.test(url.hostname)) return `the host name ${url.hostname} has an empty part between its dots`
-      // With ALLOWED_SUBNETS the operator has receivers on the inside, and those have such names. The addresses behind
-      // the name are still checked when connecting.
+      // With ALLOWED_SUBNETS the operator has receivers in the internal network, and those have such names. The
+      // addresses behind the name are still checked when connecting.
       if (allowed.length > 0 || !isLocalName(url.hostname)) return null
       return `the host name ${url.hostname} is a local one; a subnet in ALLOWED_SUBNETS can allow its address`
     },
@@ -91,7 +94,7 @@ export function createAddressGuard(options: {
       })
 
       return (target, callback) => {
-        // node:net never calls `lookup` for a literal address, so that it is checked before there is a socket.
+        // node:net never calls `lookup` for a literal address, so a literal is checked before there is a socket.
         const literal = literalAddress(target.hostname)
         const refusal = literal === null ? null : refusesAddress(literal)
         if (refusal !== null) {
@@ -104,8 +107,8 @@ export function createAddressGuard(options: {
             callback(error, null)
             return
           }
-          // By now the peer is one that was checked. Should a change in Node or undici open a way around the check, then
-          // this one still stands between the connection and the first byte of the request.
+          // At this point the peer was checked already. If a change in Node or undici opens a way around that check,
+          // this second check still stands between the connection and the first byte of the request.
           const peerRefusal = refusesPeer(target.hostname, socket.remoteAddress, refusesAddress)
           if (peerRefusal) {
             socket.destroy()
@@ -126,8 +129,8 @@ function subnetOrThrow(text: string): Subnet {
 }
 
 /**
- * The address when the host is one, without the brackets of a URL; null when it is a name. What Node takes for an
- * address counts as one, and so does everything with a colon, which no name contains: both are then judged by our own,
+ * The address when the host is one, without the brackets of a URL; null when the host is a name. A text counts as an
+ * address when Node takes it for one, or when it has a colon, which no name contains. Both are then judged by our own,
  * stricter parser, which refuses zone ids.
  */
 function literalAddress(hostname: string): string | null {
@@ -135,7 +138,7 @@ function literalAddress(hostname: string): string | null {
   return isIP(bare) !== 0 || bare.includes(':') ? bare : null
 }
 
-/** Names that are answered by this machine or its network, whatever public DNS says. */
+/** Names that this machine or its network answers, whatever public DNS says. */
 function isLocalName(hostname: string): boolean {
   const name = hostname.toLowerCase().replace(/\.+$/, '')
   return !name.includes('.') || /\.(localhost|local|internal)$/.test(name)
@@ -148,7 +151,7 @@ function refusesPeer(
   remoteAddress: string | undefined,
   refusesAddress: RefusesAddress,
 ): Error | null {
-  // The kernel no longer knows the peer of a connection that was reset right away.
+  // After a reset right at the start the kernel no longer knows the peer of a connection.
   if (remoteAddress === undefined) {
     return Object.assign(new Error('the connection was closed at once'), { code: 'ECONNRESET' })
   }
@@ -159,8 +162,8 @@ const notPublic = (hostname: string): BlockedAddressError =>
   new BlockedAddressError(`${hostname} does not resolve to a public address`)
 
 /**
- * A `lookup` for node:net that hands over only addresses that were checked. net calls it once for a connection, so that
- * there is no second answer that could differ.
+ * A `lookup` for node:net that returns checked addresses only. node:net calls it once for a connection, so no second,
+ * different answer exists.
  */
 function checkedLookup({
   lookup,
@@ -173,9 +176,10 @@ function checkedLookup({
 }): LookupFunction {
   const resolve = async (hostname: string): Promise<LookupAddress[]> => {
     const answers = await lookup(hostname)
-    // One forbidden answer refuses the whole name. No honest receiver has one, and if only the others were used, then
-    // which address gets the request would hang on the resolver's order and the happy eyeballs' timing: an attacker
-    // could try as often as there are retries, and an operator could not explain why every other delivery fails.
+    // One forbidden address refuses the whole name. No honest receiver has one. If only the other addresses were used,
+    // the address that gets the request would depend on the resolver's order and the timing of happy eyeballs: an
+    // attacker could try as often as there are retries, and an operator could not explain why every other delivery
+    // fails.
     const checked = answers.map(({ address }) => {
       const refusal = refusesAddress(address)
       if (refusal !== null) {

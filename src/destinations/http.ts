@@ -1,9 +1,9 @@
 /**
- * Delivery as a signed POST. The bytes go out as they came in; what the receiver needs in order to trust them is in the
- * headers (https://github.com/standard-webhooks/standard-webhooks, and GitHub's `X-Hub-Signature-256`).
+ * Delivers a message as a signed POST. The bytes go out as they came in. The headers hold the signatures that a
+ * receiver checks (https://github.com/standard-webhooks/standard-webhooks, and GitHub's `X-Hub-Signature-256`).
  *
- * One time-out covers the attempt from the name's resolution to the last byte of the response. A response is read to a
- * bound and then cut off. What the attempt came to is judged in outcome.ts.
+ * One time-out covers the attempt from the name's resolution to the last byte of the response. A response is read up to
+ * a bound and then cut off. outcome.ts judges the outcome of the attempt.
  */
 import { activeSecrets, type Endpoint } from '../domain/endpoint.ts'
 import { HOPS_HEADER } from '../domain/hops.ts'
@@ -23,14 +23,16 @@ export interface HttpDriverOptions {
   guard: AddressGuard
   clock: Clock
   userAgent: string
-  /** Which family of Standard Webhooks headers is sent. */
+  /** The family of Standard Webhooks headers that is sent. */
   signatureHeaders: 'both' | 'webhook' | 'svix'
   connectTimeoutMs: number
-  /** Null: deliveries connect directly. */
+  /** The HTTP proxy of deliveries; null when they connect directly. */
   proxy?: ProxySettings | null
-  /** False for tests only: whoever is on the way reads and changes what is sent. */
+  /**
+   * Checks certificates. False for tests only: without the check, anyone on the way can read and change what is sent.
+   */
   verifyTls?: boolean
-  /** How old a connection may be when an attempt begins on it, ms. */
+  /** The greatest age of a connection when an attempt begins on it, ms. */
   connectionAgeMs?: number
 }
 
@@ -72,13 +74,13 @@ export function createHttpDriver(options: HttpDriverOptions): Driver {
   }
 }
 
-/** What an endpoint's settings amount to, worked out once and not for each attempt. */
+/** Values derived from an endpoint's settings, computed once and not for each attempt. */
 interface Target {
   url: URL
   path: string
-  /** Why the guard forbids the URL, whatever its name resolves to. */
+  /** The reason why the guard forbids the URL, whatever its name resolves to; null when it does not. */
   refusal: string | null
-  /** Names and values in turn, as undici takes them. */
+  /** Names and values alternate, as undici takes them. */
   headers: string[]
 }
 
@@ -109,7 +111,7 @@ function headersOf(
     headers.push(`${prefix}-id`, message.id, `${prefix}-timestamp`, String(timestamp))
     if (signature !== '') headers.push(`${prefix}-signature`, signature)
   }
-  // The header holds one signature, so it is the newest key's. An ed25519 key has no HMAC to offer.
+  // The header holds one signature, made with the newest key. An ed25519 key cannot make an HMAC.
   const [newest] = keys
   if (newest?.kind === 'hmac') headers.push('x-hub-signature-256', signHub(newest, message.payload))
   return headers

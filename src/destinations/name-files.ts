@@ -1,4 +1,4 @@
-/** What `/etc/hosts` and `/etc/resolv.conf` say, and which names are asked for because of that. Pure: the texts are passed in. */
+/** Parses `/etc/hosts` and `/etc/resolv.conf`, and derives the names to ask for. Pure: the texts are passed in. */
 import { isIP } from 'node:net'
 
 /** Names in lower case and the addresses that the hosts file gives them, in its order. */
@@ -8,17 +8,17 @@ export type Hosts = ReadonlyMap<string, readonly string[]>
 export interface SearchRules {
   /** Domains that are tried behind a name, without a dot at their end. */
   search: readonly string[]
-  /** A name with at least so many dots is tried as it is before it is tried with the domains. */
+  /** A name with at least this many dots is tried as it is before it is tried with the domains. */
   ndots: number
 }
 
-/** Of `search`, the first ones. glibc and Kubernetes stop there, too. */
+/** Domains of `search` that are kept: the first ones. glibc and Kubernetes have the same limit. */
 const SEARCH_DOMAINS_MAX = 32
 /** RES_MAXNDOTS of glibc. */
 const NDOTS_MAX = 15
 const NAME_CHARS_MAX = 253
 
-/** Lines that are none are left out, as hosts(5) has it; so are addresses with a zone, which nothing could be checked of. */
+/** Skips invalid lines, as hosts(5) says, and addresses with a zone, which the guard cannot check. */
 export function parseHosts(text: string): Hosts {
   const hosts = new Map<string, string[]>()
   for (const line of text.split('\n')) {
@@ -34,8 +34,8 @@ export function parseHosts(text: string): Hosts {
 }
 
 /**
- * `search`, `domain` and `ndots` of resolv.conf(5); of `search` and `domain` the last line counts. Without either it is the
- * domain of the machine's own name.
+ * Reads `search`, `domain` and `ndots` of resolv.conf(5). The last line of `search` or `domain` counts. Without such a
+ * line the search domain is the domain of the machine's own name.
  */
 export function parseSearchRules(text: string, hostname: string): SearchRules {
   let search: string[] | null = null
@@ -54,14 +54,14 @@ export function parseSearchRules(text: string, hostname: string): SearchRules {
   return { search: domains.slice(0, SEARCH_DOMAINS_MAX), ndots }
 }
 
-/** What is asked for, in turn, until one of them is found. A dot at the end says that the name is whole. */
+/** The names to ask for, in turn, until one is found. A dot at the end says that the name is complete. */
 export function namesToTry(name: string, { search, ndots }: SearchRules): readonly string[] {
   if (name.endsWith('.')) return [name.slice(0, -1)]
   const longer = search.map((domain) => `${name}.${domain}`).filter((one) => one.length <= NAME_CHARS_MAX)
   return name.split('.').length - 1 >= ndots ? [name, ...longer] : [...longer, name]
 }
 
-/** `localhost` and what lies below it, which is never asked of a name server (RFC 6761, 6.3). */
+/** `localhost` and the names below it, which no name server is ever asked for (RFC 6761, 6.3). */
 export const isLocalhost = (name: string): boolean => /^(.+\.)?localhost$/.test(name)
 
 function withoutComment(line: string, sign: string): string {

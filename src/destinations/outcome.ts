@@ -1,10 +1,10 @@
 /**
- * What an attempt over HTTP comes to, judged from what was heard of it. All judging is here, and it is pure; docs/delivery.md
- * has it as a table.
+ * Judges an attempt over HTTP from the facts about its answer. All judging is in this file, and it is pure;
+ * docs/delivery.md has the rules as a table.
  *
- * A status that was here decides, whatever became of the rest: the receiver has spoken, and one that took the event must not
- * get it again. Without a status nobody knows what the receiver did, so the event is sent again later. There is one case in
- * which it is sent again at once, at no cost: see `isWorthRepeating`.
+ * A status that arrived decides, even when the rest of the answer was lost: the receiver has spoken, and a receiver
+ * that took the event must not get it again. Without a status it is unknown what the receiver did, so the event is sent
+ * again later. In one case the event is sent again immediately, at no cost: see `isWorthRepeating`.
  */
 import type { Outcome } from '../domain/delivery.ts'
 import { parseRetryAfter } from '../domain/retry-after.ts'
@@ -12,30 +12,30 @@ import type { ConnectionEnd } from './connection.ts'
 import { failureWords } from './failure-words.ts'
 import { lacking, ownLack } from './own-lack.ts'
 
-/** What there is of an answer. */
+/** The parts of an answer that arrived. */
 export interface Heard {
-  /** Of the final answer; 0 when its line was not here. */
+  /** Status of the final answer; 0 when its line was not here. */
   status: number
-  /** Whether all headers were here, and could be read. */
+  /** True when all headers were here and could be read. */
   hasHead: boolean
   retryAfter: string | undefined
   location: string | undefined
-  /** Whether the answer is a Hookferry's. */
+  /** True when the answer comes from a Hookferry. */
   isFromHookferry: boolean
   /** The beginning of the body, as text. */
   response: string | null
 }
 
-/** `error` is what ended the attempt before its end; null when the answer is whole. */
+/** Judges the attempt. `error` ended the attempt before its end; null when the answer is complete. */
 export function judge(heard: Heard, error: unknown, { url, now }: { url: URL; now: number }): Outcome {
   const { status: statusCode, response } = heard
   if (statusCode === 0) return unanswered(error, url.host)
   if (statusCode >= 200 && statusCode < 300) return { kind: 'accepted', statusCode, response }
   if (statusCode === 410)
     return { kind: 'gone', statusCode, response, error: 'answered 410 Gone: the endpoint is disabled' }
-  // Other servers mean other things by this status, and some of them pass.
+  // Other servers use this status for other things, and some of those are temporary.
   if (statusCode === 508 && heard.isFromHookferry) return { kind: 'rejected', statusCode, response, error: LOOP }
-  // Standard Webhooks, "Delivery and retries": the two statuses by which a receiver asks for less.
+  // Standard Webhooks, "Delivery and retries": a receiver asks for less with one of these two statuses.
   const isOverload = statusCode === 429 || statusCode === 503
   const words = refusalWords(heard, url)
   return {
@@ -49,9 +49,9 @@ export function judge(heard: Heard, error: unknown, { url, now }: { url: URL; no
 }
 
 /**
- * Whether the same request is made once more at once, on a new connection. A receiver may close a kept connection at any
- * time, and the request that crosses its doing so gets no answer: with most receivers it was not even read. A first request
- * on a connection is another matter, and so is one that got the beginning of an answer.
+ * True when the same request is made once more immediately, on a new connection. A receiver may close a kept connection
+ * at any time. A request that crosses the close gets no answer: most receivers have not even read it. The rule does not
+ * hold for the first request on a connection, nor for a request that got the beginning of an answer.
  */
 export function isWorthRepeating(end: ConnectionEnd, wasSent: boolean): boolean {
   return wasSent ? end.requests > 1 && !end.hasBegun : end.requests > 0
@@ -71,7 +71,7 @@ function refusalWords({ status, location }: Heard, url: URL): string {
 
 const TARGET_CHARS_MAX = 300
 
-/** Most often a slash, `https` or `www` is missing in the endpoint's URL: seen as a whole that is plain. */
+/** A redirect: most often a slash, `https` or `www` is missing in the endpoint's URL. The full URL makes that plain. */
 function targetWords(location: string, url: URL): string {
   const target = URL.parse(location, url.href)?.href ?? location
   return target.length > TARGET_CHARS_MAX ? `${target.slice(0, TARGET_CHARS_MAX)}…` : target

@@ -1,6 +1,6 @@
 /**
- * What this node lacks itself, and what therefore says nothing about a receiver: descriptors, ports, memory, its proxy. Counted as
- * the receiver's failure it would use up the schedules of healthy endpoints.
+ * Finds errors that mean a lack on this node: descriptors, ports, memory, its proxy. Such an error says nothing about a
+ * receiver. Counted as the receiver's failure, it would use up the schedules of healthy endpoints.
  */
 import { closeSync, openSync } from 'node:fs'
 import { isIPv6 } from 'node:net'
@@ -20,13 +20,13 @@ const WORDS = new Map(
   }),
 )
 
-/** Errors carry their causes along; nobody has more than a few. */
+/** Errors carry their causes along; a real error has only a few. */
 const CAUSES_MAX = 4
 
-/** What is lacking, in words, or null when the error is not of that kind. */
+/** The missing means, in words, or null when the error is of another kind. */
 export function ownLack(error: unknown, depth = 0): string | null {
   if (!(error instanceof Error) || depth > CAUSES_MAX) return null
-  // Several addresses were tried: one that could not be tried may have been the one that answers.
+  // Several addresses were tried. An address that could not be tried may have been the one that answers.
   if (error instanceof AggregateError) {
     for (const one of error.errors.slice(0, DESTINATION_LIMITS.addressesPerName)) {
       const words = ownLack(one, depth + 1)
@@ -35,12 +35,12 @@ export function ownLack(error: unknown, depth = 0): string | null {
     return null
   }
   const code = codeOf(error)
-  // Where there is no IPv6, every address of it is "not available", for ever.
+  // Without IPv6 on this machine, every IPv6 address is "not available", for ever.
   const isForEver = code === 'EADDRNOTAVAIL' && isIPv6(addressOf(error))
   return (isForEver ? null : WORDS.get(code)) ?? ownLack(error.cause, depth + 1)
 }
 
-/** An attempt that could not be made for want of something here: later, at no cost for the delivery. */
+/** The outcome of an attempt that this node could not make: tried again later, at no cost for the delivery. */
 export const lacking = (words: string): Outcome => ({
   kind: 'deferred',
   reason: 'node_exhausted',
@@ -48,7 +48,7 @@ export const lacking = (words: string): Outcome => ({
   waitMs: DESTINATION_LIMITS.ownLackWaitMs,
 })
 
-/** The code of what keeps this process from opening anything at the moment, or null. */
+/** The code of the lack that keeps this process from opening anything at the moment, or null. */
 export function descriptorLack(): string | null {
   try {
     closeSync(openSync(devNull, 'r'))

@@ -1,4 +1,4 @@
-/** Where a proxy is, and which hosts are connected to without it: read from text, and nothing is opened. */
+/** Reads from text the proxy's address and the hosts that are connected to without the proxy. Opens nothing. */
 import { contains, parseAddress, parseSubnet, type Subnet } from './address-ranges.ts'
 
 export interface Proxy {
@@ -15,13 +15,13 @@ export interface ProxySettings {
   exceptions: readonly string[]
 }
 
-/** Of a URL that `parseProxy` has understood before; null without one. */
+/** The proxy of a URL that `parseProxy` accepted before; null without a URL. */
 export function proxyFrom(url: string | null, exceptions: readonly string[]): ProxySettings | null {
   const proxy = url === null ? null : parseProxy(url)
   return proxy && { proxy, exceptions }
 }
 
-/** `http://user:password@proxy:3128` or `https://…`, with nothing behind the port; null when it is something else. */
+/** The form `http://user:password@proxy:3128` or `https://…`, with nothing behind the port; null for all other text. */
 export function parseProxy(text: string): Proxy | null {
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) return null
@@ -46,7 +46,10 @@ function decoded(text: string): string | null {
 
 const NAME = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/
 
-/** Why `text` is no exception; null when it is a name, which stands for those below it too, an address or a subnet. */
+/**
+ * The reason why `text` is no exception; null when it is a name (which includes the names below it), an address or a
+ * subnet.
+ */
 export function exceptionProblem(text: string): string | null {
   if (typeof parseSubnet(text) !== 'string' || NAME.test(nameOf(text))) return null
   return `"${text}" is no name such as example.com, no address and no subnet`
@@ -54,7 +57,7 @@ export function exceptionProblem(text: string): string | null {
 
 const nameOf = (text: string): string => text.toLowerCase().replace(/^\*?\./, '')
 
-/** Tells of a URL's host, as it is written there, whether it is one of the exceptions. */
+/** Tells whether a URL's host, as the URL writes it, is one of the exceptions. */
 export function isExcepted(exceptions: readonly string[]): (hostname: string) => boolean {
   const subnets = exceptions.map(parseSubnet).filter((one): one is Subnet => typeof one !== 'string')
   const names = exceptions.filter((one) => typeof parseSubnet(one) === 'string').map(nameOf)

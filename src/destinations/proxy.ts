@@ -1,9 +1,10 @@
 /**
- * Connections through an HTTP proxy: a tunnel by CONNECT (RFC 9110, 9.3.6) for each, whether the target is http or https.
+ * Connects through an HTTP proxy. Each connection has its own tunnel by CONNECT (RFC 9110, 9.3.6), for http and https
+ * targets.
  *
- * The proxy is given the target's name and resolves it, because it may be the only one that can. So the guard sees no address:
- * it still refuses what a URL says itself (an address, a local name), and keeping names away from the inside is the proxy's
- * affair. Targets that are excepted are connected to directly, with the whole guard.
+ * The proxy gets the target's name and resolves it, because only the proxy may be able to. So the guard sees no
+ * address. The guard still refuses what the URL itself shows (an address, a local name); the proxy has to keep names
+ * away from the internal network. Excepted targets are connected to directly, with the whole guard.
  */
 import type { Socket } from 'node:net'
 import { buildConnector } from 'undici'
@@ -12,22 +13,25 @@ import { isExcepted, type ProxySettings } from './proxy-url.ts'
 
 type Connector = buildConnector.connector
 
-/** The proxy cannot be used at all, which says nothing about a target. */
+/** The proxy cannot be used at all. The error says nothing about a target. */
 export class ProxyUnusableError extends Error {
   override readonly name = 'ProxyUnusableError'
   readonly code = 'PROXY_UNUSABLE'
 }
 
-/** The proxy does not connect to this target. Its message is for whoever chose the target, and does not tell of the proxy. */
+/**
+ * The proxy does not connect to this target. The message is for the owner of the endpoint, and says nothing about the
+ * proxy.
+ */
 export class ProxyRefusalError extends Error {
   override readonly name = 'ProxyRefusalError'
   readonly code = 'PROXY_REFUSAL'
 }
 
 export interface ThroughProxyOptions extends ProxySettings {
-  /** For the exceptions. */
+  /** The connector for excepted targets. */
   direct: Connector
-  /** For each of: the connection to the proxy, its answer, the handshake with the target. */
+  /** Time-out of each step: the connection to the proxy, its answer, the handshake with the target. */
   connectTimeoutMs: number
   verifyTls: boolean
   clock: Pick<Clock, 'after'>
@@ -57,7 +61,7 @@ export function throughProxy(options: ThroughProxyOptions): Connector {
   }
 }
 
-/** No proxy says more before a tunnel. */
+/** No proxy needs more bytes than this before a tunnel. */
 const HEAD_BYTES_MAX = 16_384
 const HEAD_END = Buffer.from('\r\n\r\n')
 
@@ -68,7 +72,10 @@ interface Tunnel {
   clock: Pick<Clock, 'after'>
 }
 
-/** Asks for the tunnel, and calls back once: with null when the socket is one, and else it is destroyed. */
+/**
+ * Asks for the tunnel and calls back once: with null when the socket is a tunnel; otherwise with an error, and the
+ * socket is destroyed.
+ */
 function openTunnel(
   socket: Socket,
   { authority, authorization, timeoutMs, clock }: Tunnel,

@@ -1,12 +1,12 @@
 /**
- * From a host name to its addresses, for deliveries: the hosts file, then DNS with the machine's search list, as
- * getaddrinfo does with `hosts: files dns`. Whatever else nsswitch.conf may name (mDNS, the machine's own name, LDAP) is
- * not asked.
+ * Resolves a host name to its addresses, for deliveries: the hosts file, then DNS with the machine's search list, as
+ * getaddrinfo does with `hosts: files dns`. Other sources that nsswitch.conf may name (mDNS, the machine's own name,
+ * LDAP) are not asked.
  *
- * A name that does not resolve costs nobody but its own endpoint. All who want a name share one lookup of it, a lookup has
- * a deadline after which its queries are cancelled, and how many are under way is bounded: names that have resolved before
- * keep a quarter of them to themselves. Answers and failures are remembered for a moment. Whoever connects still has to
- * check every address that it connects to.
+ * A name that does not resolve delays only its own endpoint. All deliveries that want a name share one lookup. A lookup
+ * has a deadline, after which its queries are cancelled. The number of lookups at the same time is bounded, and names
+ * that have resolved before keep a quarter of them. Answers and failures are remembered for a short time. The caller
+ * still has to check every address that it connects to.
  */
 import type { LookupAddress } from 'node:dns'
 import { isIP } from 'node:net'
@@ -33,16 +33,16 @@ export interface NameResolver extends Disposable {
 
 export interface LookupCounts {
   readonly underWay: number
-  /** Lookups that asked DNS, by how they ended; those that found no room for asking, too. */
+  /** Lookups that asked DNS, by their result, including those that found no room to ask. */
   readonly ended: Readonly<Record<'found' | LookupFailure, number>>
 }
 
 export interface NameResolverOptions {
   clock: Clock
-  /** Addresses of name servers, with a port or without; none: those of the machine. */
+  /** Addresses of name servers, with a port or without; an empty list means the machine's own. */
   servers: readonly string[]
   files?: SystemFiles
-  /** Lookups that may be under way at once. */
+  /** Lookups that may run at the same time. */
   max?: number
 }
 
@@ -56,7 +56,7 @@ class Resolver implements NameResolver {
   readonly #max: number
   readonly #system: SystemNames
   readonly #underWay = new Map<string, { answer: Promise<Addresses>; channel: Channel }>()
-  /** Also those whose time is over: that a name has resolved before is worth knowing. */
+  /** Also holds expired answers: it is useful to know that a name has resolved before. */
   readonly #found = new Remembered<Addresses>(DESTINATION_LIMITS.namesRemembered)
   readonly #failed = new Remembered<LookupError>(DESTINATION_LIMITS.namesRemembered)
   readonly #ended: Record<'found' | LookupFailure, number> = {
@@ -123,7 +123,7 @@ class Resolver implements NameResolver {
       const now = this.#clock.now()
       if (result instanceof LookupError) {
         this.#ended[result.reason]++
-        // What this node lacks says nothing about the name.
+        // A lack on this node says nothing about the name.
         if (result.reason !== 'node_exhausted')
           this.#failed.set(name, result, now, DESTINATION_LIMITS.lookupFailureKeptMs)
         throw result
@@ -138,7 +138,7 @@ class Resolver implements NameResolver {
     return answer
   }
 
-  /** Goes through the names to try; what a name server has trouble with may still be found under another name. */
+  /** Tries the names in turn. Trouble with one name does not end the search: another name may be found. */
   async #ask(channel: Channel, name: string): Promise<DnsAnswer[] | LookupError> {
     let isLate = false
     const deadline = this.#clock.after(DESTINATION_LIMITS.lookupMs, () => {
@@ -160,7 +160,7 @@ class Resolver implements NameResolver {
     }
   }
 
-  /** The family that the machine prefers first; within a family as DNS gave them. */
+  /** Sorts by the family that the machine prefers; within a family the order of DNS stays. */
   #inOrder(answers: readonly DnsAnswer[]): Addresses {
     const first = this.#system.prefersIpv6 ? 6 : 4
     const of = (isFirst: boolean) =>

@@ -1,7 +1,7 @@
 import type { Outcome } from '../domain/delivery.ts'
 import { lacking } from './own-lack.ts'
 
-/** What came back from Svix for one call of the SDK. */
+/** The result of one call of the SDK. */
 export interface SvixAnswer {
   /** Null when there was no response at all. */
   status: number | null
@@ -9,23 +9,23 @@ export interface SvixAnswer {
   messageId: string | null
   /** The body's beginning, for the log. */
   body: string | null
-  /** Wait that the response asked for, ms. */
+  /** The wait that the response asked for, ms. */
   retryAfterMs: number | null
-  /** What went wrong, in words, where it did not come as a response. */
+  /** The error in words, when it was not a response. */
   error: string | null
-  /** What this node lacked for the call, in words. */
+  /** The means that this node lacked for the call, in words. */
   lack: string | null
 }
 
-/** `confirm`: Svix says that it knows this event id already; ask it whether it really does. */
+/** `confirm`: Svix says that it knows this event id already; ask Svix whether it really does. */
 export type SvixVerdict =
   | Outcome
   | { kind: 'confirm' }
   | { kind: 'pause'; reason: 'rate_limited' | 'credentials'; error: string; waitMs: number | null }
 
 /**
- * What an answer to "create this message" means. Whatever leaves open whether Svix has the message is tried again under the
- * same id, so that it cannot become two.
+ * The meaning of an answer to "create this message". When it is open whether Svix has the message, the message is sent
+ * again under the same id, so that Svix does not store it twice.
  */
 export function classifySvix(answer: SvixAnswer): SvixVerdict {
   const { status, body: response } = answer
@@ -58,7 +58,7 @@ export function classifySvix(answer: SvixAnswer): SvixVerdict {
         error: `Svix refuses the message: answered ${status}${says(response)}`,
       }
     case 508:
-      // Svix never says so, but a Hookferry in its place does.
+      // Svix never answers so, but a Hookferry in its place does.
       if (response?.includes('"loop_detected"') !== true) return refused(answer, status, `Svix answered ${status}`)
       return {
         kind: 'rejected',
@@ -74,8 +74,8 @@ export function classifySvix(answer: SvixAnswer): SvixVerdict {
 }
 
 /**
- * What an answer to "do you have this message" means; null is no. What Svix has against the question says nothing about the
- * message, and leaves it open.
+ * The meaning of an answer to "do you have this message"; null is no. An answer that refuses the question says nothing
+ * about the message and leaves it open.
  */
 export function classifySvixQuestion(answer: SvixAnswer): Exclude<SvixVerdict, { kind: 'confirm' }> | null {
   if (answer.status === 404) return null
@@ -90,7 +90,7 @@ const refused = ({ body, retryAfterMs }: SvixAnswer, statusCode: number, error: 
   statusCode,
   response: body,
   error,
-  // Svix's own 429 defers all of its events; what is refused is one event.
+  // A 429 of Svix itself defers all events for Svix; here only one event is refused.
   isOverload: false,
   retryAfterMs,
 })

@@ -1,13 +1,13 @@
 /**
- * Delivery to Svix: a message becomes one Svix message, through the official SDK.
+ * Delivers a message to Svix as one Svix message, through the official SDK.
  *
- * Each attempt names the same event id and idempotency key, worked out from the event itself, so that Svix recognises a
- * repeat after a lost answer or a crash. The SDK's own retries are off: retrying is the queue's affair, which survives a
- * crash. The SDK has no time-out for an attempt, follows redirects and reads answers without a bound, so it is given a
+ * Each attempt names the same event id and idempotency key, derived from the event itself, so that Svix recognises a
+ * repeat after a lost answer or a crash. The SDK's own retries are off: the queue retries, and the queue survives a
+ * crash. The SDK has no time-out for an attempt, follows redirects and reads answers without a bound. So the SDK gets a
  * `fetch` that does better.
  *
- * A rate limit, or credentials that Svix refuses, say nothing about the message: they pause the destination and cost no
- * attempt. While nothing else is known the pauses grow; the next success ends that.
+ * A rate limit, or refused credentials, say nothing about the message: they pause the destination and cost no attempt.
+ * While nothing else is known the pauses grow; the next success ends that.
  */
 import { Svix } from 'svix'
 import { buildConnector, fetch as fetchOver } from 'undici'
@@ -28,21 +28,24 @@ import { classifySvix, classifySvixQuestion, type SvixAnswer, type SvixVerdict }
 
 export interface SvixDriverOptions {
   token: string
-  /** Null lets the SDK choose by the token's region. */
+  /** The address of the server; null lets the SDK choose by the token's region. */
   serverUrl: string | null
   app: SvixApp
   clock: Clock
-  /** Null: it is connected to directly. */
+  /** The HTTP proxy; null connects directly. */
   proxy?: ProxySettings | null
-  /** Of a pause that Svix did not give a length, ms: the first, and the longest. */
+  /** Length of a pause for which Svix gave none, ms: the first, and the longest. */
   pauseMs?: { first: number; max: number }
 }
 
 const DEFAULT_PAUSE_MS = { first: 1_000, max: 60_000 }
-/** Svix forgets idempotency keys after 12 hours and, in its cloud, event ids after a day: before that it is asked. */
+/**
+ * Svix forgets idempotency keys after 12 hours and, in its cloud, event ids after a day. Later attempts ask Svix first
+ * whether it has the message.
+ */
 const MEMORY_MS = 11 * 3_600_000
 const ANSWER_BYTES_MAX = 1_048_576
-/** `boundedText` bounds what the operator's own server sends. */
+/** `boundedText` bounds the texts that the operator's own server sends. */
 const OWN_BOUNDS = { bytesMax: Infinity, linesMax: Infinity }
 const CONNECT_TIMEOUT_MS = 10_000
 
@@ -62,7 +65,7 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
     clock,
   })
 
-  /** One call of the SDK: its client is made for it, so that what came back can be told apart from other calls. */
+  /** One call of the SDK. Each call has its own client, so that its result is not mixed up with that of other calls. */
   async function call(
     time: AttemptTime,
     use: (svix: Svix) => Promise<{ id?: unknown }>,
@@ -102,7 +105,8 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
       const created = await use(svix)
       return answer(created.id, null, null)
     } catch (error) {
-      // The SDK throws for every status but success, and a SyntaxError for a body that is not JSON. The status counts.
+      // The SDK throws for every status except success, and throws a SyntaxError for a body that is not JSON. The
+      // status counts.
       return answer(null, wordsFor(error, time.timeoutMs, options.serverUrl ?? 'Svix'), ownLack(error))
     }
   }
@@ -137,7 +141,7 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
       statusCode: 409,
       response: null,
       error: 'Svix answered 409 but does not have the message',
-      // Where Svix is overloaded it says so otherwise, and the event is deferred.
+      // An overloaded Svix answers in another way, and the event is deferred.
       isOverload: false,
       retryAfterMs: null,
     }
@@ -161,13 +165,13 @@ export function createSvixDriver(options: SvixDriverOptions): Driver {
   }
 }
 
-/** Of all the calls of one attempt together. */
+/** Time-out of all calls of one attempt together. */
 interface AttemptTime {
   timeoutMs: number
   isOver: AbortSignal
 }
 
-/** How long the destination pauses when Svix does not say: doubling with each round that ends like the one before. */
+/** The pause when Svix does not say how long: it doubles with each round that ends like the one before. */
 class Pauses {
   readonly #clock: Clock
   readonly #ms: { first: number; max: number }
@@ -179,7 +183,7 @@ class Pauses {
     this.#ms = ms
   }
 
-  /** The wait from now. Attempts that were under way together share a pause: they are one round. */
+  /** The wait from now. Attempts that ran at the same time share a pause: they are one round. */
   next(askedMs: number | null): number {
     const now = this.#clock.now()
     if (now >= this.#until) {
@@ -187,7 +191,7 @@ class Pauses {
       this.#until = now + Math.min(this.#ms.first * 2 ** (this.#round - 1), this.#ms.max)
     }
     if (askedMs !== null) this.#until = Math.max(this.#until, now + askedMs)
-    // "Again at once" is no pause, and an attempt that costs nothing would be made again and again.
+    // A wait of 0 is no pause: an attempt that costs nothing would be made again and again.
     return askedMs === null ? this.#until - now : Math.max(askedMs, this.#ms.first)
   }
 
@@ -206,7 +210,7 @@ function prepare({ message }: DeliveryRequest, app: SvixDriverOptions['app']): P
   try {
     payload = parseExactly(Buffer.from(message.payload).toString('utf8'))
   } catch (error) {
-    // It is JSON, or it would not have been accepted; but the stack has an end.
+    // The payload is JSON, or it would not have been accepted; but the stack has an end.
     return { problem: `the event cannot be read, it may be nested too deeply: ${(error as Error).message}` }
   }
   const found = svixAppOf(payload, app)
@@ -218,7 +222,7 @@ interface RawJson {
   rawJSON(text: string): unknown
 }
 
-/** Parses so that writing it again gives every number as it was written: `1.0`, `1e5`, integers beyond 2^53. */
+/** Parses so that writing the value again keeps every number as it was written: `1.0`, `1e5`, integers beyond 2^53. */
 function parseExactly(text: string): unknown {
   const keepNumber = (_key: string, value: unknown, context?: { source?: string }): unknown =>
     typeof value === 'number' && context?.source !== undefined
@@ -228,8 +232,8 @@ function parseExactly(text: string): unknown {
 }
 
 /**
- * Asks once more, on a new connection, where a kept one ended without an answer: Svix may have closed it just then. Should
- * it have taken the event all the same, the event id lets it recognise the repeat.
+ * Asks once more, on a new connection, when a kept connection ended without an answer: Svix may have closed it just
+ * then. If Svix did take the event, the event id lets Svix recognise the repeat.
  */
 async function fetchFrom(
   agents: Agents,

@@ -1,4 +1,6 @@
-/** What this machine itself knows about names: its hosts file, its search list, and which family of addresses it likes best. */
+/**
+ * The machine's own knowledge of names: its hosts file, its search list, and the family of addresses that it prefers.
+ */
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs'
 import { hostname, networkInterfaces } from 'node:os'
 import type { Clock } from '../lib/clock.ts'
@@ -15,7 +17,7 @@ export const SYSTEM_FILES: SystemFiles = {
   resolvConf: '/etc/resolv.conf',
 }
 
-/** Looks at the files once a second at most, and reads one again when it was changed. */
+/** Checks the files once a second at most, and reads a file again when it has changed. */
 export class SystemNames {
   readonly #clock: Clock
   readonly #hostsFile: WatchedFile<Hosts>
@@ -39,7 +41,7 @@ export class SystemNames {
     return this.#resolvConf.content
   }
 
-  /** Only with a public IPv6 address of its own can this machine reach one (RFC 6724, 5, rules 1 and 5). */
+  /** This machine can reach a public IPv6 address only with one of its own (RFC 6724, 5, rules 1 and 5). */
   get prefersIpv6(): boolean {
     this.#look()
     return this.#prefersIpv6
@@ -55,12 +57,12 @@ export class SystemNames {
       const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? [])
       this.#prefersIpv6 = addresses.some(({ family, address }) => family === 'IPv6' && /^[23]/.test(address))
     } catch {
-      // Without descriptors there is nothing to be learned; what was known holds.
+      // Without descriptors nothing new can be learned; the old knowledge holds.
     }
   }
 }
 
-/** A small text file that others may replace at any time. While it cannot be read, what it last said holds. */
+/** A small text file that others may replace at any time. While the file is unreadable, its last content holds. */
 class WatchedFile<T> {
   readonly #path: string
   readonly #parse: (text: string) => T
@@ -75,7 +77,7 @@ class WatchedFile<T> {
 
   look(): void {
     try {
-      // Not by the thread pool: two such calls a second cost less than their way there and back.
+      // Not through the thread pool: two such calls a second cost less than the way there and back.
       const { mtimeMs, size, ino } = statSync(this.#path)
       const version = `${mtimeMs} ${size} ${ino}`
       if (version === this.#version) return
@@ -90,7 +92,7 @@ class WatchedFile<T> {
   }
 }
 
-/** Its whole lines, up to a bound. */
+/** The complete lines of the text, up to a bound. */
 function beginningOf(path: string): string {
   const file = openSync(path, 'r')
   try {
