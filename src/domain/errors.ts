@@ -25,6 +25,7 @@ export const ERRORS = {
     status: 404,
     detail: 'The message has no delivery that could be tried, and no subscription that wants it.',
   },
+  task_not_found: { status: 404, detail: 'There is no such task.' },
   payload_removed: {
     status: 410,
     detail: 'The payload was removed, at the end of its retention period or because it was expunged.',
@@ -39,6 +40,7 @@ export const ERRORS = {
   headers_too_large: { status: 431, detail: 'The URL and headers are larger than 16 KB.' },
   not_ready: { status: 503, detail: 'The gateway is not ready.' },
   edit_conflict: { status: 409, detail: 'Others changed this at the same time. Try again.' },
+  tasks_unfinished: { status: 409, detail: 'As many tasks as there may be are not finished. Ask again once they are.' },
   webhook_secret_missing: { status: 503, detail: 'WEBHOOK_SECRET is not set, so no signature can be checked.' },
   svix_not_configured: { status: 503, detail: 'SVIX_TOKEN is not set, and SVIX_REQUIRED is: nothing was accepted.' },
   store_unavailable: { status: 503, detail: 'The store cannot commit at the moment; nothing was accepted. Try again.' },

@@ -23,6 +23,7 @@ import { sourceRoutes } from './sources.ts'
 import { subscriptionRoutes } from './subscriptions.ts'
 import { SVIX_PREFIX } from './svix/problems.ts'
 import { svixApi } from './svix/svix-api.ts'
+import { taskRoutes } from './tasks.ts'
 import { useValidation } from './validation.ts'
 
 /** Whoever has not sent them after so long is cut off: headers, and the whole request. Node looks every second. */
@@ -96,6 +97,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
     notificationRoutes(routes, context)
     deliveryListRoutes(routes, context)
     deliveryRoutes(routes, context)
+    taskRoutes(routes, context)
   })
   if (!isWorker) await app.register((svix: Server) => svixApi(svix, context), { prefix: SVIX_PREFIX })
   forbidOtherMethods()

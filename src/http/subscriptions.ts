@@ -9,6 +9,7 @@ import { createEndpoint, editEndpoint, removeEndpoint } from '../manage/endpoint
 import type { HttpContext, Server } from './context.ts'
 import { closed } from './closed.ts'
 import { attemptCursor, NextCursor, toAttemptCursor } from './cursors.ts'
+import { readDefaultApplication } from './default-application.ts'
 import { urlText } from './bounded.ts'
 import { named } from './described.ts'
 import { Attempt, Outcome, toAttempt } from './delivery-schemas.ts'
@@ -69,16 +70,9 @@ export function subscriptionRoutes(
 
   async function edit(idText: string, change: (before: Endpoint) => Partial<Endpoint>): Promise<Endpoint> {
     const { id } = await find(idText)
-    const edited = await editEndpoint(manage, { application: await defaultApplication(), id }, change)
+    const edited = await editEndpoint(manage, { application: await readDefaultApplication(applications), id }, change)
     if (edited === null || typeof edited === 'string') throw new GatewayError('subscription_not_found')
     return edited
-  }
-
-  async function defaultApplication() {
-    const application = await applications.get(DEFAULT_APP)
-    // Migrations make it, and nobody can delete it.
-    if (application === null) throw new Error('the default application is missing')
-    return application
   }
 
   app.post(
@@ -99,7 +93,7 @@ export function subscriptionRoutes(
         ...blankEndpoint({ appId: DEFAULT_APP, id: ids.next('ep', now), now }),
         ...settingsFrom(request.body, null),
       }
-      const result = await createEndpoint(manage, await defaultApplication(), endpoint, { max })
+      const result = await createEndpoint(manage, await readDefaultApplication(applications), endpoint, { max })
       if (result === 'limit_reached')
         throw new GatewayError('limit_reached', {
           detail: `There are ${max} subscriptions, and APPLICATION_ENDPOINTS_MAX allows no more. Delete some that nobody needs.`,
@@ -225,7 +219,7 @@ export function subscriptionRoutes(
     },
     async (request, reply) => {
       const endpoint = await find(request.params.id)
-      const wasThere = await removeEndpoint(manage, await defaultApplication(), endpoint)
+      const wasThere = await removeEndpoint(manage, await readDefaultApplication(applications), endpoint)
       if (!wasThere) throw new GatewayError('subscription_not_found')
       return reply.code(204).send(null)
     },

@@ -30,6 +30,7 @@ test('every body has an example, or examples of its members', () => {
     // Its members have examples.
     'receiveMessage',
     // There is nothing that could be filled in, or a time in the past fourteen days.
+    'recoverSubscription',
     'v1.endpoint.patch-headers',
     'v1.endpoint.recover',
     'v1.endpoint.replay-missing',
