@@ -91,17 +91,21 @@ describe('recovering a subscription', () => {
 
 describe('a request to recover is refused', () => {
   test.each([
-    ['without since', {}, ['since']],
-    ['with a time that is none', { since: 'yesterday' }, ['since']],
-    ['with a stretch that ends before it begins', { since: ago(1_000), until: ago(60_000) }, ['since']],
-    ['with a stretch that is too long', { since: ago(15 * DAY_MS) }, ['since']],
-    ['with a member that is not known', { since: ago(1_000), untill: ago(0) }, ['untill']],
-  ])('%s', async (_name, body, places) => {
+    ['without since', {}, 'since'],
+    ['with a time that is none', { since: 'yesterday' }, 'since'],
+    ['with a stretch that ends before it begins', { since: ago(1_000), until: ago(60_000) }, 'since'],
+    ['with a stretch that is too long', { since: ago(15 * DAY_MS) }, 'since'],
+  ])('%s', async (_name, body, place) => {
     const { id } = await gateway.subscribe({ target_url: receiver.hook().url, event_types: ['x'] })
     const answer = await recover(id, body)
     const { detail } = answer.json<{ detail: Issue[] }>()
-    expect([answer.status, detail.map(({ loc }) => loc)]).toEqual([422, places.map((place) => ['body', place])])
-    if (places[0] === 'untill') expect(detail[0]?.msg).toContain('Did you mean "until"?')
+    expect([answer.status, detail.map(({ loc }) => loc)]).toEqual([422, [['body', place]]])
+  })
+
+  test('with a member that is not known, and told which one may be meant', async () => {
+    const { id } = await gateway.subscribe({ target_url: receiver.hook().url, event_types: ['x'] })
+    const answer = await recover(id, { since: ago(1_000), untill: ago(0) })
+    expect([answer.status, answer.text]).toEqual([422, expect.stringContaining('Did you mean \\"until\\"?')])
   })
 
   test('while as many tasks as there may be are not finished', async () => {
