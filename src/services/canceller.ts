@@ -1,6 +1,7 @@
 /**
- * Cancels what waits for endpoints that were deleted or disabled. There may be millions of deliveries, and requests and
- * attempts write to the same store: so it is done in small steps, one at a time for the whole node, and endpoints take turns.
+ * Cancels the waiting deliveries of endpoints that were deleted or disabled. There may be millions of deliveries, and
+ * requests and attempts write to the same store. So the canceller works in small steps, one at a time for the whole
+ * node, and endpoints take turns.
  */
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
@@ -10,9 +11,9 @@ import type { Clock } from '../lib/clock.ts'
 import type { Queue } from '../store/port/queue.ts'
 import { pause, type Service } from './service.ts'
 
-/** Between two steps the store belongs to the others. */
+/** Pause between two steps: meanwhile the store belongs to the others. */
 const BREATH_MS = 5
-/** Without anything to do. */
+/** Sleep when there is nothing to do. */
 const IDLE_MS = 60_000
 
 export interface Canceller extends Service {
@@ -37,7 +38,9 @@ export function createCanceller({
   const wanted = new Map<EndpointId, Wanted>()
   let awake = new AbortController()
 
-  /** One step of the endpoint whose turn it is. One that fails has another turn, after the others. */
+  /**
+   * Does one step of the endpoint whose turn it is. If the step fails, the endpoint has another turn, after the others.
+   */
   async function step({ appId, endpointId }: Wanted): Promise<void> {
     const { what } = wanted.get(endpointId)!
     wanted.delete(endpointId)
@@ -45,7 +48,7 @@ export function createCanceller({
     const isOver = (await cache.get(appId, endpointId))?.disabled === false
     const max = LIMITS.cancelStepRows
     const cancelled = isOver ? 0 : await queue.cancelWaiting(appId, endpointId, { max, what })
-    // Unless more was asked for meanwhile.
+    // The entry stays when more was asked for meanwhile.
     if (cancelled < max && wanted.get(endpointId)?.what === what) wanted.delete(endpointId)
   }
 
@@ -53,7 +56,7 @@ export function createCanceller({
     name: 'canceller',
     cancelWaiting(appId, endpointId, what) {
       const before = wanted.get(endpointId)
-      // What is not remembered is cancelled once it is due.
+      // Beyond the bound a request is not remembered: its deliveries are cancelled once they become due.
       if (before === undefined && wanted.size >= LIMITS.endpointsToCancelMax) return
       wanted.set(endpointId, { appId, endpointId, what: before?.what === 'all' ? 'all' : what })
       awake.abort()

@@ -9,8 +9,8 @@ import { every, type Service } from './service.ts'
 const STEP = 500
 
 /**
- * Finds out that the clock was put back, which leaves pauses and due times as far in the future as it was ahead, and has
- * them put right: in the store, a step at a time, and then in this node's memory.
+ * Notices that the clock was put back. Pauses and due times then lie as far in the future as the clock was ahead. They
+ * are put right in the store, a step at a time, and then in this node's memory.
  */
 export function createClockWatch(options: {
   queue: Pick<Queue, 'putClockBack'>
@@ -21,14 +21,14 @@ export function createClockWatch(options: {
   const { queue, clock, observer, onPutRight } = options
   const read = (): ClockReading => ({ wall: clock.now(), monotonic: clock.monotonic() })
   let last = read()
-  /** What is not put right yet: it is tried again when the store was away. */
+  /** The correction that is not finished yet; it is tried again when the store was away. */
   let open: { step: ClockStep; from: QueuePlace | null; moved: number } | null = null
 
   return every('clock watch', clock, LIMITS.clockCheckMs, async (signal) => {
     const before = last
     last = read()
     const backMs = putBackBy(before, last, LIMITS.clockStepMs)
-    // A second step while the first is being worked on: what the first has not reached counts from both.
+    // A second clock step during a correction: deliveries that the correction has not reached need the sum of both.
     if (backMs > 0)
       open = {
         step: { now: last.wall, backMs: backMs + (open?.step.backMs ?? 0) },

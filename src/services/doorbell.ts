@@ -1,11 +1,13 @@
 import type { Handoff } from '../flow/accept.ts'
 
-/** Tells other nodes that something is due in the store. A hint: they look by themselves every now and then. */
+/**
+ * Tells other nodes that a delivery in the store is due. This is a hint: each node also looks by itself now and then.
+ */
 export interface Doorbell {
   ring(at: number): void
 }
 
-/** For a node that attempts nothing: all deliveries wait in the store, and those who attempt them are told. */
+/** The handoff of a node that attempts nothing: all deliveries wait in the store, and the attempting nodes are told. */
 export const storeOnly = (owner: string, doorbell: Doorbell | null): Handoff => ({
   owner,
   reserve: () => false,
@@ -15,7 +17,7 @@ export const storeOnly = (owner: string, doorbell: Doorbell | null): Handoff => 
   noteDue: (at) => doorbell?.ring(at),
 })
 
-/** What this node has no room for, others may have. */
+/** Tells the other nodes of deliveries for which this node has no room: others may have it. */
 export const withDoorbell = (dispatcher: Handoff, doorbell: Doorbell): Handoff => ({
   owner: dispatcher.owner,
   reserve: (endpoint, bytes) => dispatcher.reserve(endpoint, bytes),

@@ -3,10 +3,10 @@ import type { Clock } from '../lib/clock.ts'
 import type { Retention } from '../store/port/retention.ts'
 import { every, pause, type Service } from './service.ts'
 
-/** Between two steps the store belongs to the others. */
+/** Pause between two steps: meanwhile the store belongs to the others. */
 const BREATH_MS = 5
 
-/** Removes what is past its retention, in steps so small that no request waits for one. */
+/** Removes data that is past its retention, in steps so small that no request waits for one. */
 export function createPruner(options: { retention: Retention; clock: Clock; attemptRetentionMs: number }): Service {
   const { retention, clock } = options
   const steps = [

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 
-/** Something that runs for as long as the gateway does. It returns soon after `signal` is aborted. */
+/** Runs for as long as the gateway does. It returns soon after `signal` is aborted. */
 export interface Service {
   readonly name: string
   run(signal: AbortSignal): Promise<void>
@@ -20,7 +20,10 @@ export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
   })
 }
 
-/** A service that does `step` again and again, `ms` apart. A step that throws ends it; the runner starts it again. */
+/**
+ * A service that does `step` again and again, `ms` apart. A step that throws ends the service; the runner starts it
+ * again.
+ */
 export function every(
   name: string,
   clock: Clock,
@@ -41,8 +44,8 @@ export function every(
 const BACKOFF_MS = { first: 100, max: 10_000 }
 
 /**
- * Runs services until disposed. One that fails is reported and started again, at first soon and then ever later;
- * disposing waits until all have returned.
+ * Runs services until disposed. A service that fails is reported and started again, at first soon and then ever later.
+ * Disposing waits until all services have returned.
  */
 export function runServices(
   services: readonly Service[],

@@ -7,7 +7,10 @@ import { every, type Service } from './service.ts'
 /** Deliveries that one step makes due again. */
 const STEP = 500
 
-/** Finds what nobody holds: deliveries whose lease ended because their node died, and those that nothing would wake. */
+/**
+ * Finds deliveries that no node holds: those whose lease ended because their node died, and those that no lane would
+ * wake.
+ */
 export const createSweeper = (options: {
   queue: Queue
   clock: Clock

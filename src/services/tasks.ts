@@ -3,15 +3,15 @@ import type { Clock } from '../lib/clock.ts'
 import type { Tasks } from '../store/port/tasks.ts'
 import { pause, type Service } from './service.ts'
 
-/** Between two steps the store belongs to the others. */
+/** Pause between two steps: meanwhile the store belongs to the others. */
 const BREATH_MS = 5
 
 export interface TaskRunner extends Service {
-  /** There is a new task; without it the next look finds it. */
+  /** Called when there is a new task; without this call the next look finds it. */
   wake(): void
 }
 
-/** Does the steps of background tasks, one after the other, and goes on where a process that is gone left off. */
+/** Does the steps of background tasks, one after the other, and continues the tasks of a process that is gone. */
 export function createTaskRunner(options: { tasks: Tasks; clock: Clock; onAdded: (now: number) => void }): TaskRunner {
   const { tasks, clock } = options
   let awake = new AbortController()

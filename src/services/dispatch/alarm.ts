@@ -1,11 +1,11 @@
 import type { Clock } from '../../lib/clock.ts'
 
-/** When something will be due, and sleep that ends when that gets earlier. */
+/** Keeps the time of the next due delivery, and a sleep that ends sooner when that time gets earlier. */
 export class Alarm {
   #dueAt: number | null = 0
   #wake: (() => void) | null = null
 
-  /** Null when nothing is known to be due. */
+  /** The earliest known due time; null when nothing is known to be due. */
   get dueAt(): number | null {
     return this.#dueAt
   }

@@ -1,6 +1,7 @@
 /**
- * What this node has of each application, all of its lanes together: what fairness between tenants is decided by. A node that
- * has served one application only keeps nothing back for others; from the first other one on it does.
+ * Counts the load of each application at this node, over all of its lanes. Fairness between tenants is decided by these
+ * counts. A node that has served one application only keeps nothing back for others; from the second application on, it
+ * does.
  */
 import type { AppId } from '../../domain/ids.ts'
 import { ApplicationLoad } from './lane.ts'
@@ -10,7 +11,7 @@ export class ApplicationLoads {
   #firstSeen: AppId | null = null
   #isShared = false
 
-  /** Whether more than one application has been here since the node started. */
+  /** True once more than one application has been here since the node started. */
   get isShared(): boolean {
     return this.#isShared
   }
@@ -29,7 +30,7 @@ export class ApplicationLoads {
     return this.#loads.values()
   }
 
-  /** For a new lane. */
+  /** Counts a new lane of the application. */
   enter(appId: AppId): ApplicationLoad {
     let load = this.find(appId)
     if (load === undefined) this.#loads.set(appId, (load = new ApplicationLoad(appId)))
@@ -37,7 +38,7 @@ export class ApplicationLoads {
     return load
   }
 
-  /** A lane has gone. */
+  /** Counts a lane that has gone. */
   leave(load: ApplicationLoad): void {
     if (--load.lanes === 0) this.#loads.delete(load.appId)
   }

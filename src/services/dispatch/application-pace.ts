@@ -1,6 +1,6 @@
 /**
- * How fast an application's endpoints may be served together: its throttle rate, shared by all of their lanes, and with the
- * other nodes where there is somebody who gives out slots.
+ * Paces the attempts of an application's endpoints together. Its throttle rate is shared by all of its lanes; with
+ * Redis, which gives out slots, also by all nodes.
  */
 import type { ApplicationCache } from '../../cache/application-cache.ts'
 import type { AppId } from '../../domain/ids.ts'
@@ -9,14 +9,14 @@ import type { Clock } from '../../lib/clock.ts'
 import { Pacer } from './rate.ts'
 import { SharedPacer, type SharedRate } from './shared-rate.ts'
 
-/** Until an application that nobody knew is here. */
+/** Wait while an application that is not in the cache is loaded. */
 const LOADING_MS = 5
 
-/** What is known of a throttled application for as long as it has to wait for something. */
+/** The state of a throttled application, kept as long as it has to wait for something. */
 class ApplicationPace {
   readonly own = new Pacer()
   readonly shared = new SharedPacer()
-  /** The question that is under way, and what the lanes that wait for it hold together. */
+  /** The question for slots that is under way, and the number of deliveries held by the lanes that wait for it. */
   asking: Promise<void> | null = null
   wanted = 0
 }
@@ -25,7 +25,7 @@ export class ApplicationPaces {
   readonly #applications: Pick<ApplicationCache, 'peek' | 'get'>
   readonly #clock: Clock
   readonly #sharedRate: SharedRate | null
-  /** The last that was known of each: an application that has to be read again holds nobody up. */
+  /** The last known rate of each application: an application that is read again delays no attempt. */
   readonly #rates = new Map<AppId, number | null>()
   readonly #paces = new Map<AppId, ApplicationPace>()
   readonly #loading = new Set<AppId>()
@@ -40,7 +40,7 @@ export class ApplicationPaces {
     this.#sharedRate = sharedRate
   }
 
-  /** How long until the next attempt of any of its endpoints may start, ms; 0 is now. Null: slots have to be asked for. */
+  /** Time until the next attempt of any of its endpoints may start, ms; 0 is now. Null: slots have to be asked for. */
   waitMs(appId: AppId, now: number): number | null {
     const rate = this.#rateOf(appId)
     if (rate === undefined) return LOADING_MS
@@ -58,11 +58,14 @@ export class ApplicationPaces {
     if (rate === null) return
     const pace = this.#paceOf(appId)
     if (this.#sharedRate !== null && !pace.shared.isAlone(now)) pace.shared.take()
-    // Also beside slots, for the moment at which they end.
+    // The own pacer counts beside slots as well, for the moment at which the slots end.
     pace.own.take(rate, now)
   }
 
-  /** Asks for slots, once for all lanes that come to ask at the same moment; `waiting` is what this one holds. */
+  /**
+   * Asks for slots, once for all lanes that ask at the same moment. `waiting` is the number of deliveries that this
+   * lane holds.
+   */
   ask(appId: AppId, waiting: number): Promise<void> {
     const pace = this.#paceOf(appId)
     pace.wanted += waiting
@@ -70,7 +73,7 @@ export class ApplicationPaces {
   }
 
   async #ask(appId: AppId, pace: ApplicationPace): Promise<void> {
-    // The other lanes whose turn it is at this moment come to ask as well.
+    // Lets the other lanes whose turn it is at this moment ask as well.
     await Promise.resolve()
     const wanted = pace.wanted
     const rate = this.#rates.get(appId) ?? null
@@ -82,7 +85,7 @@ export class ApplicationPaces {
     }
   }
 
-  /** What was counted is of a clock that was put back. */
+  /** Forgets the counts: they are times of a clock that was put back. */
   reset(): void {
     for (const pace of this.#paces.values()) {
       pace.own.reset()
@@ -112,7 +115,7 @@ export class ApplicationPaces {
   #load(appId: AppId): void {
     if (this.#loading.has(appId)) return
     this.#loading.add(appId)
-    // Without an answer nothing is held back: the deliveries of one that is gone go on, to be cancelled.
+    // Without an answer, nothing is held back: deliveries of a deleted application go on, to be cancelled.
     const known = (rate: number | null) => {
       this.#loading.delete(appId)
       this.#rates.set(appId, rate)

@@ -1,4 +1,6 @@
-/** What comes from the store: retries, what found no room in memory, what a dead node left behind. */
+/**
+ * Claims deliveries from the store: retries, deliveries that found no room in memory, and those that a dead node left.
+ */
 import { LIMITS } from '../../domain/limits.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Lease } from '../../store/port/lease.ts'
@@ -10,9 +12,13 @@ import type { LooseLeases } from './loose-leases.ts'
 import type { Overflow } from './overflow.ts'
 import type { Starter } from './starter.ts'
 
-/** After a claim that brought nothing although something was due: another node was faster, or it is locked. */
+/**
+ * Pause after a claim that brought nothing although something was due: another node was faster, or the lane is locked.
+ */
 const EMPTY_CLAIM_PAUSE_MS = 50
-/** After a claim that brought little, and while there is no room for one: few claims with much in them cost the least. */
+/**
+ * Pause after a claim that brought little, and while there is no room for one: few claims with much in them cost least.
+ */
 const SMALL_CLAIM_PAUSE_MS = 5
 
 export interface ClaimerOptions {
@@ -39,17 +45,17 @@ export class Claimer implements Service {
     this.#parts = parts
   }
 
-  /** Something is due in the store at this time. */
+  /** Notes that a delivery in the store becomes due at this time. */
   noteDue(at: number): void {
     this.#alarm.note(at)
   }
 
-  /** Looks at once how things are, instead of sleeping. */
+  /** Looks at the state at once, instead of sleeping. */
   wake(): void {
     this.#alarm.wake()
   }
 
-  /** Claims what is due, as soon as it is due and there is room. */
+  /** Claims due deliveries, as soon as they are due and there is room. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#options
     const { starter, overflow } = this.#parts
@@ -75,11 +81,11 @@ export class Claimer implements Service {
     }
   }
 
-  /** Returns how long the next claim should wait, ms. */
+  /** Claims once. Returns how long the next claim should wait, ms. */
   async #claim(now: number): Promise<number> {
     const { loose, overflow } = this.#parts
     await loose.giveBack(now)
-    // Until the answer is here, anything noted as due is news.
+    // Anything that is noted as due before the answer arrives is news.
     this.#alarm.clear()
     const lease: Lease = { owner: this.#options.owner, until: now + LIMITS.leaseMs }
     const { deliveries, nextDueAt } = await this.#options.queue.claim({ lease, now, ...overflow.choose() })
@@ -94,9 +100,9 @@ export class Claimer implements Service {
     const { lanes, loose, starter } = this.#parts
     const held = lanes.get(delivery)
     if (held === undefined) starter.arrived(lanes.keepClaimed(delivery), delivery)
-    // The attempt before is on record, as the count says, and about to let go of the delivery.
+    // The count says that the attempt before is on record: it is about to let go of the delivery.
     else if (delivery.tries > held.tries) lanes.keepNext(held, delivery)
-    // Its lease had ended while it was still being attempted here: that attempt settles it, or it is given back.
+    // Its lease ended while the delivery was still being attempted here: that attempt settles it, or it is given back.
     else loose.note([delivery])
   }
 }

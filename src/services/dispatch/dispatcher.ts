@@ -1,9 +1,10 @@
 /**
- * The dispatcher: which delivery is attempted next, and how many at a time.
+ * The dispatcher decides which delivery is attempted next, and how many at a time.
  *
- * Deliveries come from memory, right after the commit that stored them (`start`), and from the store (`claimer.ts`). All of
- * them are leased to this node before they are here, so losing this process loses nothing: the leases end and another node
- * claims them. What is held is in `lanes.ts`, what starts is decided in `starter.ts`, and `leases.ts` renews and gives back.
+ * Deliveries come from memory, right after the commit that stored them (`start`), and from the store (`claimer.ts`).
+ * All of them are leased to this node before they are here. So the loss of this process loses nothing: the leases end
+ * and another node claims the deliveries. `lanes.ts` holds them, `starter.ts` decides which attempt starts, and
+ * `leases.ts` renews leases and gives them back.
  */
 import type { Candidate } from '../../domain/endpoint.ts'
 import type { MessageId } from '../../domain/ids.ts'
@@ -23,7 +24,7 @@ export interface DispatcherOptions extends StarterOptions {
   owner: string
   /** For tests: bounds other than those of `limits.ts`. */
   limits?: Partial<DispatchLimits>
-  /** This node ends and has put back what is due at this time. */
+  /** Called at the end of this node: deliveries that were put back are due at this time. */
   onLeftBehind?: (dueAt: number) => void
 }
 
@@ -62,7 +63,7 @@ export class Dispatcher implements Handoff {
     options.expunged.tell((isMeant) => void this.discard(isMeant))
   }
 
-  /** What has to run for as long as this node attempts deliveries. */
+  /** The services that run for as long as this node attempts deliveries. */
   get services(): Service[] {
     const { clock, pacing } = this.#options
     const forgetPaces = () => Promise.resolve(pacing.forgetOver(clock.now()))
@@ -73,17 +74,17 @@ export class Dispatcher implements Handoff {
     return this.#starter.inFlight
   }
 
-  /** Deliveries leased to this node. */
+  /** Number of deliveries that are leased to this node. */
   get inMemory(): number {
     return this.#lanes.heldCount
   }
 
-  /** Endpoints that something is held of, or remembered for a moment. */
+  /** Number of endpoints with deliveries at this node, or remembered for a moment. */
   get lanes(): number {
     return this.#lanes.count
   }
 
-  /** Applications that these endpoints belong to. */
+  /** Number of applications that these endpoints belong to. */
   get applications(): number {
     return this.#lanes.applicationCount
   }
@@ -109,12 +110,17 @@ export class Dispatcher implements Handoff {
     this.claimer.noteDue(at)
   }
 
-  /** Puts back what waits of messages that were changed in the store; a claim finds out what becomes of it. */
+  /**
+   * Puts back the waiting deliveries of messages that were changed in the store. The next claim reads their new state.
+   */
   discard(isMeant: (msgId: MessageId) => boolean): Promise<void> {
     return this.leases.giveBack(this.#lanes.all(), this.#options.clock.now(), (one) => isMeant(one.msgId))
   }
 
-  /** Starts nothing any more, puts back what waits, and lets what is in flight finish, until `deadline` (ms, `performance.now`). */
+  /**
+   * Starts no attempt any more, puts back waiting deliveries, and lets attempts in flight finish, until `deadline` (ms,
+   * `performance.now`).
+   */
   async drain(deadline: number): Promise<void> {
     this.#starter.stop()
     this.claimer.wake()

@@ -1,28 +1,31 @@
 /**
- * Messages whose payload was taken away while nodes held deliveries of them. Nobody is to be sent such a payload any more, and
- * asking the store before each attempt would cost too much. So a node is told, asks for the list now and then, and when it
- * could not ask for `LIMITS.expungedUnseenMs` it starts nothing until it has. Whoever expunges waits for as long as that in the
- * worst case: then no node can be left that does not know.
+ * Keeps the messages whose payload was expunged while nodes held deliveries of them. Such a payload must not be sent
+ * any more, and to ask the store before each attempt would cost too much. So a node is told, and asks for the list now
+ * and then. A node that could not ask for `LIMITS.expungedUnseenMs` starts no attempt until it has asked. The request
+ * that expunges waits for as long as that in the worst case: after that time every node knows.
  */
 import type { MessageId } from '../../domain/ids.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { every, type Service } from '../service.ts'
 
-/** A list that is asked for again reaches back so much further: the store takes a while to show what it wrote. */
+/** Each list overlaps the one before by this time: the store takes a while to show what was written to it. */
 const OVERLAP_MS = 120_000
 
 export interface ExpungedOptions {
   clock: Clock
-  /** What was expunged in the last so many ms. Null when no other node can. */
+  /** Lists the messages that were expunged in the last `withinMs` ms. Null when no other node can expunge. */
   recent: ((withinMs: number) => Promise<MessageId[]>) | null
 }
 
 export class Expunged {
   readonly #options: ExpungedOptions
-  /** Until when they are remembered: longer than a claim that read them before can take. */
+  /**
+   * The expunged messages, with the time until which each is remembered: longer than a claim that read one before can
+   * take.
+   */
   readonly #known = new Map<MessageId, number>()
-  /** Gives up what is held of these messages; of all when there are too many to name. */
+  /** Gives up the deliveries held of these messages; all deliveries when the messages are too many to remember. */
   #discard: (isMeant: (msgId: MessageId) => boolean) => void = () => {}
   #asking: Promise<void> | null = null
   #soon: Promise<void> | null = null
@@ -33,15 +36,15 @@ export class Expunged {
     this.#seenAt = options.clock.now()
   }
 
-  /** Who holds deliveries. */
+  /** Registers the holder of the deliveries. */
   tell(discard: (isMeant: (msgId: MessageId) => boolean) => void): void {
     this.#discard = discard
   }
 
-  /** Whether this node knows enough to start an attempt. */
+  /** True while this node knows enough to start an attempt. */
   isCurrent(now: number): boolean {
     const ageMs = now - this.#seenAt
-    // In the future means that the clock was set back: nobody knows how old it is.
+    // A time in the future means that the clock was set back: the age of the list is unknown.
     return this.#options.recent === null || (ageMs >= 0 && ageMs <= LIMITS.expungedUnseenMs)
   }
 
@@ -55,17 +58,20 @@ export class Expunged {
     const until = this.#options.clock.now() + OVERLAP_MS
     for (const id of news) this.#known.set(id, until)
     if (this.#known.size <= LIMITS.expungedRememberedMax) return this.#discard((id) => news.has(id))
-    // Back to the store with everything: a claim finds out what still has a payload.
+    // All deliveries go back to the store: a claim finds out which still have a payload.
     this.#known.clear()
     this.#discard(() => true)
   }
 
-  /** Asks what was expunged; once for all who want to know. */
+  /** Asks for the expunged messages; one question serves all callers. */
   check(): Promise<void> {
     return (this.#asking ??= this.#check().finally(() => (this.#asking = null)))
   }
 
-  /** Fulfilled when it is worth looking again whether this node is current. Of a store that does not answer the service tells. */
+  /**
+   * Fulfilled when it is worth looking again whether this node is current. The service reports a store that does not
+   * answer.
+   */
   soon(): Promise<void> {
     const { clock } = this.#options
     const later = () => new Promise<void>((resolve) => clock.after(LIMITS.expungedPollMs, resolve))

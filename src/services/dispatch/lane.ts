@@ -7,7 +7,7 @@ import type { LeasedDelivery } from '../../store/port/queue.ts'
 import { Pacer } from './rate.ts'
 import { SharedPacer } from './shared-rate.ts'
 
-/** One endpoint's deliveries in this node's memory. It exists only while there are some. */
+/** The deliveries of one endpoint in this node's memory. A lane exists only while there are some. */
 export class Lane {
   readonly application: ApplicationLoad
   readonly endpointId: EndpointId
@@ -21,7 +21,7 @@ export class Lane {
   unrecorded = 0
   /** Room promised to deliveries that are being committed. */
   reserved = 0
-  /** Payload bytes of all that it holds and has reserved. */
+  /** Payload bytes of all deliveries that the lane holds and has reserved. */
   bytes = 0
   /** The line in which it waits for its turn. */
   line: Rank | null = null
@@ -29,9 +29,9 @@ export class Lane {
   isAsleep = false
   /** Its endpoint is deleted. */
   isGone = false
-  /** Its last attempt got no answer. Null as long as none of its attempts has ended. */
+  /** True when the last attempt got no answer. Null as long as none of its attempts has ended. */
   isSuspect: boolean | null = null
-  /** How often the clock had been put back when its pacers were begun. */
+  /** The number of clock steps back that there had been when the pacers of this lane were begun. */
   clockSteps = 0
   #taken = 0
 
@@ -44,7 +44,7 @@ export class Lane {
     return this.application.appId
   }
 
-  /** The clock was put back for the nth time: what the pacers remember is of a time ahead. */
+  /** Begins new pacers after the nth clock step back: the old ones remember times that are ahead. */
   pacesAnew(clockSteps: number): void {
     this.clockSteps = clockSteps
     this.pacer.reset()
@@ -64,13 +64,16 @@ export class Lane {
     else this.retries.push(delivery)
   }
 
-  /** First attempts go first, but every eighth time it is a retry: they must not wait until there is no news any more. */
+  /**
+   * Takes the next delivery: first attempts go first, but every eighth one is a retry. Retries must not wait until
+   * there are no first attempts left.
+   */
   shift(): LeasedDelivery | undefined {
     const isRetrysTurn = ++this.#taken % RETRY_SHARE === 0
     return isRetrysTurn ? (this.retries.shift() ?? this.firsts.shift()) : (this.firsts.shift() ?? this.retries.shift())
   }
 
-  /** Takes out what waits and is meant; the rest stays, in its order. */
+  /** Takes out the waiting deliveries for which `isMeant` is true; the others stay, in their order. */
   drain(isMeant: (one: LeasedDelivery) => boolean = () => true): LeasedDelivery[] {
     const taken: LeasedDelivery[] = []
     for (const one of [...this.firsts.drain(), ...this.retries.drain()])
@@ -79,17 +82,19 @@ export class Lane {
     return taken
   }
 
-  /** The endpoint's settings if they are at hand. */
+  /** The endpoint's settings if the cache has them in memory. */
   settings(cache: EndpointCache): Candidate | undefined {
     return cache.peek(this.appId, this.endpointId)
   }
 }
 
-/** What this node has of one application, all of its lanes together. It exists only while there are some. */
+/** The load of one application at this node, over all of its lanes. It exists only while there are some. */
 export class ApplicationLoad {
   readonly appId: AppId
   lanes = 0
-  /** Deliveries held and reserved, what of them was claimed, and the payload bytes of all. */
+  /**
+   * The number of deliveries held and reserved, the number of claimed ones among them, and the payload bytes of all.
+   */
   size = 0
   claimed = 0
   bytes = 0
@@ -100,14 +105,17 @@ export class ApplicationLoad {
   }
 }
 
-/** An application's place among the others. `Turns` alone changes it. */
+/** The position of an application among the others. `Turns` alone changes it. */
 export class ApplicationTurns {
   /** Attempts under way. */
   underWay = 0
   readonly underWayOf: Record<Rank, number> = { first: 0, more: 0, retry: 0, suspect: 0 }
-  /** It has so few of them that what is kept back is for it. */
+  /** True while the application has few attempts under way; the part of the node that is kept back is for such ones. */
   isLight = true
-  /** Its lanes that wait for their turn. Sets, because they keep the order and a lane can leave from the middle. */
+  /**
+   * The lanes that wait for their turn. They are sets, because sets keep the order and a lane can leave from the
+   * middle.
+   */
   readonly lines: Readonly<Record<Rank, Set<Lane>>> = {
     first: new Set(),
     more: new Set(),
@@ -116,24 +124,27 @@ export class ApplicationTurns {
   }
 }
 
-/** Deliveries of one endpoint that may be held in memory: `max`, and for a slow one no more than it takes in a few seconds. */
+/**
+ * The number of deliveries of one endpoint that may be held in memory: `max`; for a slow endpoint no more than it takes
+ * in a few seconds.
+ */
 export function laneCapacity(rateLimit: number | null, max: number): number {
   return rateLimit === null ? max : Math.min(max, Math.ceil(rateLimit * SECONDS_AHEAD))
 }
 
 const SECONDS_AHEAD = 5
 
-/** What the next attempt of a lane is to the node. */
+/** The priority class of a lane's next attempt. */
 export type Rank =
   /** A first attempt of a lane that has little in flight: less than half of its share of the node. */
   | 'first'
-  /** One of a lane that has that much already. */
+  /** A first attempt of a lane that has that much in flight already. */
   | 'more'
   | 'retry'
   /** Any attempt of a lane whose last one got no answer: it is likely to hold its slot for the whole time-out. */
   | 'suspect'
 
-/** What the node risks least comes first. */
+/** The ranks in order: the attempt with the least risk for the node comes first. */
 export const RANKS = ['first', 'more', 'retry', 'suspect'] as const satisfies readonly Rank[]
 
 export function rankOf(
@@ -142,7 +153,8 @@ export function rankOf(
 ): Rank {
   if (lane.isSuspect === true) return 'suspect'
   if (!lane.hasFirsts) return 'retry'
-  // Half, because all lanes with their whole share would fill the node: eight endpoints that hang are enough for that.
+  // The half, because all lanes with their whole share would fill the node: eight endpoints that hang are enough for
+  // that.
   const little = Math.max(1, Math.floor(node.concurrency / (2 * Math.max(1, node.lanes))))
   return lane.inFlight < little ? 'first' : 'more'
 }

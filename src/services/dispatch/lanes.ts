@@ -1,6 +1,6 @@
 /**
- * What this node holds: every delivery that is leased to it, in the lane of its endpoint. This file alone changes the
- * counts of lanes and applications. Never hold a delivery without a lease that is being renewed (`leases.ts`).
+ * Holds every delivery that is leased to this node, in the lane of its endpoint. This file alone changes the counts of
+ * lanes and applications. Never hold a delivery without a lease that is being renewed (`leases.ts`).
  */
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
@@ -30,49 +30,49 @@ export class Lanes implements NodeHolding {
   readonly #claimedMax: number
   readonly #held = new Map<string, LeasedDelivery>()
   readonly #claimed = new Set<string>()
-  /** Claimed while the attempt before was not let go of yet: at most one for each that is held. */
+  /** Deliveries that were claimed again before the last attempt let go of them: at most one for each that is held. */
   readonly #next = new Map<string, LeasedDelivery>()
   #reserved = 0
   #bytes = 0
   #onEmpty: (() => void) | null = null
 
-  /** `concurrency`: attempts that the node may have in flight. */
+  /** `concurrency`: number of attempts that the node may have in flight. */
   constructor(concurrency: number, limits: DispatchLimits) {
     this.limits = limits
     this.#claimedMax = claimedMax(concurrency)
   }
 
-  /** Endpoints that something is held of, or remembered for a moment. */
+  /** Number of endpoints with deliveries at this node, or remembered for a moment. */
   get count(): number {
     return this.#lanes.size
   }
 
-  /** Applications that these endpoints belong to. */
+  /** Number of applications that these endpoints belong to. */
   get applicationCount(): number {
     return this.#applications.size
   }
 
-  /** More than one application has been here. */
+  /** True once more than one application has been here. */
   get isShared(): boolean {
     return this.#applications.isShared
   }
 
-  /** Deliveries that are held. */
+  /** Number of deliveries that are held. */
   get heldCount(): number {
     return this.#held.size
   }
 
-  /** Deliveries that are held, and those that room is reserved for. */
+  /** Number of deliveries that are held or that room is reserved for. */
   get size(): number {
     return this.#held.size + this.#reserved
   }
 
-  /** Payload bytes of these. */
+  /** Payload bytes of the deliveries that `size` counts. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Deliveries that were claimed. */
+  /** Number of held deliveries that were claimed. */
   get claimed(): number {
     return this.#claimed.size
   }
@@ -110,7 +110,7 @@ export class Lanes implements NodeHolding {
     return true
   }
 
-  /** The delivery was not stored. Returns the lane that may be empty now. */
+  /** Gives back the room of a delivery that was not stored. Returns the lane, which may be empty now. */
   unreserve(endpoint: Candidate, bytes: number): Lane {
     const lane = this.#laneOf(endpoint.appId, endpoint.id)
     this.#reserved--
@@ -148,24 +148,24 @@ export class Lanes implements NodeHolding {
     this.#next.set(keyText(next), { ...next, payload })
   }
 
-  /** An attempt of the lane starts. */
+  /** Counts an attempt of the lane that starts. */
   starts(lane: Lane): void {
     lane.inFlight++
     lane.unrecorded++
   }
 
-  /** The destination has the attempt's answer; the attempt is not on record yet. */
+  /** Counts an answer of the destination; the attempt is not on record yet. */
   answered(lane: Lane): void {
     lane.inFlight--
   }
 
-  /** The attempt is on record. Returns as `letGo` does. */
+  /** Counts an attempt that is on record. Returns as `letGo` does. */
   recorded(lane: Lane, delivery: LeasedDelivery): LeasedDelivery | undefined {
     lane.unrecorded--
     return this.letGo(lane, delivery)
   }
 
-  /** Returns the next lease of the same delivery, if that came meanwhile; that one waits in the lane now. */
+  /** Lets go of a lease. Returns the delivery's next lease, if one came meanwhile; that one waits in the lane now. */
   letGo(lane: Lane, delivery: LeasedDelivery): LeasedDelivery | undefined {
     const key = keyText(delivery)
     let next: LeasedDelivery | undefined
@@ -188,7 +188,7 @@ export class Lanes implements NodeHolding {
     if (this.#lanes.delete(lane.endpointId)) this.#applications.leave(lane.application)
   }
 
-  /** `empty` is called whenever the last delivery was let go of. */
+  /** `empty` is called each time that the last delivery was let go of. */
   whenEmpty(empty: () => void): void {
     this.#onEmpty = empty
   }

@@ -1,4 +1,4 @@
-/** The leases that this node has at the store: renewed in time, given back, or lost to another node. */
+/** Manages the leases that this node has in the store: renewed in time, given back, or lost to another node. */
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import { LIMITS } from '../../domain/limits.ts'
 import type { Clock } from '../../lib/clock.ts'
@@ -14,7 +14,7 @@ export interface LeasesOptions {
   clock: Clock
   owner: string
   onTrouble: (doing: string, error: unknown) => void
-  /** What is due at this time was put back. */
+  /** Called with the time at which the deliveries that were put back are due. */
   onGivenBack: (dueAt: number) => void
 }
 
@@ -34,12 +34,15 @@ export class Leases implements Service {
     ).run(signal)
   }
 
-  /** Prolongs the leases that are about to end. What was lost and has not started is dropped: it is another node's. */
+  /**
+   * Prolongs the leases that are about to end. A delivery whose lease was lost belongs to another node: unless its
+   * attempt has started, it is dropped.
+   */
   async renew(): Promise<void> {
     const { queue, owner, clock } = this.#options
     const now = clock.now()
     const { leaseRenewBeforeMs, claimMax } = this.#parts.lanes.limits
-    // What ends later than any lease can was begun before the clock was put back.
+    // A lease that ends later than any new lease can was taken before the clock was put back.
     const ending = this.#parts.lanes
       .held()
       .filter(({ leaseUntil }) => leaseUntil - now < leaseRenewBeforeMs || leaseUntil - now > LIMITS.leaseMs)
@@ -52,7 +55,10 @@ export class Leases implements Service {
     }
   }
 
-  /** What waits in these lanes, and is meant, goes back to the store, which keeps it until `dueAt`. */
+  /**
+   * Gives the waiting deliveries of these lanes for which `isMeant` is true back to the store, which keeps them until
+   * `dueAt`.
+   */
   async giveBack(lanes: Iterable<Lane>, dueAt: number, isMeant?: (one: LeasedDelivery) => boolean): Promise<void> {
     const deliveries = this.#takeOut(lanes, isMeant)
     if (deliveries.length === 0) return

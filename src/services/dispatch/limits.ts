@@ -2,7 +2,7 @@
 export const DISPATCH_LIMITS = {
   /** Deliveries held in memory, waiting and in flight; more stay due in the store. */
   deliveriesInMemory: 8_192,
-  /** Of one endpoint, so that a dead one cannot fill the node's memory. */
+  /** Deliveries held of one endpoint, so that a dead one cannot fill the node's memory. */
   deliveriesInMemoryPerEndpoint: 1_024,
   /** Payload bytes held in memory for deliveries. */
   payloadBytesInMemory: 128 * 1_048_576,
@@ -13,9 +13,12 @@ export const DISPATCH_LIMITS = {
   claimPerLaneMax: 128,
   /** Payload bytes that one claim loads. */
   claimBytesMax: 32 * 1_048_576,
-  /** Leases that a node may have without holding the delivery, which it gives back; more of them end by themselves. */
+  /**
+   * Leases that a node may have without holding the delivery. The node gives them back; leases beyond this number end
+   * by themselves.
+   */
   looseLeasesMax: 10_000,
-  /** How long an endpoint's waiting deliveries sleep before its settings are looked at again. */
+  /** Longest sleep of an endpoint's waiting deliveries before its settings are looked at again. */
   rateSleepMaxMs: 1_000,
 } as const
 

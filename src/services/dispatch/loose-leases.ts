@@ -1,9 +1,11 @@
 /**
- * Leases that this node may have without holding the delivery: it was stored or put back with an outcome that nobody knows,
- * or claimed once more while it was being attempted here. They would keep it from everybody until they end. The next
- * claim gives them back first: the store leaves alone what is not leased to this node after so many tries.
+ * Keeps the leases that this node may have without holding the delivery. Either the delivery was stored or put back
+ * with an unknown outcome, or it was claimed once more while it was being attempted here. Such a lease would keep the
+ * delivery from all nodes until it ends. The next claim gives these leases back first. The store changes nothing unless
+ * the delivery is leased to this node after this number of tries.
  *
- * Only between two claims, and never what is held in memory: else the lease that is given back might be the one in use.
+ * Leases are given back between two claims only, and never those of deliveries that are held in memory: otherwise the
+ * lease that is given back might be the one in use.
  */
 import { GatewayError } from '../../domain/errors.ts'
 import type { Queue } from '../../store/port/queue.ts'
@@ -25,13 +27,13 @@ export class LooseLeases {
     this.#options = options
   }
 
-  /** More than are remembered end by themselves. */
+  /** Remembers these leases; those beyond the bound end by themselves. */
   note(leases: readonly LeasedKey[]): void {
     for (const one of leases)
       if (this.#leases.size < this.#lanes.limits.looseLeasesMax) this.#leases.set(keyText(one), keyAndTries(one))
   }
 
-  /** Some of them at a time. What cannot be given back now is kept for the next time. */
+  /** Gives back some leases at a time. A lease that cannot be given back now is kept for the next time. */
   async giveBack(now: number): Promise<void> {
     if (this.#leases.size === 0) return
     const some = this.#notHeld()

@@ -1,6 +1,6 @@
 /**
- * What waits in the store because this node had no room for it: whom a claim passes over, since they hold as much as they
- * may, and when it is worth while to ask for more of them.
+ * Knows which deliveries wait in the store because this node had no room. It says which endpoints and applications a
+ * claim passes over, since they hold as much as they may, and when it is worth while to claim more of their deliveries.
  */
 import type { EndpointCache } from '../../cache/endpoint-cache.ts'
 import type { AppId, EndpointId } from '../../domain/ids.ts'
@@ -26,12 +26,15 @@ export class Overflow {
     return this.#lanes.claimRoom()
   }
 
-  /** What a lane may hold for another delivery to be accepted: while older ones wait in the store, half of the room is theirs. */
+  /**
+   * The number of deliveries that a lane may hold for another one to be accepted: while older ones wait in the store,
+   * half of the room is theirs.
+   */
   laneMax(endpointId: EndpointId, rateLimit: number | null): number {
     return this.#skipped.has(endpointId) ? this.#claimCapacity(rateLimit) / 2 : this.#laneCapacity(rateLimit)
   }
 
-  /** What the next claim may take, and whom it passes over. */
+  /** The limits of the next claim, and the endpoints and applications that it passes over. */
   choose(): Omit<ClaimRequest, 'lease' | 'now'> {
     const room = this.claimRoom()
     this.#skipped.clear()
@@ -51,7 +54,10 @@ export class Overflow {
     }
   }
 
-  /** Whether half of what a full lane or application held is done: few claims with much in them cost the least. True once. */
+  /**
+   * True, once, when half of the deliveries of a full lane or application are done: few claims with much in them cost
+   * least.
+   */
   hasRoomAgain(lane: Lane): boolean {
     const { endpointId, application } = lane
     const hasLane = this.#skipped.has(endpointId) && lane.size <= this.#claimCapacity(this.#rateLimitOf(lane)) / 2
@@ -63,7 +69,7 @@ export class Overflow {
     return hasLane || hasApplication
   }
 
-  /** What a claim may fill a lane up to. */
+  /** The number of deliveries up to which a claim may fill a lane. */
   #claimCapacity(rateLimit: number | null, { laneDeliveries } = this.claimRoom()): number {
     return Math.min(this.#laneCapacity(rateLimit), 4 * this.#endpointConcurrency, laneDeliveries)
   }

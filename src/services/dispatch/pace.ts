@@ -1,8 +1,8 @@
 /**
- * How fast an endpoint that was asked to slow down is tried again. A pause that ends with everything that waited going out at
- * once ends in the next pause, so the pace comes back gradually: from a start of 2 per second it doubles every second up
- * to half of the rate at which the endpoint last complained, and from there grows by a twentieth every second. An endpoint
- * that complained at less than 4 per second starts at half of that.
+ * Paces the attempts to an endpoint that asked the gateway to slow down. If all waiting deliveries went out at once at
+ * the end of a pause, the next pause would follow. So the pace comes back gradually. It starts at 2 per second and
+ * doubles every second, up to half of the rate at which the endpoint last complained. From there it grows by a
+ * twentieth every second. An endpoint that complained at less than 4 per second starts at half of that.
  */
 import { type ClockStep, pauseAfterStep } from '../../domain/clock-step.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
@@ -11,18 +11,18 @@ import { LIMITS } from '../../domain/limits.ts'
 
 const START_PER_SECOND = 2
 const SLOWEST_PER_SECOND = 0.1
-/** Beyond this, and without a known limit, there is nothing left to hold back. */
+/** Above this rate, and without a known limit, there is nothing left to hold back. */
 const UNLIMITED_PER_SECOND = 1_000
 const GROWTH = 1 / 20
-/** How long an endpoint that does not say for how long is left alone; twice as long each time, until it takes something. */
+/** Length of the pause when the endpoint names none: twice as long each time, until the endpoint takes a delivery. */
 const PAUSE_MS = { first: 1_000, max: 16_000 }
-/** When an endpoint took something is remembered for so long. */
+/** The time of the last success at an endpoint is remembered for so long. */
 const TAKEN_KEPT_MS = 3_600_000
 
 export interface Pace {
-  /** When the pause ends and the pace begins, ms. */
+  /** Time at which the pause ends and the pace begins, ms. */
   from: number
-  /** The rate at which the endpoint complained; null when that is not known. */
+  /** The rate at which the endpoint complained; null when it is not known. */
   limit: number | null
 }
 
@@ -51,18 +51,21 @@ export function slowDown(before: Pace | undefined, now: number, until: number): 
 /** The paces of the endpoints that complained and have not recovered yet. */
 export class Paces {
   readonly #paces = new Map<EndpointId, Pace>()
-  /** How many pauses there were since the endpoint took something. */
+  /** Number of pauses since the endpoint last took a delivery. */
   readonly #pauses = new Map<EndpointId, number>()
   readonly #takenAt = new Map<EndpointId, number>()
 
-  /** The endpoint's own limit, or less while it recovers from having complained. */
+  /** The endpoint's own limit; a lower rate while it recovers from a complaint. */
   rateOf({ id, rateLimit }: Candidate, now: number): number | null {
     const pace = this.#paces.get(id)
     const rate = pace === undefined ? null : paceAt(pace, now)
     return rate === null ? rateLimit : Math.min(rate, rateLimit ?? Infinity)
   }
 
-  /** How long it should be left alone after a complaint at `now`: to the end of the pause that it is in, or a new one. */
+  /**
+   * How long the endpoint should be left alone after a complaint at `now`: to the end of the current pause, or a new
+   * one.
+   */
   pauseMs(endpointId: EndpointId, now: number): number {
     const from = this.#paces.get(endpointId)?.from ?? now
     if (from > now) return from - now
@@ -76,7 +79,7 @@ export class Paces {
     this.#paces.set(endpointId, slowDown(before, now, until))
   }
 
-  /** It took something. */
+  /** Notes that the endpoint took a delivery. */
   took(endpointId: EndpointId, now: number): void {
     if (this.#takenAt.size < LIMITS.cachedEndpoints || this.#takenAt.has(endpointId)) this.#takenAt.set(endpointId, now)
     if (this.#pauses.size > 0) this.#pauses.delete(endpointId)

@@ -1,6 +1,7 @@
 /**
- * When an endpoint's next attempt may start: as its rate limit and its application's throttle rate say, and slower while it recovers from having complained.
- * Both are shared with the other nodes where there is somebody who gives out slots; the recovery is every node's own.
+ * Decides when an endpoint's next attempt may start: as its rate limit and its application's throttle rate say, and
+ * slower while the endpoint recovers from a complaint. With Redis, which gives out slots, both rates are shared with
+ * the other nodes; each node paces the recovery alone.
  */
 import type { ClockStep } from '../../domain/clock-step.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
@@ -25,14 +26,15 @@ export class Pacing implements Pressure {
     this.#shared = shared
   }
 
-  /** Counts an attempt that starts now, when this is 0; otherwise ms to wait. Null: slots have to be asked for. */
+  /** Returns 0 and counts an attempt that starts now; otherwise the ms to wait. Null: slots have to be asked for. */
   admit(lane: Lane, settings: Candidate, now: number): number | null {
     if (lane.clockSteps !== this.#clockSteps) lane.pacesAnew(this.#clockSteps)
     const ofApplication = this.#applications === null ? 0 : this.#applications.waitMs(lane.appId, now)
     if (ofApplication !== 0) return ofApplication
     const rate = this.#paces.rateOf(settings, now)
     const isShared = this.#shared !== null && settings.rateLimit !== null && !lane.sharedPacer.isAlone(now)
-    // Slots keep to the limit by themselves; beside them this node's own pacer matters only where the endpoint recovers.
+    // Slots keep to the limit by themselves. Beside them this node's own pacer matters only while the endpoint
+    // recovers.
     if (!isShared || rate !== settings.rateLimit) {
       const waitMs = lane.pacer.waitMs(rate, now)
       if (waitMs > 0) return waitMs
@@ -42,7 +44,7 @@ export class Pacing implements Pressure {
       if (waitMs !== 0) return waitMs
       lane.sharedPacer.take()
     }
-    // Also beside slots, for the moment at which they end.
+    // The own pacer counts beside slots as well, for the moment at which the slots end.
     lane.pacer.take(rate, now)
     this.#applications?.take(lane.appId, now)
     return 0
@@ -72,7 +74,10 @@ export class Pacing implements Pressure {
     this.#paces.slowDown(endpointId, this.#clock.now(), until)
   }
 
-  /** What was written down by a clock that was ahead is put right. Lanes start anew, so that one attempt of each may be early. */
+  /**
+   * Puts right the times that were written by a clock that was ahead. Lanes start anew, so one attempt of each may be
+   * early.
+   */
   putClockBack(step: ClockStep): void {
     this.#clockSteps++
     this.#applications?.reset()

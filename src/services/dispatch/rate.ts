@@ -1,25 +1,25 @@
-/** How long a burst above an endpoint's rate limit may be: a timer that fires late catches up, nothing more. */
+/** Longest burst above an endpoint's rate limit, ms: a timer that fires late catches up, nothing more. */
 export const RATE_CATCH_UP_MS = 5
 
 /**
- * Paces an endpoint's attempts: `perSecond` of them, evenly spread. There is no burst to save up; only what a late
- * timer missed, at most `RATE_CATCH_UP_MS` of it, is caught up.
+ * Paces an endpoint's attempts: `perSecond` of them, evenly spread. No burst can be saved up: only the time by which a
+ * timer fired late is caught up, at most `RATE_CATCH_UP_MS`.
  */
 export class Pacer {
-  /** When the next attempt may start, ms; fractions matter for rates above 1000 per second. */
+  /** Time of the next allowed attempt, ms; fractions matter for rates above 1000 per second. */
   #nextAt = 0
 
-  /** How long until the next attempt may start; 0 is now. */
+  /** Time until the next attempt may start, ms; 0 is now. */
   waitMs(perSecond: number | null, now: number): number {
     return perSecond === null ? 0 : Math.max(0, this.#nextAt - now)
   }
 
-  /** As good as a new one: what it remembered is of a clock that was put back. */
+  /** Makes this pacer as good as a new one: its times are those of a clock that was put back. */
   reset(): void {
     this.#nextAt = 0
   }
 
-  /** How long until this pacer is as good as a new one. */
+  /** Time until this pacer is as good as a new one, ms. */
   aheadMs(now: number): number {
     return Math.max(0, this.#nextAt - now)
   }
@@ -27,7 +27,8 @@ export class Pacer {
   /** Counts an attempt that starts now. */
   take(perSecond: number | null, now: number): void {
     if (perSecond === null) return
-    // Longer than a second by what may be caught up: so no second has more than `perSecond` starts, late timers or not.
+    // The gap is longer than a second's share, by the time that may be caught up: no second has more than `perSecond`
+    // starts, late timers or not.
     const gapMs = (1_000 + RATE_CATCH_UP_MS) / perSecond
     this.#nextAt = Math.max(this.#nextAt, now - RATE_CATCH_UP_MS) + gapMs
   }

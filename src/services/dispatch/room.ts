@@ -1,53 +1,58 @@
 /**
- * How much a node may hold, and each endpoint and application of that. Pure: `lanes.ts` has the counts.
+ * Decides how much a node may hold, and how much of that one endpoint or one application may. Pure: `lanes.ts` has the
+ * counts.
  *
- * What comes straight from accepting and what is claimed have room of their own, so that neither keeps the other out. Of
- * the room that is left, one endpoint may take half, and the last quarter of all room is for endpoints that hold nothing
- * yet: however many hang with all that they may hold, the next one finds a place.
+ * Accepted deliveries and claimed deliveries have room of their own, so that neither keeps the other out. One endpoint
+ * may take half of the room that is left. The last quarter of all room is for endpoints that hold nothing yet: even
+ * when many endpoints hang and hold as much as they may, the next one finds room.
  *
- * The same between applications, on a node that has more than one: with however many endpoints, one application may claim
- * half of the room that is left, and the last eighth of the room for what is accepted is for those that hold little.
+ * The same rule holds between applications, on a node that has more than one. One application, with any number of
+ * endpoints, may claim half of the room that is left. The last eighth of the room for accepted deliveries is for
+ * applications that hold little.
  */
 import type { DispatchLimits } from './limits.ts'
 
-/** So that a small node does not claim one delivery at a time. */
+/** Lower bound, so that a small node does not claim one delivery at a time. */
 const CLAIMED_MIN = 32
 
 /** An application holds little while it holds less than this part of all that may be held. */
 const LITTLE = 1 / 64
-/** Of the room for what is accepted, for applications that hold little. */
+/** Part of the room for accepted deliveries that is kept for applications that hold little. */
 const KEPT = 1 / 8
 
-/** What an endpoint or application that holds something may hold altogether while `left` of `all` is left. */
+/** The most that an endpoint or application that holds something may hold while `left` of `all` is left. */
 const partOf = (left: number, all: number): number => Math.max(0, Math.floor((left - all / 4) / 2))
 
-/** No more than twice what can be in flight is claimed: what is leased should start before its lease ends. */
+/**
+ * The most that may be claimed: twice the attempts that can be in flight. A leased delivery should start before its
+ * lease ends.
+ */
 export const claimedMax = (concurrency: number): number => Math.max(CLAIMED_MIN, 2 * concurrency)
 
-/** What one node, or a part of it, holds: deliveries, those that room is reserved for included, and their payload bytes. */
+/** The deliveries that one node, or a part of it, holds or has reserved room for, and their payload bytes. */
 export interface Holding {
   readonly size: number
   readonly bytes: number
 }
 
-/** The same of the node, what of it was claimed, and the bounds. */
+/** The load of the whole node, the claimed deliveries among it, and the bounds. */
 export interface NodeHolding extends Holding {
   readonly claimed: number
   readonly limits: DispatchLimits
 }
 
-/** What asks for room; undefined where nothing of its endpoint or application is here. */
+/** The loads that matter for a request for room; undefined where nothing of the endpoint or application is here. */
 export interface Asking {
   bytes: number
   lane: Holding | undefined
   application: Holding | undefined
-  /** What its lane may hold for another delivery to be accepted. */
+  /** The number of deliveries that the lane may hold for another one to be accepted. */
   laneMax: number
-  /** Other applications may need room. */
+  /** True when other applications may need room. */
   isShared: boolean
 }
 
-/** Whether a delivery of `bytes` may be accepted into memory. */
+/** True when a delivery of `bytes` may be accepted into memory. */
 export function hasRoom(node: NodeHolding, { bytes, lane, application, laneMax, isShared }: Asking): boolean {
   const { deliveriesInMemory, payloadBytesInMemory } = node.limits
   const room = deliveriesInMemory - node.size
@@ -67,13 +72,14 @@ export interface ClaimRoom {
   bytes: number
   laneDeliveries: number
   laneBytes: number
-  /** Of what was claimed. */
+  /** Claimed deliveries of one application. */
   applicationDeliveries: number
 }
 
 /**
- * What a claim may take: in all, of one endpoint and of one application, which is also what those may hold to take part.
- * `max` is what may be claimed altogether; `isShared` says whether there is more than one application.
+ * Limits for the next claim: in all, of one endpoint and of one application. An endpoint or application that holds its
+ * limit already takes no part. `max` is the most that may be claimed altogether; `isShared` says that there is more
+ * than one application.
  */
 export function claimRoom(node: NodeHolding, { max, isShared }: { max: number; isShared: boolean }): ClaimRoom {
   const room = max - node.claimed
@@ -81,7 +87,7 @@ export function claimRoom(node: NodeHolding, { max, isShared }: { max: number; i
   const ofLane = laneBytes(node)
   return {
     applicationDeliveries: isShared ? Math.max(little, partOf(room, max)) : max,
-    // Half of it at most: one claim must not give all of the room to those that come first.
+    // Half of the room at most: one claim must not give all of it to those that come first.
     deliveries: bytesLeft(node) > 0 ? Math.min(node.limits.claimMax, Math.ceil(room / 2)) : 0,
     bytes: Math.min(node.limits.claimBytesMax, Math.ceil(bytesLeft(node) / 2)),
     laneDeliveries: ofLane > 0 ? Math.max(1, partOf(room, max)) : 1,

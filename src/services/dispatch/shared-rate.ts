@@ -1,7 +1,9 @@
-/** A rate that several nodes keep to together: somebody gives out slots, and every attempt uses up one. */
+/** A rate that several nodes keep to together: Redis gives out slots, and every attempt uses up one. */
 import type { AppId, EndpointId } from '../../domain/ids.ts'
 
-/** Whose rate it is. Their ids begin differently, so that one is never taken for the other. */
+/**
+ * The owner of a rate. Ids of applications and endpoints begin differently, so that one is never taken for the other.
+ */
 export type RateOwner = AppId | EndpointId
 
 /** Times at which attempts may start, or when to ask again. */
@@ -9,33 +11,41 @@ export type Slots =
   | {
       count: number
       gapMs: number
-      /** The first one may be used from here to there, ms since the epoch; the others `gapMs` later each. */
+      /**
+       * Time from which and until which the first slot may be used, ms since the epoch; each further slot is `gapMs`
+       * later.
+       */
       from: number
       until: number
     }
   | { count: 0; askAgainInMs: number }
 
 export interface SharedRate {
-  /** Up to `wanted` slots. Null when there is nobody to ask: this node keeps to the rate alone. Soon, and never rejects. */
+  /**
+   * Up to `wanted` slots. Null when Redis does not answer: this node then keeps to the rate alone. Fulfilled soon, and
+   * never rejected.
+   */
   slots(owner: RateOwner, perSecond: number, wanted: number): Promise<Slots | null>
 }
 
-/** While there is nobody to ask, it is tried again this often. */
+/** While Redis does not answer, it is asked again this often. */
 const ALONE_MS = 250
 
-/** What one endpoint or application has been given of its shared rate. */
+/** The slots that one endpoint or application has been given of its shared rate. */
 export class SharedPacer {
   #slots: Exclude<Slots, { askAgainInMs: number }> | null = null
   #used = 0
   #askAgainAt = 0
   #aloneUntil = 0
 
-  /** Whether this node has to keep to the rate alone at the moment. */
+  /** True while this node has to keep to the rate alone. */
   isAlone(now: number): boolean {
     return now < this.#aloneUntil
   }
 
-  /** How long until the next slot, 0 is now; null when more have to be asked for. Those that were missed are lost. */
+  /**
+   * Time until the next slot, ms; 0 is now, null means that more have to be asked for. Slots that were missed are lost.
+   */
   waitMs(now: number): number | null {
     if (now < this.#askAgainAt) return this.#askAgainAt - now
     const slots = this.#slots
@@ -48,19 +58,19 @@ export class SharedPacer {
     return null
   }
 
-  /** Whether a new one would do as well: nothing that was given is left, and nothing has to be waited for. */
+  /** True when a new pacer would do as well: no slot is left, and there is nothing to wait for. */
   isIdle(now: number): boolean {
     return now >= this.#aloneUntil && (this.waitMs(now) ?? -1) < 0
   }
 
-  /** As good as a new one: what it was given is of a clock that was put back. */
+  /** Makes this pacer as good as a new one: its slots are times of a clock that was put back. */
   reset(): void {
     this.#slots = null
     this.#askAgainAt = 0
     this.#aloneUntil = 0
   }
 
-  /** Uses up the slot that `waitMs` said is there. */
+  /** Uses up the slot that `waitMs` reported. */
   take(): void {
     this.#used++
   }

@@ -1,7 +1,7 @@
 /**
- * Which attempt starts now. Applications and their lanes take turns (`turns.ts`); a lane waits while it is at its
- * concurrency cap or ahead of its rate (`pacing.ts`), and gives back what it holds while it is paused. Waiting costs no
- * attempt.
+ * Decides which attempt starts now. Applications and their lanes take turns (`turns.ts`). A lane waits while it is at
+ * its concurrency cap or ahead of its rate (`pacing.ts`). While it is paused, it gives back its deliveries. Waiting
+ * costs no attempt.
  */
 import type { EndpointCache } from '../../cache/endpoint-cache.ts'
 import { pauseEnd } from '../../domain/endpoint.ts'
@@ -17,10 +17,13 @@ import { type Turn, Turns } from './turns.ts'
 export interface StarterOptions {
   cache: EndpointCache
   clock: Clock
-  /** Attempts in flight, of the node and of one endpoint. */
+  /** Attempts that may be in flight: of the node, and of one endpoint. */
   concurrency: number
   endpointConcurrency: number
-  /** Makes one attempt and records it; `succeeded` is called when the destination has it, before that is on record. */
+  /**
+   * Makes one attempt and records it. `succeeded` is called when the destination has the message, before the attempt is
+   * on record.
+   */
   carryOut: (delivery: LeasedDelivery, succeeded: () => void) => Promise<Recorded>
   onTrouble: (doing: string, error: unknown) => void
   pacing: Pacing
@@ -29,9 +32,11 @@ export interface StarterOptions {
 
 /** The other parts of the dispatcher, as the starter sees them. */
 export interface StarterHooks {
-  /** What waits in the lane, and is meant, goes back to the store, which keeps it until `dueAt`. */
+  /**
+   * Gives the lane's waiting deliveries for which `isMeant` is true back to the store, which keeps them until `dueAt`.
+   */
   giveBack: (lane: Lane, dueAt: number, isMeant?: (one: LeasedDelivery) => boolean) => void
-  /** Something is due in the store at this time. */
+  /** A delivery in the store becomes due at this time. */
   noteDue: (at: number) => void
   /** An attempt of the lane ended, so that there may be room for more of it. */
   ended: (lane: Lane) => void
@@ -54,12 +59,12 @@ export class Starter {
     this.#turns = new Turns(options.concurrency)
   }
 
-  /** Attempts in flight. */
+  /** Number of attempts in flight. */
   get inFlight(): number {
     return this.#turns.inFlight
   }
 
-  /** Nothing starts any more. */
+  /** True when no attempt starts any more. */
   get isStopping(): boolean {
     return this.#isStopping
   }
@@ -68,17 +73,17 @@ export class Starter {
     this.#isStopping = true
   }
 
-  /** The delivery waits in the lane as of now. */
+  /** Called when a delivery begins to wait in the lane. */
   arrived(lane: Lane, delivery: LeasedDelivery): void {
     this.place(lane)
     const { clock, expunged } = this.#options
     // The delivery came with a payload that was taken away meanwhile.
     if (expunged.has(delivery.msgId)) this.#hooks.giveBack(lane, clock.now(), (one) => one.msgId === delivery.msgId)
-    // Too late: the delivery was being committed, or attempted, when the end began.
+    // Too late: the shutdown began while the delivery was being committed or attempted.
     if (this.#isStopping) this.#hooks.giveBack(lane, clock.now())
   }
 
-  /** Puts a lane where it belongs: in line, out of it while it cannot start anything, or away when it is empty. */
+  /** Puts a lane where it belongs: in line, out of line while it cannot start an attempt, or away when it is empty. */
   place(lane: Lane): void {
     if (lane.isAsleep) return
     if (lane.waiting > 0 && lane.inFlight < this.#options.endpointConcurrency) {
@@ -94,7 +99,7 @@ export class Starter {
     else this.#lanes.remove(lane)
   }
 
-  /** Once for all that happens in one go, so that lanes that become ready together take turns. */
+  /** Runs once for all events of one turn of the event loop, so that lanes that become ready together take turns. */
   #schedulePump(): void {
     if (this.#pumpScheduled) return
     this.#pumpScheduled = true
@@ -113,10 +118,13 @@ export class Starter {
     }
   }
 
-  /** Starts one attempt of the lane if it may; otherwise the lane sleeps, gives back what it holds, or changes its line. */
+  /**
+   * Starts one attempt of the lane if it may; otherwise the lane sleeps, gives back its deliveries, or changes its
+   * line.
+   */
   #startNext(turn: Turn): void {
     const { lane, rank } = turn
-    // There is nothing to ask of an endpoint that is deleted: its deliveries go on, to be cancelled.
+    // A deleted endpoint has no settings to keep to: its deliveries go on, to be cancelled.
     if (!lane.isGone) {
       const now = this.#options.clock.now()
       const { cache, expunged, pacing } = this.#options
@@ -124,17 +132,17 @@ export class Starter {
       const settings = lane.settings(cache)
       if (settings === undefined) return this.#sleepUntilLoaded(lane)
       if ((settings.pausedUntil ?? 0) > now) return this.#hooks.giveBack(lane, pauseEnd(settings, now))
-      // A lane that was away does not know how its last attempt went; its endpoint's record does.
+      // A lane that was away does not know the result of its last attempt; the endpoint's record does.
       lane.isSuspect ??= settings.failingSince !== null
       if (lane.isSuspect && rank !== 'suspect') return
       const waitMs = pacing.admit(lane, settings, now)
       if (waitMs === null) return this.#sleepUntil(lane, pacing.ask(lane, settings), 'keep to a shared rate')
-      // Not for long at once: meanwhile the limit may be lifted.
+      // The sleep is bounded: the limit may be lifted meanwhile.
       if (waitMs > 0) return this.#sleep(lane, Math.min(waitMs, this.#lanes.limits.rateSleepMaxMs))
     }
     const delivery = lane.shift()
     if (delivery === undefined) return
-    // Not renewed in time, so the delivery is any node's now: the store finds it.
+    // The lease was not renewed in time, so any node may have the delivery: a claim finds it in the store.
     if (delivery.leaseUntil <= this.#options.clock.now()) this.letGo(lane, delivery)
     else void this.#attempt(turn, delivery)
   }
@@ -183,11 +191,11 @@ export class Starter {
     }
     let recorded: Recorded | null = null
     try {
-      // After a success the next attempt need not wait for the commit. After anything else it does: the record may
+      // After a success the next attempt need not wait for the commit. After any other outcome it waits: the record may
       // pause or disable the endpoint.
       recorded = await this.#options.carryOut(delivery, freeSlot)
     } catch (error) {
-      // Its outcome is not on record. The lease ends by itself, and the delivery becomes due again.
+      // The outcome is not on record. The lease ends by itself, and the delivery becomes due again.
       this.#options.onTrouble('carry out a delivery', error)
     }
     this.#again(lane, this.#lanes.recorded(lane, delivery))
@@ -197,7 +205,7 @@ export class Starter {
     this.#hooks.ended(lane)
   }
 
-  /** What an attempt that is on record says about the next ones of its lane. */
+  /** Takes over what an attempt on record means for the next attempts of its lane. */
   #learn(lane: Lane, { gotNoAnswer, dueAgainAt, restMs, pausedUntil }: Recorded): void {
     lane.isSuspect = gotNoAnswer
     if (dueAgainAt !== null) this.#hooks.noteDue(dueAgainAt)
@@ -205,7 +213,7 @@ export class Starter {
     if (pausedUntil !== null) this.#options.pacing.slowDown(lane.endpointId, pausedUntil)
   }
 
-  /** The node has nothing more to do with this lease; the same delivery may have another one that waits. */
+  /** Lets go of a lease with which the node has nothing more to do; the same delivery may wait with another lease. */
   letGo(lane: Lane, delivery: LeasedDelivery): void {
     this.#again(lane, this.#lanes.letGo(lane, delivery))
   }

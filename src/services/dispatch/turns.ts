@@ -1,24 +1,25 @@
 /**
- * Whose turn it is to start an attempt.
+ * Decides which lane starts the next attempt.
  *
- * Lanes that want to start one stand in four lines, by what the node risks with it. A line moves only while fewer attempts
- * are in flight than its limit says, so that whatever hangs, there is room for first attempts to healthy endpoints. That
- * is also why there are several lines: lanes that have to stay back must never stand in front of one that may start.
+ * The lanes stand in four lines, by the risk of their next attempt for the node. A line moves only while fewer attempts
+ * are in flight than its limit says. So there is always room for first attempts to healthy endpoints, however many
+ * attempts hang. There are several lines because a lane that has to stay back must never stand in front of one that may
+ * start.
  *
  * Within a line applications take turns, and within an application its lanes, one start each. Applications with few
- * attempts under way (light ones) stand in lines of their own, which move on while the others have to stop: an eighth of
- * the node is kept for them, and what each rank is ensured of is counted apart.
+ * attempts under way (light ones) stand in lines of their own. These lines move on while the others have to stop: an
+ * eighth of the node is kept for light applications, and the ensured share of each rank is counted apart for them.
  */
 import { RETRY_SHARE } from '../../domain/retry-share.ts'
 import { type ApplicationTurns, type Lane, type Rank, RANKS, rankOf } from './lane.ts'
 
 /** An attempt starts while the node is less full than this, as a fraction of its concurrency. */
 const FULL_AT: Readonly<Record<Rank, number>> = { first: 1, more: 3 / 4, retry: 3 / 4, suspect: 1 / 2 }
-/** What may be in flight however full the node is; otherwise a busy node would never come to its retries. */
+/** The share that may be in flight however full the node is; without it a busy node would never come to its retries. */
 const ENSURED: Readonly<Record<Rank, number>> = { first: 0, more: 0, retry: 1 / 16, suspect: 1 / 16 }
-/** The same of light applications, all of them together. */
+/** The ensured share of light applications, all of them together. */
 const ENSURED_LIGHT: Readonly<Record<Rank, number>> = { first: 0, more: 1 / 32, retry: 1 / 32, suspect: 1 / 32 }
-/** Of the node's concurrency, for light applications; on small nodes nothing. */
+/** Part of the node's concurrency that is kept for light applications; on small nodes nothing. */
 const KEPT = 1 / 8
 /** An application is light while it has less than this part of the node's concurrency in flight. */
 const LIGHT = 1 / 32
@@ -31,8 +32,8 @@ export const isLight = (inFlight: number, concurrency: number): boolean =>
   inFlight < Math.max(1, Math.floor(concurrency * LIGHT))
 
 /**
- * Whether an attempt of this rank may start while `inFlight` attempts are under way, `ofRank` of them of its own rank and of
- * applications that are light, or not, as its own is.
+ * True when an attempt of this rank may start. `inFlight` attempts are under way. `ofRank` of them have the same rank
+ * and the same kind of application, light or not.
  */
 export function mayStart(
   rank: Rank,
@@ -42,7 +43,7 @@ export function mayStart(
   const { concurrency } = node
   if (inFlight >= concurrency) return false
   if (!isLight && node.isShared && inFlight >= concurrency - Math.floor(concurrency * KEPT)) return false
-  // Nobody else needs what an endpoint that is alone leaves.
+  // An endpoint that is alone may take all: no other one needs the rest.
   if (node.lanes === 1 && rank !== 'suspect') return true
   const part = (fraction: number) => Math.max(Math.ceil(fraction), Math.floor(concurrency * fraction))
   return inFlight < part(FULL_AT[rank]) || ofRank < part((isLight ? ENSURED_LIGHT : ENSURED)[rank])
@@ -54,17 +55,17 @@ export interface Turn {
   rank: Rank
 }
 
-/** What the node is to the lanes that want to start something. */
+/** The load of the node, as far as lanes that want to start have to know it. */
 export interface Crowd {
-  /** Lanes that there are, waiting or not. */
+  /** Number of lanes, waiting or not. */
   lanes: number
-  /** More than one application has been here. */
+  /** True once more than one application has been here. */
   isShared: boolean
 }
 
 class Group {
   readonly isLight: boolean
-  /** Applications with lanes in this line. */
+  /** Applications with lanes in each line. */
   readonly standing: Readonly<Record<Rank, Set<ApplicationTurns>>> = {
     first: new Set(),
     more: new Set(),
@@ -90,12 +91,12 @@ export class Turns {
     this.#concurrency = concurrency
   }
 
-  /** Attempts in flight. */
+  /** Number of attempts in flight. */
   get inFlight(): number {
     return this.#inFlight
   }
 
-  /** Puts the lane at the end of the line it belongs in now; one that stands there keeps its place. */
+  /** Puts the lane at the end of the line that it belongs in now; a lane that stands there already keeps its place. */
   stand(lane: Lane, lanes: number): void {
     const { isSuspect, inFlight } = lane
     const { turns: application } = lane.application
@@ -116,7 +117,7 @@ export class Turns {
     if (application.lines[rank].size === 0) this.#groupOf(application).standing[rank].delete(application)
   }
 
-  /** Takes the lane whose turn it is out of its line; undefined when none may start an attempt now. */
+  /** Takes the lane whose turn it is out of its line; undefined when no lane may start an attempt now. */
   next({ lanes, isShared }: Crowd): Turn | undefined {
     if (this.#inFlight >= this.#concurrency) return undefined
     const node = { concurrency: this.#concurrency, lanes, isShared }
@@ -128,7 +129,7 @@ export class Turns {
         const [application] = line
         const [lane] = application!.lines[rank]
         this.leave(lane!)
-        // Others first, before it is its turn again.
+        // The application goes behind the others before its next turn.
         if (line.size > 1 && line.delete(application!)) line.add(application!)
         return { lane: lane!, rank }
       }
@@ -163,7 +164,10 @@ export class Turns {
     return application.isLight ? this.#light : this.#heavy
   }
 
-  /** With all that waits, and all that is under way: what is ensured to light ones is not used up by one that was light. */
+  /**
+   * Moves the application with its waiting lanes and its attempts under way: attempts of an application that is no
+   * longer light use up nothing of the ensured share of light ones.
+   */
   #changeGroup(application: ApplicationTurns): void {
     const before = this.#groupOf(application)
     application.isLight = !application.isLight
