@@ -4,15 +4,15 @@ import { LIMITS } from '../domain/limits.ts'
 import type { Applications } from '../store/port/applications.ts'
 import { type Freshness, LoadingCache } from './loading-cache.ts'
 
-/** Applications by what they are called. Forget them after every write. */
+/** Applications by id or uid. Forget them after every write. */
 export interface ApplicationCache {
-  /** By id or uid; null when the organization has no such live one. */
+  /** By id or uid; null when the organization has no such live application. */
   find(orgId: OrgId, idOrUid: string): Application | Promise<Application | null>
-  /** By id, whoever owns it. */
+  /** By id, of any organization. */
   get(id: AppId): Application | Promise<Application | null>
-  /** The application if it is at hand. */
+  /** The application if it is in memory. */
   peek(id: AppId): Application | undefined
-  /** As it was and as it is: both may have a uid under which it is kept. */
+  /** Takes the application as it was and as it is: it may be kept under both uids. */
   forget(...applications: readonly Application[]): void
 }
 
@@ -20,7 +20,7 @@ export function createApplicationCache(
   store: Pick<Applications, 'findApplication' | 'getApplication'>,
   freshness?: Freshness,
 ): ApplicationCache {
-  // Neither ids nor uids hold a slash. What else a path may hold finds nothing, and that is not kept.
+  // Neither ids nor uids hold a slash. Any other text in a path finds nothing, and a miss is not kept.
   const byName = new LoadingCache<Application>(
     { max: LIMITS.cachedApplications, bytes: LIMITS.cachedApplicationBytes },
     (key) => {

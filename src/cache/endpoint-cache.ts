@@ -9,29 +9,29 @@ import type { SharedEndpoints } from './shared-endpoints.ts'
 export interface EndpointCache {
   /** Null when there is no such live endpoint. */
   get(appId: AppId, id: EndpointId): Endpoint | Promise<Endpoint | null>
-  /** The endpoint if it is at hand. */
+  /** The endpoint if it is in memory. */
   peek(appId: AppId, id: EndpointId): Endpoint | undefined
-  /** All live endpoints of an application, without what is secret. */
+  /** All live endpoints of an application, without their secret parts. */
   ofApplication(appId: AppId): readonly Candidate[] | Promise<readonly Candidate[]>
-  /** This node changed it: here it is forgotten at once, and the others are told. */
+  /** Called after a change by this node: the endpoint is forgotten here at once, and the other nodes are told. */
   forget(appId: AppId, id: EndpointId): void
-  /** Another node changed it and has told the shared cache. */
+  /** Called after a change by another node that has told the shared cache. */
   forgetHere(appId: AppId, id: EndpointId): void
-  /** Another node changed it, and who knows whether it could tell the shared cache. */
+  /** Called after a change by another node that may have been unable to tell the shared cache. */
   forgetRemote(appId: AppId, id: EndpointId): void
-  /** Nobody knows which ones were changed. */
+  /** Called when changes may have been missed, and it is not known which. */
   forgetAllHere(): void
   readonly counts: CacheCounts
 }
 
-/** How often something was found in this node's memory, and in the cache that all nodes share. */
+/** Number of lookups answered from this node's memory, and from the cache that all nodes share. */
 export interface CacheCounts {
   memory: { hits: number; misses: number }
   shared: { hits: number; misses: number }
 }
 
 export interface EndpointCacheOptions {
-  /** By default what is kept is good until it is forgotten: no other process writes. */
+  /** By default an entry is good until it is forgotten: no other process writes. */
   freshness?: Freshness
   shared?: SharedEndpoints | null
 }
@@ -42,7 +42,10 @@ export function createEndpointCache(
 ): EndpointCache {
   const sharedCounts = { hits: 0, misses: 0 }
 
-  /** From the shared cache, else from the store; then the shared cache gets it if nothing was changed meanwhile. */
+  /**
+   * Loads from the shared cache, or else from the store; then the shared cache gets the value if nothing was changed
+   * meanwhile.
+   */
   async function load<T extends object>(appId: AppId, name: string, read: () => Promise<T | null>): Promise<T | null> {
     const found = shared === null ? null : await shared.find(appId, name)
     if (found !== null && 'kept' in found) {

@@ -4,15 +4,16 @@ import type { Freshness } from './loading-cache.ts'
 import type { ChangeChannel } from './shared-endpoints.ts'
 
 /**
- * How long a node trusts its memory when others write, too: a second; or for longer, if it was loaded since a channel
- * tells of every change. Not for ever even then, for the node that changes something may be cut off from the channel.
+ * Bounds the use of cached data when other nodes write, too. Entries are used for a second. An entry that was loaded
+ * since the channel has told of every change is used for longer, but not for ever: the node that makes a change may be
+ * cut off from the channel.
  */
 export const amongOthers = (clock: Clock, channel: ChangeChannel | null): Freshness => ({
   now: () => clock.now(),
   isFresh(loadedAt) {
     const now = clock.now()
     const ageMs = now - loadedAt
-    // Negative when the clock was set back: nobody knows how old it is.
+    // Negative when the clock was set back: the age is unknown.
     if (ageMs < 0) return false
     if (ageMs <= LIMITS.cacheAgeAloneMs) return true
     if (ageMs > LIMITS.cacheAgeWatchedMs) return false

@@ -1,13 +1,13 @@
 import { LRUCache } from 'lru-cache'
 import { weightOf } from '../lib/weight.ts'
 
-/** Whether what was loaded from the store at some time may still be used. */
+/** Says whether an entry that was loaded from the store at some time may still be used. */
 export interface Freshness {
   now(): number
   isFresh(loadedAt: number): boolean
 }
 
-/** Nobody else writes: what is kept is good until it is forgotten. */
+/** For a single writer: an entry is good until it is forgotten. */
 const UNTIL_FORGOTTEN: Freshness = { now: () => 0, isFresh: () => true }
 
 interface Kept<V> {
@@ -16,19 +16,20 @@ interface Kept<V> {
 }
 
 /**
- * A cache, bounded in entries and in bytes, that loads what it lacks, once for all who ask meanwhile. What was forgotten while it was being loaded
- * is handed to those who asked, but not kept: it may be older than the change that made it forgotten.
+ * A cache, bounded in entries and in bytes. It loads missing entries, once for all callers that ask meanwhile. An entry
+ * that is forgotten while it is being loaded is handed to those callers but not kept: it may be older than the change
+ * for which it was forgotten.
  */
 export class LoadingCache<V extends object> {
   readonly #kept: LRUCache<string, Kept<V>>
   readonly #loading = new Map<string, Promise<V | null>>()
   readonly #load: (key: string) => Promise<V | null>
   readonly #freshness: Freshness
-  /** How often `get` found something, and how often it did not. */
+  /** Number of calls of `get` that found an entry, and of those that did not. */
   hits = 0
   misses = 0
 
-  /** What is larger than `bytes` by itself is loaded each time. */
+  /** A value that is larger than `bytes` by itself is loaded each time. */
   constructor(
     { max, bytes }: { max: number; bytes: number },
     load: (key: string) => Promise<V | null>,
@@ -39,13 +40,13 @@ export class LoadingCache<V extends object> {
     this.#freshness = freshness
   }
 
-  /** What is kept for `key`, without loading. */
+  /** The entry for `key` if there is one; loads nothing. */
   peek(key: string): V | undefined {
     const kept = this.#kept.get(key)
     return kept !== undefined && this.#freshness.isFresh(kept.loadedAt) ? kept.value : undefined
   }
 
-  /** Null when there is no such thing; that is not kept. */
+  /** The entry for `key`, loaded if need be; null when the store has none. A null is not kept. */
   get(key: string): V | Promise<V | null> {
     const kept = this.peek(key)
     if (kept !== undefined) {

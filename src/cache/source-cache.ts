@@ -5,13 +5,13 @@ import { SOURCE_NAME, type Source } from '../domain/source.ts'
 import type { Sources } from '../store/port/sources.ts'
 import { type Freshness, LoadingCache } from './loading-cache.ts'
 
-/** Sources by what stands in the path of their door, so that an event reads nothing from the store. */
+/** Sources by the id or name in the path of their door, so that an event reads nothing from the store. */
 export interface SourceCache {
   /** By id, or by name in the application of the plain routes; null when there is no such source. */
   find(idOrName: string): Source | Promise<Source | null>
-  /** As it was and as it is: both may have a name under which it is kept. */
+  /** Takes the source as it was and as it is: it may be kept under both names. */
   forget(...sources: readonly Source[]): void
-  /** Another node changed one, and nobody says what it was called. */
+  /** Called when another node changed a source: its name is not known here. */
   forgetAll(): void
 }
 
@@ -25,7 +25,7 @@ export function createSourceCache(
     freshness,
   )
   return {
-    // What can be neither is not looked for: a stranger may send anything.
+    // A text that can be neither is not looked up: a stranger may send anything.
     find: (idOrName) =>
       isId('src', idOrName) || SOURCE_NAME.test(idOrName) ? sources.get(idOrName) : Promise.resolve(null),
     forget(...changed) {

@@ -12,7 +12,7 @@ export interface BellOptions {
   node: string
 }
 
-/** Rings at the other nodes: at once, and then once for all that is due within the next moment. */
+/** Tells the other nodes of due deliveries: at once, and then once for all that become due within the next moment. */
 export class Bell implements Doorbell, Disposable {
   readonly #options: BellOptions
   readonly #channel: string
@@ -25,7 +25,7 @@ export class Bell implements Doorbell, Disposable {
   }
 
   ring(at: number): void {
-    // What is due later than that the others find by themselves in time.
+    // For anything later, the polls of the other nodes are early enough.
     if (at > this.#options.clock.now() + LIMITS.claimPollMs) return
     this.#dueAt = Math.min(this.#dueAt, at)
     if (this.#resting === null) this.#send()
@@ -35,7 +35,7 @@ export class Bell implements Doorbell, Disposable {
     const { link, clock, node } = this.#options
     const inMs = Math.max(0, Math.ceil(this.#dueAt - clock.now()))
     this.#dueAt = Infinity
-    // When nobody hears it, the poll finds what is due.
+    // If no node hears the message, the poll finds the due delivery.
     link.run('ring', (client) => client.publish(this.#channel, dueMessage(node, inMs))).catch(() => {})
     this.#resting = clock.after(REDIS_LIMITS.doorbellRestMs, () => {
       this.#resting = null

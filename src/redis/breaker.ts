@@ -2,7 +2,7 @@
 const FAILURES_MAX = 3
 const PAUSE_MS = 1_000
 
-/** Whether it is worth asking. One command at a time finds out whether a pause was long enough. */
+/** Decides whether Redis is worth asking. After a pause, one command at a time tests whether it was long enough. */
 export class Breaker {
   #failures = 0
   #closedAt = 0

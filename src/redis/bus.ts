@@ -1,9 +1,9 @@
 /**
- * What nodes tell each other through Redis: that an endpoint changed, and that something is due. Both are hints. A lost
- * one costs time, never more: caches do not trust a channel that may have missed something, and the store is polled.
+ * Messages between nodes through Redis: an endpoint changed, or a delivery is due. Both are hints. A lost one costs
+ * time, never more: caches do not trust a channel that may have missed a message, and the store is polled.
  *
- * Redis hands a connection its messages in the order of events, and the answer to a PING comes in the same line. So an
- * answer to a PING that was sent at a time proves that everything announced before that time has arrived.
+ * Redis hands a connection its messages in the order of events, and the answer to a PING comes in the same order. So
+ * the answer to a PING proves that everything announced before the PING was sent has arrived.
  */
 import type { Redis } from 'ioredis'
 import type { ChangeChannel } from '../cache/shared-endpoints.ts'
@@ -16,13 +16,13 @@ export interface BusOptions {
   url: string
   clock: Clock
   prefix: string
-  /** This node; it need not hear what it says itself. */
+  /** This node; it ignores its own messages. */
   node: string
 }
 
 export interface Ears {
   onChange: (appId: AppId, id: EndpointId) => void
-  /** Something is due in the store at this time. */
+  /** A delivery in the store becomes due at this time. */
   onDue: (at: number) => void
 }
 
@@ -32,7 +32,7 @@ export const channelsOf = (prefix: string): { changes: string; due: string } => 
 })
 
 export const changeMessage = (node: string, appId: AppId, id: EndpointId): string => `${node} ${appId} ${id}`
-/** Says in how many milliseconds, for clocks differ. */
+/** The message gives the time as milliseconds from now, because clocks differ. */
 export const dueMessage = (node: string, inMs: number): string => `${node} ${inMs}`
 
 export class Bus implements ChangeChannel, AsyncDisposable {
@@ -53,25 +53,25 @@ export class Bus implements ChangeChannel, AsyncDisposable {
     this.#client.on('message', (channel, text) => this.#hear(channel, text))
   }
 
-  /** From now on these are told; nothing may rely on the channel before. */
+  /** Begins to report messages to `ears`. The channel must not be relied on before. */
   listen(ears: Ears): void {
     this.#ears = ears
   }
 
   completeSince(now: number): number | null {
-    // In the future means that the clock was set back: nothing is proven any more.
+    // A time in the future means that the clock was set back: nothing is proven any more.
     const silentMs = now - this.#provenAt
     return silentMs >= 0 && silentMs <= REDIS_LIMITS.channelSilenceMs ? this.#subscribedAt : null
   }
 
-  /** Proves that nothing was missed so far; to be done again and again. */
+  /** Proves that no message was missed so far; to be called again and again. */
   async ping(): Promise<void> {
     const { clock } = this.#options
     if (this.#subscribedAt === null) return
     const sentAt = clock.now()
     await within(clock, REDIS_LIMITS.channelSilenceMs, this.#client.ping()).then(
       () => (this.#provenAt = sentAt),
-      // Its silence is the message.
+      // A missing answer is noticed by `completeSince`.
       () => {},
     )
   }

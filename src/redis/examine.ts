@@ -4,7 +4,7 @@ import { close, connect, within } from './link.ts'
 
 const TIMEOUT_MS = 3_000
 
-/** Asks a Redis for an answer, and nothing else of it. Its `name` has no password. */
+/** Sends a Redis one command for which it has to answer, and nothing else. `name` holds no password. */
 export async function examineRedis(url: string, name: string, clock: Clock): Promise<Finding> {
   const client = connect(url)
   let heard: string | null = null

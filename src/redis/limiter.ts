@@ -1,38 +1,41 @@
 /**
- * One rate for all nodes. In Redis every limited endpoint and application has the time of its next free slot; slots are a gap apart, and
- * a node takes a few at once.
+ * One rate for all nodes. In Redis every limited endpoint and application has the time of its next free slot. Slots are
+ * a gap apart, and a node takes a few at once.
  *
- * The time is Redis' own, so that the clocks of the nodes need not agree: a node learns how far away its slots are and
- * never what time it is there. Between sending the question (`sent`) and having the answer (`heard`) Redis' now was at some
- * moment that the node does not know. So a slot that is `away` ms away may be used from `heard + away` on, when its time
- * has come for certain, and until `sent + away + lateMs`, when it is late by no more than `lateMs` for certain.
- * Starts that are early by nothing and late by `lateMs` at most, with slots (1000 + lateMs) / rate apart: no second can have more
- * than `rate` of them, however the nodes take turns. A slot that was missed is lost.
+ * The time is Redis' own, so that the clocks of the nodes need not agree: a node learns how far away its slots are, and
+ * never the time in Redis. The answer was made at some unknown moment between sending the question (`sent`) and
+ * receiving the answer (`heard`). So a slot that is `away` ms away may be used from `heard + away` on, when its time
+ * has come for certain. It may be used until `sent + away + lateMs`, when it is late by no more than `lateMs` for
+ * certain. Starts are never early and at most `lateMs` late, and slots are (1000 + lateMs) / rate apart: no second can
+ * have more than `rate` starts, however the nodes take turns. A slot that was missed is lost.
  *
- * Whoever asks gets the next slots there are, a few and never a part of them, and asks again once they are used up. So
- * nodes take turns by themselves, and nobody comes twice before the others came once. How far ahead slots are given out is
- * bounded all the same: what a node had in hand when it died is lost, and after Redis was emptied the slots that are out
- * are given out again.
+ * A node that asks gets the next free slots, a few and never a part of them, and asks again once they are used up. So
+ * nodes take turns by themselves, and no node comes twice before the others came once. How far ahead slots are given
+ * out is bounded all the same: the slots of a node that died are lost, and after Redis was emptied the slots that are
+ * out are given out again.
  */
 import type { Clock } from '../lib/clock.ts'
 import type { RateOwner, SharedRate, Slots } from '../services/dispatch/shared-rate.ts'
 import type { Link, Script } from './link.ts'
 
-/** What a node takes at once: a few round trips a second are enough for any rate. */
+/** Time that the slots of one answer cover: a few round trips a second are enough for any rate. */
 const TAKEN_MS = 50
-/** For twenty nodes, or sixteen where a slot takes longer than that; more than these have to be lucky. */
+/**
+ * Enough for twenty nodes, or for sixteen where a slot takes longer than that; with more nodes, some may get no slot
+ * for a while.
+ */
 const AHEAD = { ms: 1_000, slots: 16 }
 const LATE_MS = 25
 /** Clocks count whole milliseconds: one may be lost at either end. */
 const ROUNDING_MS = 1
 const SLOTS_MAX = 1_000
-/** How long a key outlives its last slot. */
+/** Time by which a key outlives its last slot. */
 const KEPT_MS = 1_000
 
-/** While Redis does not answer, attempts wait for so long before this node keeps to the rate alone. */
+/** While Redis does not answer, attempts wait this long before this node keeps to the rate alone. */
 const PATIENCE_MS = 500
 const ASK_AGAIN_MS = 50
-/** Failures so far apart have nothing to do with each other. */
+/** Failures that are this far apart are independent. */
 const FORGIVEN_MS = 2_000
 
 const TAKE: Script = {
@@ -80,7 +83,7 @@ export class Limiter implements SharedRate {
     try {
       const answer = await link.script(TAKE, `${prefix}rate:${owner}`, gapMs, ahead, count, KEPT_MS)
       const heard = clock.now() + ROUNDING_MS
-      // Slots that nobody could ever use are as good as no answer.
+      // Slots that are late on arrival cannot be used: they are as good as no answer.
       if (heard - sent >= LATE_MS) return this.#failed(heard)
       this.#failingSince = null
       const [awayText, given] = answer as [string, number]
@@ -92,7 +95,7 @@ export class Limiter implements SharedRate {
     }
   }
 
-  /** One command that was lost is no reason to let every node go at the full rate. */
+  /** Counts a failure. One lost command is no reason to let every node go at the full rate. */
   #failed(now: number): Slots | null {
     if (this.#failingSince === null || now - this.#failedAt > FORGIVEN_MS) this.#failingSince = now
     this.#failedAt = now

@@ -1,8 +1,8 @@
 /**
- * The connections to Redis. Redis stands beside the road, never on it: a command that is not answered soon has failed,
- * nothing waits in a queue for it to come back, and after a few failures it is left alone for a moment. So whatever
- * state it is in, asking costs no more than `REDIS_LIMITS.redisCommandMs`, and for most of an outage nothing at all. The client
- * connects again by itself.
+ * The connections to Redis. The gateway works without Redis: a command that is not answered soon has failed, no command
+ * waits in a queue for Redis to come back, and after a few failures Redis is left alone for a moment. So in any state
+ * of Redis, asking costs no more than `REDIS_LIMITS.redisCommandMs`, and for most of an outage nothing at all. The
+ * client connects again by itself.
  */
 import { Redis } from 'ioredis'
 import type { Clock } from '../lib/clock.ts'
@@ -25,18 +25,18 @@ export interface LinkOptions {
   observer: LinkObserver
 }
 
-/** Why there is no answer: there is no connection, it took too long, it was not even asked, or Redis refused. */
+/** The reason why there is no answer: no connection, too slow, not even asked, or refused by Redis. */
 export class RedisAway extends Error {
   override readonly name = 'RedisAway'
 }
 
 const RECONNECT_MS = { first: 50, max: 1_000 }
-/** A connection on which an answer is due for so long is dead; it is closed and made anew. */
+/** A connection that owes an answer for so long is dead; it is closed and made anew. */
 const SILENCE_MS = 1_000
 const CONNECT_MS = 2_000
 const GOODBYE_MS = 200
 
-/** One more client for the same server. Nothing that it is asked waits for a connection, and nothing is sent twice. */
+/** Makes one more client for the same server. No command waits for a connection, and none is sent twice. */
 export function connect(url: string, scripts: readonly Script[] = []): Redis {
   return new Redis(url, {
     enableOfflineQueue: false,
@@ -74,13 +74,13 @@ export function again(client: Redis): void {
   if (client.status === 'ready') client.disconnect(true)
 }
 
-/** Says goodbye, so that what was sent before is still carried out, but does not wait long for the answer. */
+/** Sends QUIT, so that commands that were sent before are still carried out, but does not wait long for the answer. */
 export async function close(client: Redis, clock: Clock): Promise<void> {
   if (client.status === 'ready') await within(clock, GOODBYE_MS, client.quit()).catch(() => {})
   client.disconnect()
 }
 
-/** Under this name the client has it as a method, beside those of Redis itself. */
+/** The name under which the client has a script as a method, beside those of Redis itself. */
 const commandOf = (name: string): string => `hookferry_${name}`
 
 type Scripted = Record<string, (...args: (string | number)[]) => Promise<unknown>>
@@ -93,7 +93,7 @@ export class Link implements AsyncDisposable {
   #inFlight = 0
   #lifetime: string | null = null
   #lastError: string | null = null
-  /** What the observer was told last. */
+  /** The state that the observer was told last. */
   #told: boolean | null = null
   #isClosing = false
 
@@ -114,14 +114,14 @@ export class Link implements AsyncDisposable {
   }
 
   /**
-   * Stands for what the server remembers: another one after every restart, which may have brought back what was
-   * there some time before. Null while there is no connection.
+   * An id of the server's memory. It is another one after every restart, which may have brought back an old state. Null
+   * while there is no connection.
    */
   get lifetime(): string | null {
     return this.#lifetime
   }
 
-  /** Rejects with `RedisAway`, soon. */
+  /** Runs a command. Rejects with `RedisAway`, soon. */
   async run<T>(name: string, command: (client: Redis) => Promise<T>): Promise<T> {
     if (this.#client.status !== 'ready') throw new RedisAway(this.#lastError ?? 'there is no connection')
     if (this.#inFlight >= REDIS_LIMITS.redisInFlightMax) throw new RedisAway('too many commands are under way')
@@ -152,7 +152,7 @@ export class Link implements AsyncDisposable {
       const about = await this.#client.info('server')
       this.#lifetime = /^run_id:(\w+)/m.exec(about)?.[1] ?? 'unknown'
     } catch (error) {
-      // Some services do not let everybody ask. Without a name for it, what it kept of old is only bounded by its age.
+      // Some services do not allow this question. Without the id, only the age of entries bounds the use of old data.
       if (!/NOPERM|unknown command/i.test((error as Error).message)) return again(this.#client)
       this.#lifetime = 'unknown'
     }
@@ -165,7 +165,9 @@ export class Link implements AsyncDisposable {
     if (!this.#isClosing) this.#tell(false)
   }
 
-  /** Once for each time that it comes or goes, however often it was tried in between. */
+  /**
+   * Reports each time that the connection comes or goes, once, however many attempts to connect there were in between.
+   */
   #tell(is: boolean): void {
     if (this.#told === is) return
     this.#told = is

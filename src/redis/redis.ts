@@ -1,4 +1,4 @@
-/** What nodes share through Redis: endpoints, rates, and word of what changed and what is due. */
+/** The state and messages that nodes share through Redis: endpoints, rates, changes, and due deliveries. */
 import type { Clock } from '../lib/clock.ts'
 import { every, type Service } from '../services/service.ts'
 import { Bell } from './bell.ts'
@@ -11,16 +11,16 @@ import { RedisEndpoints, SHARED_ENDPOINT_SCRIPTS } from './shared-endpoints.ts'
 
 export interface RedisOptions {
   url: string
-  /** The same at all nodes of one store and at no others, so that several installations can share a Redis. */
+  /** The same id at all nodes of one store and at no others, so that several installations can share a Redis. */
   installation: string
   /** This node. */
   node: string
-  /** Of the program: versions do not read each other's endpoints. */
+  /** The version of the program: versions do not read each other's endpoints. */
   version: string
-  /** As in the database. */
+  /** The encryption of the database. */
   encryption: Encryption
   clock: Clock
-  /** Anything that does not come again. */
+  /** Makes a text that is never made twice. */
   token: () => string
   /** In [0, 1). */
   random: () => number
@@ -35,7 +35,7 @@ export interface SharedParts extends AsyncDisposable {
   service: Service
 }
 
-/** Does not wait for a connection: whether there is one makes no difference but for the speed. */
+/** Opens the shared parts without waiting for a connection: without one, the gateway is only slower. */
 export function openRedis(options: RedisOptions): SharedParts {
   const { url, clock, node } = options
   const prefix = `hookferry:${options.installation}:`

@@ -1,12 +1,13 @@
 /**
- * Endpoints and lists of them in Redis, for all nodes: what one node read from the store the others need not read.
+ * Endpoints and lists of them in Redis, for all nodes: a row that one node read from the store, the others need not
+ * read.
  *
- * The one thing that must never happen is that an old row gets in after a change. So whoever finds nothing is given a
- * token, made by chance and kept with the application, and may put in what it loads only while that token is still
- * there. Every change removes it, together with what was kept. Being random and not a counter, it cannot come again
- * after Redis was emptied; and keys belong to one lifetime of the server, as a restart may bring back an old snapshot.
+ * An old row must never get in after a change. So a node that finds nothing is given a token, made by chance and kept
+ * with the application. It may put in the row that it loads only while that token is still there. Every change removes
+ * the token, together with the kept rows. The token is random and not a counter, so it cannot come again after Redis
+ * was emptied. Keys belong to one lifetime of the server, as a restart may bring back an old snapshot.
  *
- * What is kept is encrypted as in the database, as one text, so that it can neither be read nor changed there.
+ * Entries are encrypted as in the database, as one text, so that they can neither be read nor changed in Redis.
  *
  * A change that Redis could not be told of is kept and told later; until then this node does not ask Redis about that
  * application. Other nodes may see the old row meanwhile, for `REDIS_LIMITS.sharedCacheMs` at most.
@@ -54,14 +55,14 @@ export const SHARED_ENDPOINT_SCRIPTS = [FIND, FILL, FORGET]
 export interface RedisEndpointsOptions {
   link: Link
   clock: Clock
-  /** Begins every key. */
+  /** The beginning of every key. */
   prefix: string
-  /** What is kept has the shape that this version of the program gave it; others do not read it. */
+  /** Entries have the shape that this version of the program gave them; other versions do not read them. */
   version: string
-  /** Whoever can read Redis learns no more than from the database. */
+  /** A reader of Redis learns no more than a reader of the database. */
   encryption: Encryption
   token: () => string
-  /** Where the other nodes listen, and what they are told. */
+  /** The channel on which the other nodes listen, and the message that they are sent. */
   announce: { channel: string; message: (appId: AppId, id: EndpointId) => string }
 }
 
@@ -75,7 +76,7 @@ interface Untold {
 export class RedisEndpoints implements SharedEndpoints {
   readonly #options: RedisEndpointsOptions
   readonly #untold = new Map<string, Untold>()
-  /** How many of them there are of an application. */
+  /** Number of untold changes of each application. */
   readonly #untoldOf = new Map<AppId, number>()
   #distrustedUntil = 0
 
@@ -89,7 +90,7 @@ export class RedisEndpoints implements SharedEndpoints {
     if (keys === null || !this.#isTrusted(appId)) return null
     try {
       const answer = await link.script(FIND, keys.entry(name), keys.token, token(), TOKEN_MS)
-      // What was changed meanwhile is not asked about, and what was asked before says nothing.
+      // Looked at again: if a change came meanwhile, the answer may be older than the change.
       if (!this.#isTrusted(appId)) return null
       const [kept, given] = answer as [string, string]
       return kept === '' ? { mayKeep: given } : (this.#read(kept, placeOf(appId, name)) ?? { mayKeep: '' })
@@ -118,7 +119,7 @@ export class RedisEndpoints implements SharedEndpoints {
     else void this.#tell(untold)
   }
 
-  /** Tells Redis what it could not be told before. */
+  /** Tells Redis the changes that it could not be told before. */
   async tellAgain(): Promise<void> {
     for (const untold of this.#untold.values()) if (!(await this.#tell(untold))) return
   }
@@ -134,7 +135,7 @@ export class RedisEndpoints implements SharedEndpoints {
     } catch {
       return false
     }
-    // Unless it changed once more meanwhile.
+    // Kept when the endpoint changed once more meanwhile.
     if (this.#untold.get(`${appId}/${id}`) === untold) this.#told(untold)
     return true
   }
@@ -146,7 +147,7 @@ export class RedisEndpoints implements SharedEndpoints {
     else this.#untoldOf.delete(appId)
   }
 
-  /** Too many to remember: what is kept has to grow old instead. */
+  /** Called when there are too many changes to remember: the entries in Redis have to grow old instead. */
   #giveUp(): void {
     this.#untold.clear()
     this.#untoldOf.clear()
@@ -157,7 +158,10 @@ export class RedisEndpoints implements SharedEndpoints {
     return !this.#untoldOf.has(appId) && this.#options.clock.now() >= this.#distrustedUntil
   }
 
-  /** Null for what is none of ours: of another version, under a key that this node lacks, or in the clear in spite of a key. */
+  /**
+   * Reads an entry; null when this node cannot use it: another version, a key that this node lacks, or clear text in
+   * spite of a key.
+   */
   #read(stored: string, place: Place): { kept: unknown } | null {
     const { encryption } = this.#options
     if (encryption.keyId !== null && keyIdOf(stored) === null) return null
@@ -170,7 +174,10 @@ export class RedisEndpoints implements SharedEndpoints {
     }
   }
 
-  /** Null while it is not known which lifetime of the server they would belong to. The braces keep them on one shard. */
+  /**
+   * The keys of an application in Redis; null while the lifetime of the server is unknown. The braces keep them on one
+   * shard.
+   */
   #keysOf(appId: AppId): { token: string; entry: (name: string) => string } | null {
     const { lifetime } = this.#options.link
     if (lifetime === null) return null

@@ -1,5 +1,5 @@
 /**
- * The events that the product tells of, each from one function, to every sink. An event may carry ids; a sink writes ids
+ * The events of the product. Each is reported by one function, to every sink. An event may carry ids; a sink writes ids
  * into log lines and never into labels. Secrets, signatures and payloads are no part of any event that a sink shows.
  */
 import type { DeferReason, Outcome } from '../domain/delivery.ts'
@@ -16,7 +16,7 @@ export interface InboxLine {
   result: (typeof INBOX_RESULTS)[number]
 }
 
-/** What became of a request to a source: the step that refused it, where one did. */
+/** The result of a request to a source: the step that refused it, or its success. */
 export const SOURCE_RESULTS = [
   'created',
   'duplicate',
@@ -37,7 +37,7 @@ export const SOURCE_RESULTS = [
 ] as const
 export type SourceResult = (typeof SOURCE_RESULTS)[number]
 
-/** Why the gateway closed a connection, or did not take it. */
+/** The reasons for which the gateway closes a connection, or does not take it. */
 export const CLOSE_REASONS = [
   'too_many',
   'pipelined',
@@ -49,7 +49,7 @@ export const CLOSE_REASONS = [
 ] as const
 export type CloseReason = (typeof CLOSE_REASONS)[number]
 
-/** Why the gateway itself disabled an endpoint. */
+/** The reasons for which the gateway itself disables an endpoint. */
 export const DISABLED_REASONS = ['gone', 'failing'] as const satisfies readonly DisabledReason[]
 
 export const DEFER_REASONS = [
@@ -59,9 +59,12 @@ export const DEFER_REASONS = [
   'node_exhausted',
 ] as const satisfies readonly DeferReason[]
 
-/** Each event has one argument at most. No method throws, and none of them waits for anything. */
+/** Each event has one argument at most. No method throws or waits. */
 export interface Observer {
-  /** `path` is the URL's path for the log, `route` the pattern for the label. `inbox`: of a request to `/webhook`. */
+  /**
+   * `path` is the URL's path for the log, `route` the pattern for the label. `inbox` is set for a request to
+   * `/webhook`.
+   */
   requestServed(served: {
     requestId: string
     method: string
@@ -71,13 +74,13 @@ export interface Observer {
     latencyMs: number
     inbox: InboxLine | null
   }): void
-  /** The bytes were no request, or were not there in time. */
+  /** The bytes were not a request, or did not arrive in time. */
   unreadable(refused: { requestId: string; status: number }): void
   connectionClosed(reason: CloseReason): void
   /** All connections were looked over; this happens every few seconds. */
   connectionsSwept(): void
   accepted(what: { duplicate: boolean; deliveries: number }): void
-  /** `detail` is for the source's owner: why the request was refused, never with a signature in it. */
+  /** `detail` tells the source's owner why the request was refused, and never holds a signature. */
   sourceRequest(what: {
     sourceId: SourceId
     name: string
@@ -96,12 +99,12 @@ export interface Observer {
   endpointDisabled(what: { endpoint: Endpoint; reason: DisabledReason }): void
   /** A target leads to an address that is not allowed. The address is for the operator, never for the target's owner. */
   targetBlocked(what: { host: string; why: string }): void
-  /** The clock was put back, and what it had written while it was ahead is put right. */
+  /** The clock was put back, and the times that it wrote while it was ahead are put right. */
   clockPutBack(what: { backMs: number; moved: number }): void
   swept(what: { expired: number; repaired: number }): void
   /** Repeats of one trouble are counted, and logged only now and then. */
   storeTrouble(what: { doing: string; error: unknown }): void
-  /** The store has just committed: troubles that are over are said to be. */
+  /** The store has just committed: troubles that are over are reported as over. */
   storeWorks(): void
   committed(batchSize: number): void
   /** A command that was sent to Redis, with the time until its answer. */

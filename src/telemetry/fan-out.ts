@@ -1,6 +1,6 @@
 import type { Observer } from './events.ts'
 
-/** All events, so that a sink may know some of them only. The compiler asks for each. */
+/** All events, so that a sink may handle only some of them. The compiler asks for each. */
 const EVENTS: Readonly<Record<keyof Observer, true>> = {
   requestServed: true,
   unreadable: true,
@@ -27,8 +27,8 @@ const EVENTS: Readonly<Record<keyof Observer, true>> = {
 type Tell = (event: unknown) => void
 
 /**
- * One observer for several sinks. A sink that throws is reported to `onFailure`, and neither the caller nor the other sinks
- * notice. Which sinks know an event is found out once, here.
+ * Makes one observer for several sinks. A sink that throws is reported to `onFailure`; neither the caller nor the other
+ * sinks notice. The list of sinks for each event is made once, here.
  */
 export function fanOut(
   sinks: readonly Partial<Observer>[],
@@ -47,7 +47,7 @@ function tellAll(tells: readonly Tell[], onFailure: (error: unknown) => void): T
     try {
       onFailure(error)
     } catch {
-      // Who reports failures has failed as well; the product goes on.
+      // The report of the failure has failed as well; the product goes on.
     }
   }
   return (event) => {

@@ -1,4 +1,4 @@
-/** The log as a sink: which events are a line, at which level, and how often repeats are said. */
+/** The log as a sink: it says which events are a line, at which level, and how often repeats are logged. */
 import type { Logger } from '../lib/log.ts'
 import { Repeats } from '../lib/repeats.ts'
 import type { CloseReason, Observer } from './events.ts'
@@ -6,7 +6,7 @@ import type { CloseReason, Observer } from './events.ts'
 /** Nothing went wrong: the caller asked for an operation that does not exist. */
 const NOT_IMPLEMENTED = 501
 
-/** Between two log lines about the same trouble. */
+/** Least time between two log lines about the same trouble. */
 const REPEATED_EVERY_MS = 10_000
 
 /** `now` is monotonic, ms. */
@@ -108,7 +108,9 @@ function deliveryLines(log: Logger, storeWorks: () => void): Partial<Observer> {
   }
 }
 
-/** A node that lacks something lacks it for every attempt: one line in a while, with the attempts since the last one. */
+/**
+ * A node that lacks a resource lacks it for every attempt: one line in a while counts the attempts since the last one.
+ */
 function lackLine(log: Logger): (lacked: { kind: string; until: number; error: string }) => void {
   let loggedAt = -Infinity
   let attempts = 0

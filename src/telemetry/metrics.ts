@@ -64,7 +64,7 @@ export type LookupResult = (typeof LOOKUP_RESULTS)[number]
 const DRIVER = { anyOf: 'kinds of destinations' } as const
 const COMMAND = { anyOf: 'commands to Redis that this program has' } as const
 
-// Shown in this order, so that `curl …/metrics | head` shows the two that the contract of the inbox names.
+// The order of the output: `curl …/metrics | head` shows the two metrics that the contract of the inbox names.
 export const METRICS = {
   webhooks: counter('webhook_requests_total', 'Requests to /webhook by their result', { result: INBOX_RESULTS }),
   requests: counter('http_requests_total', 'HTTP requests by route pattern and status', {

@@ -7,11 +7,11 @@ const TABLE = { ...METRICS, ...REDIS_METRICS }
 type Table = typeof TABLE
 
 type LabelsOf<M> = M extends Metric<infer _Kind, infer L> ? L : never
-/** One value for each label: of the listed ones, or of the bounded set that the table names. */
+/** One value for each label: one of the listed values, or one of the bounded set that the table names. */
 type ValuesOf<L> = { [K in keyof L]: L[K] extends readonly (infer V)[] ? V : string | number }
 type Labelled<L, Rest extends unknown[]> = keyof L extends never ? Rest : [labels: ValuesOf<L>, ...rest: Rest]
 
-/** A metric as its events feed it. */
+/** The side of a metric that events feed. */
 type Instrument<M> =
   M extends Metric<'counter', infer L>
     ? { inc(...counted: Labelled<L, [by?: number]>): void }
@@ -35,9 +35,9 @@ export type Readings = {
 export interface Prometheus {
   readonly sink: Partial<Observer>
   readonly contentType: string
-  /** All metrics in Prometheus' text format. Readings are asked for. */
+  /** All metrics in Prometheus' text format. Readings are asked for at each call. */
   text(): Promise<string>
-  /** The parts that keep their own counts say here how to ask for them. */
+  /** Registers readings: functions that ask the parts that keep their own counts. */
   read(readings: Partial<Readings>): void
 }
 
@@ -54,7 +54,7 @@ export function openPrometheus({ hasRedis }: { hasRedis: boolean }): Prometheus 
   return {
     sink: hasRedis ? { ...sinkOf(instruments), ...redisSinkOf(instruments) } : sinkOf(instruments),
     contentType: registry.contentType,
-    // Without the empty lines between metrics, which mean nothing, the first ten lines tell of webhooks and requests.
+    // Empty lines between metrics mean nothing. Without them the first ten lines tell of webhooks and requests.
     text: async () => (await registry.metrics()).replaceAll('\n\n', '\n'),
     read: (more) => void Object.assign(readings, more),
   }
@@ -82,7 +82,7 @@ const sinkOf = (metrics: Instruments): Partial<Observer> => ({
   },
   deferred({ kind, until, outcome: { reason } }) {
     metrics.deferrals.inc({ driver: kind, reason })
-    // Then it is this node that pauses, and not the destination.
+    // Here the node pauses, and not the destination.
     if (reason !== 'node_exhausted') metrics.pausedUntil.set({ driver: kind, reason }, until / 1_000)
   },
   cancelled: () => metrics.cancellations.inc(),

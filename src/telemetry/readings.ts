@@ -1,8 +1,8 @@
-/** Metrics that nothing counts event by event: their parts are asked for them when the metrics are. */
+/** Metrics that are not counted event by event: their values are asked of the parts when the metrics are scraped. */
 import { LOOKUP_RESULTS, type LookupResult } from './metrics.ts'
 import type { Readings } from './prometheus.ts'
 
-/** The parts that are asked, and no more of each than that takes. */
+/** The parts that are asked, each with no more members than the readings need. */
 export interface ReadParts {
   cache: { readonly counts: Readonly<Record<'memory' | 'shared', { hits: number; misses: number }>> }
   resolver: { readonly counts: { readonly underWay: number; readonly ended: Readonly<Record<LookupResult, number>> } }
@@ -45,7 +45,7 @@ const ageSeconds = (backlog: { oldestDueAt: number | null } | null, now: number)
   return backlog.oldestDueAt === null ? 0 : Math.max(0, (now - backlog.oldestDueAt) / 1_000)
 }
 
-/** One question to the store for all metrics that its answer holds: they are read at the same moment. */
+/** Asks the store once for all metrics that the answer holds, so that their values are of the same moment. */
 function shared<T>(ask: () => Promise<T>): () => Promise<T> {
   let asked: Promise<T> | null = null
   return () => (asked ??= ask().finally(() => (asked = null)))

@@ -12,13 +12,13 @@ export interface Telemetry {
 
 export interface TelemetryOptions {
   log: Logger
-  /** Without Redis its metrics are not shown. */
+  /** Without Redis, its metrics are not shown. */
   hasRedis: boolean
   /** Monotonic, ms. */
   now?: () => number
 }
 
-/** Between two log lines about the same event of a sink that fails. */
+/** Least time between two log lines about the same event of a sink that fails. */
 const FAILURE_EVERY_MS = 10_000
 
 /** The sinks of this program. Another system that wants the same events is another sink in this list. */
