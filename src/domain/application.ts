@@ -6,14 +6,14 @@ export interface Application {
   id: AppId
   uid: string | null
   name: string
-  /** Messages per second over all of its endpoints; null is unlimited. */
+  /** Messages per second over all endpoints of the application; null is unlimited. */
   throttleRate: number | null
   metadata: Record<string, string>
   createdAt: number
   updatedAt: number
 }
 
-/** The plain routes work on this organization and application; migrations create both. */
+/** The organization and application of the plain routes; migrations create both. */
 export const DEFAULT_ORG = 'org_23rb8YdGqMT0qIzpgGwdXfHirMu' satisfies OrgId
 export const DEFAULT_APP = 'app_00000000000000000000default' satisfies AppId
 export const DEFAULT_APP_UID = 'default'

@@ -5,8 +5,9 @@ import { isUtf8 } from 'node:buffer'
 const BEYOND_ASCII = /[^\x00-\x7f]/
 
 /**
- * The value that a header means, null for what is not UTF-8. Half of the SDKs send UTF-8 as it is instead of percent-encoding it,
- * and Node reads header bytes as Latin-1. Then, as 3.1.3.2 has it: unquote once, and decode percent signs once.
+ * The value that a header means; null when it is not UTF-8. Half of the SDKs send UTF-8 as it is instead of
+ * percent-encoding it, and Node reads header bytes as Latin-1. Then, as 3.1.3.2 says: unquote once, and decode percent
+ * signs once.
  */
 export function decodeAttribute(header: string): string | null {
   let text = header
@@ -23,5 +24,5 @@ export function decodeAttribute(header: string): string | null {
   }
 }
 
-/** What makes a CloudEvent the same when it comes again: its source and its id (spec.md, "id"). */
+/** The identity of a CloudEvent when it is sent again: its source and its id (spec.md, "id"). */
 export const cloudEventIdentity = (source: string, id: string): string => JSON.stringify([source, id])

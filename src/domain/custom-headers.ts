@@ -1,7 +1,7 @@
 /**
- * Header names that an endpoint may not set: they frame the request or sign it, belong to the hop or to a browser, or tell
- * receivers by whom a request came, which proxies are trusted to say. `origin`, `referer` and `cookie` may be set: some
- * receivers tell their callers apart by them, and whoever can reach those receivers can send them as well.
+ * Header names that an endpoint may not set. Such headers frame the request or sign it, belong to the hop or to a
+ * browser, or tell receivers who sent the request, which trusted proxies do. `origin`, `referer` and `cookie` may be
+ * set: some receivers tell their callers apart by them, and anyone who reaches those receivers can send them as well.
  */
 const FORBIDDEN = new Set(
   `host connection content-length content-type content-encoding content-language content-location transfer-encoding te
@@ -29,10 +29,10 @@ export const CUSTOM_HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** RFC 9110, 5.5: visible characters, space and tab. CR and LF would let a value add headers of its own. */
 export const CUSTOM_HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
 
-/** Null when the header may be sent along with deliveries, otherwise what is wrong with it. */
+/** Null when deliveries may carry the header; otherwise says what is wrong with it. */
 export function customHeaderProblem(name: string, value: string): string | null {
   if (!CUSTOM_HEADER_NAME.test(name)) return 'is not a valid header name'
-  // Receivers that are called as CGI programs are get the same variable for both (RFC 3875, 4.1.18).
+  // Receivers that run as CGI programs get the same variable for both (RFC 3875, 4.1.18).
   const known = name.toLowerCase().replaceAll('_', '-')
   if (FORBIDDEN.has(known) || FORBIDDEN_PREFIXES.some((prefix) => known.startsWith(prefix)))
     return 'is set by the gateway or by the connection and cannot be a custom header'
@@ -40,7 +40,7 @@ export function customHeaderProblem(name: string, value: string): string | null 
   return null
 }
 
-/** Headers that authenticate: their values are not shown again. The names are those of the Svix API, and cookies. */
+/** Headers that authenticate; their values are not shown again. The names are those of the Svix API, and cookies. */
 const SENSITIVE: ReadonlySet<string> = new Set([
   'x-auth-token',
   'x-api-key',
@@ -53,18 +53,17 @@ const SENSITIVE: ReadonlySet<string> = new Set([
 
 export const isSensitiveHeader = (name: string): boolean => SENSITIVE.has(name.toLowerCase())
 
-/** Stands for a value that is not shown. Sent back, it means that the value stays. */
+/** Stands for a value that is not shown. When a client sends it back, the value stays. */
 export const HIDDEN_VALUE = '(hidden)'
 
-/** The headers with `HIDDEN_VALUE` in place of what authenticates. */
+/** The headers, with `HIDDEN_VALUE` in place of values that authenticate. */
 export const hideSensitive = (headers: Readonly<Record<string, string>>): Record<string, string> =>
   Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name, isSensitiveHeader(name) ? HIDDEN_VALUE : value]),
   )
 
 /**
- * The opposite of `hideSensitive`: what came back hidden has the value that it had `before`. `missing` names a header that
- * had none.
+ * Reverses `hideSensitive`: a hidden value gets the value that it had `before`. `missing` names a header that had none.
  */
 export function restoreHidden(
   given: Readonly<Record<string, string | null>>,

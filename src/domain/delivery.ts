@@ -26,19 +26,19 @@ export interface DeliveryKey {
 export interface DeliveryInfo {
   endpointId: EndpointId
   state: DeliveryState
-  /** Attempts on record, manual ones included. */
+  /** Number of attempts on record, manual ones included. */
   attempts: number
   nextAttemptAt: number | null
   lastAttemptAt: number | null
 }
 
-/** What a destination driver reports of one attempt. */
+/** The report of a destination driver about one attempt. */
 export type Outcome =
-  /** The destination has it. */
+  /** The destination has the message. */
   | { kind: 'accepted'; statusCode: number | null; response: string | null }
   /**
-   * It answered, but not with success. `isOverload`: it takes less than it is sent (429, 503); `retryAfterMs` is set when it
-   * said how long the whole endpoint should wait.
+   * The destination answered, but not with success. `isOverload`: it takes less than it is sent (429, 503).
+   * `retryAfterMs` is set when the answer said how long the whole endpoint should wait.
    */
   | {
       kind: 'refused'
@@ -48,19 +48,22 @@ export type Outcome =
       isOverload: boolean
       retryAfterMs: number | null
     }
-  /** It answered that there will never be anything here again (410). */
+  /** The destination answered that nothing will ever be here again (410). */
   | { kind: 'gone'; statusCode: number; response: string | null; error: string }
-  /** It will never take this message, and says why. */
+  /** The destination will never take this message, and says why. */
   | { kind: 'rejected'; statusCode: number | null; response: string | null; error: string }
   /** No answer: DNS, connection, TLS, time-out, or an address that the guard forbids. */
   | { kind: 'unreachable'; error: string }
-  /** The destination as a whole cannot take anything now, or this node cannot ask it; this costs the message no attempt. */
+  /** The whole destination cannot take anything now, or this node cannot ask it. This costs the message no attempt. */
   | { kind: 'deferred'; reason: DeferReason; error: string; waitMs: number }
 
-/** Why a destination as a whole takes nothing at the moment. `node_exhausted` is no fault of it: this node lacks the means. */
+/**
+ * The reason why a whole destination takes nothing at the moment. `node_exhausted` is no fault of the destination: this
+ * node lacks the means.
+ */
 export type DeferReason = 'rate_limited' | 'credentials' | 'not_configured' | 'node_exhausted'
 
-/** What becomes of the delivery after an attempt. */
+/** The decision about a delivery after an attempt. */
 export type Next =
   | { do: 'finish' }
   /** `isSpared`: this attempt does not use up a step of the schedule. */
@@ -69,11 +72,14 @@ export type Next =
   | { do: 'disableEndpoint' }
   | { do: 'defer'; until: number }
 
-/** What is known of an endpoint that answered that it is sent too much. */
+/** Facts about an endpoint that answered that it is sent too much. */
 export interface Overload {
-  /** When it is asked again, ms since the epoch. */
+  /** Time of the next attempt to the endpoint, ms since the epoch. */
   pausedUntil: number
-  /** It took something since the delivery's previous attempt (or its acceptance): it is slow, and not down. */
+  /**
+   * True when the endpoint took something since the delivery's previous attempt (or since acceptance): it is slow, not
+   * down.
+   */
   isTaking: boolean
 }
 
@@ -104,12 +110,12 @@ export function decide(given: {
     case 'refused':
     case 'unreachable': {
       if (given.trigger === 'manual') return { do: 'giveUp' }
-      // An endpoint that takes events, only slower than they come, gets all of them in the end. One that takes nothing
-      // uses up the schedule, so that every delivery ends.
+      // An endpoint that takes events, only slower than they come, gets all of them in the end. An endpoint that takes
+      // nothing uses up the schedule, so that every delivery ends.
       if (given.overload?.isTaking === true) return { do: 'retry', at: given.overload.pausedUntil, isSpared: true }
       const waitMs = given.scheduleMs[given.steps]
       if (waitMs === undefined) return { do: 'giveUp' }
-      // The receiver's wish can only lengthen the wait: a short Retry-After must not defeat the backoff.
+      // A Retry-After of the receiver can only lengthen the wait: a short one must not defeat the backoff.
       const askedMs = outcome.kind === 'refused' ? (outcome.retryAfterMs ?? 0) : 0
       return { do: 'retry', at: now + Math.max(withJitter(waitMs, given.random), askedMs), isSpared: false }
     }
@@ -118,10 +124,10 @@ export function decide(given: {
   }
 }
 
-/** What a message's deliveries amount to: the worst that is still open, else the worst final one. */
+/** The status of a message over all its deliveries: the worst that is still open, otherwise the worst final one. */
 export type MessageStatus = 'filtered' | 'queued' | 'delivering' | 'delivered' | 'failed' | 'cancelled'
 
-/** `queued` is not tried yet; `delivering` has been tried and will be tried again. */
+/** `queued`: not tried yet. `delivering`: tried, and will be tried again. */
 export function messageStatus(deliveries: readonly Pick<DeliveryInfo, 'state' | 'attempts'>[]): MessageStatus {
   if (deliveries.length === 0) return 'filtered'
   const isOpen = (d: { state: DeliveryState }) => d.state === 'pending' || d.state === 'leased'

@@ -1,28 +1,31 @@
 /**
- * Encryption of what is stored and must not be readable in a stolen file, backup or dump: AES-256-GCM with the key itself,
- * a random nonce for each value, and the value's place as additional data. A value that was moved to another row or
- * column, cut or changed does not open.
+ * Encrypts stored values that must not be readable in a stolen file, backup or dump: AES-256-GCM with the key itself, a
+ * random nonce for each value, and the value's place as additional data. A value that was moved to another row or
+ * column, cut or changed does not decrypt.
  *
- * `enc:v1:<key id>:<nonce>:<ciphertext>:<tag>`, the last three in base64url. What does not begin with `enc:` was stored
- * before there was a key, and is taken as it is.
+ * The form is `enc:v1:<key id>:<nonce>:<ciphertext>:<tag>`, the last three in base64url. A text that does not begin
+ * with `enc:` was stored before there was a key, and is read as it is.
  */
 import { createCipheriv, createDecipheriv, createHash, createSecretKey, type KeyObject } from 'node:crypto'
 
-/** A key and the name by which values tell what they were encrypted with. A `KeyObject` does not show itself in logs. */
+/** A key and its id, which encrypted values carry. A `KeyObject` does not show itself in logs. */
 export interface EncryptionKey {
-  /** Eight hexadecimal digits that follow from the key, and say nothing about it. */
+  /** Eight hexadecimal digits derived from the key; they reveal nothing about it. */
   id: string
   key: KeyObject
 }
 
-/** Where a value is stored. `id` is the row's public id, which no other row gets. None of the three holds a `|`. */
+/**
+ * The place where a value is stored. `id` is the row's public id, which no other row gets. None of the three holds a
+ * `|`.
+ */
 export interface Place {
   table: string
   column: string
   id: string
 }
 
-/** A value cannot be read. The message is one line, without the value. */
+/** The error of a value that cannot be read. The message is one line, without the value. */
 export class Undecryptable extends Error {
   override readonly name = 'Undecryptable'
 }
@@ -36,11 +39,13 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 const MARK = 'enc:'
 const ENCRYPTED = 'enc:v1:'
-/** Not encrypted, for there was no key; said so because the text itself begins like something that is. */
+/**
+ * Marks a text that was stored without a key. The mark is needed because the text itself begins like an encrypted one.
+ */
 const ESCAPED = 'enc:v0:'
 const FORM = /^enc:v1:([0-9a-f]{8}):([\w-]{16}):([\w-]*):([\w-]{22})$/
 
-/** The key of 32 bytes. */
+/** The key, 32 bytes. */
 export function encryptionKey(bytes: Uint8Array): EncryptionKey {
   if (bytes.byteLength !== ENCRYPTION_KEY_BYTES) throw new RangeError(`a key has ${ENCRYPTION_KEY_BYTES} bytes`)
   const id = createHash('sha256').update(ID_LABEL).update(bytes).digest('hex').slice(0, 8)
@@ -48,8 +53,8 @@ export function encryptionKey(bytes: Uint8Array): EncryptionKey {
 }
 
 /**
- * Keys in base64 (either alphabet, padding optional), newest first, with commas or line ends between them; an empty text is
- * none. The problem is a sentence without any of the text.
+ * Parses keys in base64 (either alphabet, padding optional), newest first, with commas or line ends between them; an
+ * empty text has no keys. The problem is a sentence without any of the text.
  */
 export function parseEncryptionKeys(text: string): { keys: EncryptionKey[] } | { problem: string } {
   const parts = text
@@ -71,12 +76,12 @@ export function parseEncryptionKeys(text: string): { keys: EncryptionKey[] } | {
   return { keys }
 }
 
-/** The id of the key that a stored text needs; null when it is not encrypted. */
+/** The id of the key that a stored text needs; null when the text is not encrypted. */
 export function keyIdOf(stored: string): string | null {
   return stored.startsWith(ENCRYPTED) ? (FORM.exec(stored)?.[1] ?? null) : null
 }
 
-/** Encrypts with the newest of its keys, decrypts with any of them. Without a key texts are stored as they are. */
+/** Encrypts with the newest of its keys, decrypts with any of them. Without a key, texts are stored as they are. */
 export class Encryption {
   readonly #keys: readonly EncryptionKey[]
   readonly #randomBytes: (n: number) => Uint8Array
@@ -106,7 +111,7 @@ export class Encryption {
     return `${ENCRYPTED}${newest.id}:${n}:${c}:${t}`
   }
 
-  /** The text that was encrypted for this place. Throws `Undecryptable`, which names the value's place and key. */
+  /** The text that was encrypted for this place. Throws `Undecryptable`, which names the place and the key. */
   decrypt(stored: string, place: Place): string {
     if (!stored.startsWith(MARK)) return stored
     if (stored.startsWith(ESCAPED)) return stored.slice(ESCAPED.length)

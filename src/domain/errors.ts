@@ -52,7 +52,7 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
-/** One thing that is wrong with a request: where (`['body', 'target_url']`), in words, and a stable kind. */
+/** One problem of a request: its place (`['body', 'target_url']`), words, and a stable kind. */
 export interface Issue {
   loc: (string | number)[]
   msg: string
@@ -62,7 +62,7 @@ export interface Issue {
 const ISSUES_MAX = 100
 const ISSUE_CHARS_MAX = 1_024
 
-/** The first problems, and how many more there are: a refusal must not become many times as large as its request. */
+/** The first problems, and how many more there are: a refusal must not be many times as large as its request. */
 function bounded(issues: readonly Issue[]): Issue[] {
   const told = issues.slice(0, ISSUES_MAX).map(({ loc, msg, type }) => ({
     loc: loc.map((step) => (typeof step === 'string' ? cut(step) : step)),
@@ -76,7 +76,7 @@ function bounded(issues: readonly Issue[]): Issue[] {
 
 const cut = (text: string): string => (text.length > ISSUE_CHARS_MAX ? `${text.slice(0, ISSUE_CHARS_MAX)}…` : text)
 
-/** A refusal with a code of the catalogue. The HTTP edge alone turns it into an answer. */
+/** A refusal with a code of the catalogue. Only the HTTP edge turns it into an answer. */
 export class GatewayError extends Error {
   readonly code: ErrorCode
   readonly issues: readonly Issue[] | null
@@ -93,7 +93,7 @@ export class GatewayError extends Error {
   }
 }
 
-/** Whether the store has done it, nobody knows: the connection, or the store, ended before it answered. */
+/** The error of a write with an unknown result: the connection, or the store, ended before it answered. */
 export class OutcomeUnknown extends GatewayError {
   constructor(what: string, cause?: unknown) {
     super('store_unavailable', { detail: `${what}; the outcome is unknown.`, cause })

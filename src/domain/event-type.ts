@@ -1,6 +1,6 @@
 import type { OrgId } from './ids.ts'
 
-/** A name that endpoints filter on, with what an organization says about it. Messages may use undeclared ones. */
+/** A name that endpoints filter on, and an organization's description of it. Messages may use undeclared ones. */
 export interface EventType {
   orgId: OrgId
   name: string

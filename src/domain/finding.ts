@@ -1,11 +1,11 @@
-/** What a check of the installation came to. `fail`: a gateway would not start, or would not work. */
+/** The result of one check of the installation. `fail`: a gateway would not start, or would not work. */
 export interface Finding {
-  /** Which check, such as `store`. */
+  /** Name of the check, such as `store`. */
   check: string
   state: 'ok' | 'warn' | 'fail'
   /** One line, without secrets. */
   says: string
-  /** What to do about it; null when there is nothing to do. */
+  /** Advice for the operator; null when nothing has to be done. */
   advice: string | null
 }
 
@@ -18,10 +18,10 @@ export const fail = (check: string, says: string, advice: string | null = null):
   advice,
 })
 
-/** Clocks of nodes have to agree to a few seconds (docs/nodes.md). */
+/** Clocks of nodes have to agree to within a few seconds (docs/nodes.md). */
 const CLOCK_WARN_MS = 5_000
 
-/** How far this machine's clock is from another one, both in milliseconds since 1970. */
+/** The difference between this machine's clock and another one, both in milliseconds since 1970. */
 export function compareClocks(now: number, other: number, whose: string): Finding {
   const apart = Math.abs(now - other)
   const seconds = (apart / 1_000).toFixed(1)

@@ -1,8 +1,9 @@
 /**
- * Ids are a prefix, `_`, and a KSUID with 4 ms resolution: a 160-bit number as 27 zero-padded base62 characters. Its bytes are
- * 4 of big-endian seconds since 1 400 000 000, 1 of `(ms % 1000) >> 2`, and 15 random ones (the layout of svix-ksuid's KsuidMs).
- * The alphabet is in ASCII order, so comparing two ids as text or bytes compares their times: ids double as cursors, and new
- * rows go to the right-hand edge of every index. Never compare them with a locale-aware collation.
+ * Ids are a prefix, `_`, and a KSUID with 4 ms resolution: a 160-bit number as 27 zero-padded base62 characters. Its
+ * bytes are 4 of big-endian seconds since 1 400 000 000, 1 of `(ms % 1000) >> 2`, and 15 random ones (the layout of
+ * svix-ksuid's KsuidMs). The alphabet is in ASCII order, so comparing two ids as text or bytes compares their times.
+ * Ids therefore also serve as cursors, and new rows go to the right-hand edge of every index. Never compare them with a
+ * locale-aware collation.
  */
 
 export type Id<K extends string> = `${K}_${string}`
@@ -17,9 +18,9 @@ export type SourceId = Id<'src'>
 
 export interface Ids {
   /**
-   * A new id, greater than every one that this generator made before from the clock: within 4 ms, or when the clock goes back,
-   * it is the previous number plus one. `at` (ms since 1970) stands in for the clock and is always the id's time: one that is
-   * earlier than the last id's bucket gets fresh random bytes and leaves the sequence alone.
+   * A new id, greater than every id that this generator made before from the clock. Within 4 ms, or when the clock goes
+   * back, the id is the previous number plus one. `at` (ms since 1970) replaces the clock and is always the id's time.
+   * An `at` earlier than the last id's bucket gets fresh random bytes and leaves the sequence alone.
    */
   next<K extends string>(prefix: K, at?: number): Id<K>
 }
@@ -28,7 +29,7 @@ const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 const LENGTH = 27
 const RANDOM_BYTES = 15
 const IDS_PER_DRAW = 64
-/** Ids made within the same so many milliseconds say the same time. */
+/** Width of an id's time bucket, ms: ids made within one bucket say the same time. */
 export const BUCKET_MS = 4
 const BUCKETS_PER_SECOND = 250
 const EPOCH_BUCKET = 1_400_000_000 * BUCKETS_PER_SECOND
@@ -37,16 +38,18 @@ const PAIRS = Array.from(ALPHABET).flatMap((first) => Array.from(ALPHABET, (seco
 const LIMB = 2 ** 32
 
 /**
- * A generator of ids. `now` gives ms since 1970, `randomBytes(n)` gives n unpredictable bytes. Ids of different prefixes share
- * one sequence. Times outside of 2014-05-13 to 2150-06-19 are taken as the nearest that the format can hold.
+ * A generator of ids. `now` gives ms since 1970, `randomBytes(n)` gives n unpredictable bytes. Ids of different
+ * prefixes share one sequence. Times outside of 2014-05-13 to 2150-06-19 are taken as the nearest that the format can
+ * hold.
  */
 export function createIds({ now, randomBytes }: { now: () => number; randomBytes: (n: number) => Uint8Array }): Ids {
-  // The last number made, without its last digit and that digit: adding one seldom touches more than the digit.
+  // The last number made, as two parts: all but its last digit, and that digit. Adding one seldom changes more than the
+  // digit.
   let head = ''
   let digit = 0
   let bucketStart = -Infinity
   let bucketEnd = -Infinity
-  // One call for small amounts of randomness costs more than everything else here, so they are drawn in advance.
+  // One call for a few random bytes costs more than everything else here, so random bytes are drawn in advance.
   let pool: Uint8Array = new Uint8Array(0)
   let used = 0
 
@@ -94,24 +97,27 @@ export const startId = <K extends string>(prefix: K, ms: number): Id<K> =>
 export const endId = <K extends string>(prefix: K, ms: number): Id<K> =>
   `${prefix}_${encode(bucketOf(ms), new Uint8Array(RANDOM_BYTES).fill(0xff))}`
 
-/** When an id was made: the start of its 4 ms bucket, in ms since 1970. Throws a RangeError when the text is no id. */
+/**
+ * The time when an id was made: the start of its 4 ms bucket, in ms since 1970. Throws a RangeError when the text is no
+ * id.
+ */
 export function idTime(id: Id<string>): number {
   const limbs = decode(id.slice(-LENGTH))
   if (limbs === null) throw new RangeError('not an id')
   const [seconds = 0, next = 0] = limbs
-  // Nothing here writes 250 to 255 into the fifth byte; a foreign id that does must not outrun the next second.
+  // This code never writes 250 to 255 into the fifth byte. A foreign id that does must not reach into the next second.
   const bucket = Math.min(next >>> 24, BUCKETS_PER_SECOND - 1)
   return (EPOCH_BUCKET + seconds * BUCKETS_PER_SECOND + bucket) * BUCKET_MS
 }
 
-/** Whether `text` is a well-formed id with this prefix: 27 base62 characters whose number fits into 160 bits. */
+/** True when `text` is a well-formed id with this prefix: 27 base62 characters whose number fits into 160 bits. */
 export function isId<K extends string>(prefix: K, text: string): text is Id<K> {
   return text.startsWith(`${prefix}_`) && decode(text.slice(prefix.length + 1)) !== null
 }
 
 const bucketOf = (ms: number): number => Math.min(Math.max(Math.floor(ms / BUCKET_MS) - EPOCH_BUCKET, 0), LAST_BUCKET)
 
-// Long division of ten 16-bit limbs, two digits at a time: every step stays a small integer, which is what makes it fast.
+// Long division of ten 16-bit limbs, two digits at a time. Every step stays a small integer, which makes it fast.
 function encode(bucket: number, random: Uint8Array): string {
   const seconds = Math.floor(bucket / BUCKETS_PER_SECOND)
   const limbs = Uint16Array.of(
@@ -138,11 +144,14 @@ function encode(bucket: number, random: Uint8Array): string {
     }
     text = (PAIRS[rest] ?? '') + text
   }
-  // An even number of digits is one more than the number needs.
+  // The number of digits is even, one more than needed.
   return text.slice(1)
 }
 
-/** The number as five 32-bit limbs, the most significant first. Null when the text is not 27 base62 digits or is too large. */
+/**
+ * The number as five 32-bit limbs, the most significant first. Null when the text is not 27 base62 digits or the number
+ * is too large.
+ */
 function decode(text: string): number[] | null {
   if (text.length !== LENGTH) return null
   const limbs = [0, 0, 0, 0, 0]

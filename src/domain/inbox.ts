@@ -3,41 +3,41 @@ export interface InboxMessage {
   messageId: string
   from: string
   to: string
-  /** As the sender wrote it. */
+  /** The timestamp as the sender wrote it. */
   ts: string
   text: string | null
-  /** When it was accepted, ms. */
+  /** Time of acceptance, ms. */
   createdAt: number
 }
 
 export interface InboxQuery {
   limit: number
   offset: number
-  /** Exactly this sender. */
+  /** Only messages of exactly this sender. */
   from: string | null
   /** A valid timestamp: only messages of this instant or later. */
   since: string | null
-  /** A part of the text, in whatever case. */
+  /** A part of the text, in any case. */
   q: string | null
 }
 
 export interface InboxStats {
   totalMessages: number
   sendersCount: number
-  /** The ten with the most messages, then by number. */
+  /** The ten senders with the most messages, then by number. */
   messagesPerSender: { from: string; count: number }[]
   firstMessageTs: string | null
   lastMessageTs: string | null
 }
 
-/** Longer ids and numbers are refused: they are keys of indexes. */
+/** Longer ids and numbers are refused, because they are keys of indexes. */
 export const INBOX_KEY_CHARS_MAX = 1_024
 export const INBOX_TEXT_CODE_POINTS_MAX = 4_096
 
-/** Where it looks like one; `timestampProblem` says whether it is. */
+/** Matches a text that looks like a timestamp; `timestampProblem` says whether it is one. */
 export const TIMESTAMP = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:\.(\d{1,32}))?Z$/
 
-/** Null when `text` is a real instant in ISO 8601 UTC with `Z`, otherwise what would be valid. */
+/** Null when `text` is a real instant in ISO 8601 UTC with `Z`; otherwise says what would be valid. */
 export function timestampProblem(text: string): string | null {
   const match = TIMESTAMP.exec(text)
   if (match === null) return 'has to be a time in UTC such as 2025-01-15T10:00:00Z; fractions of a second are allowed'
@@ -60,8 +60,8 @@ function daysIn(year: number, month: number): number {
 }
 
 /**
- * A valid timestamp as a text that sorts by instant: without the `Z`, and without zeros at the end of the fraction, so that
- * one instant has one key and `10:00:00` comes before `10:00:00.5`.
+ * A valid timestamp as a text that sorts by instant: without the `Z`, and without zeros at the end of the fraction, so
+ * that one instant has one key and `10:00:00` comes before `10:00:00.5`.
  */
 export function timestampKey(ts: string): string {
   const bare = ts.slice(0, -1)
@@ -69,8 +69,8 @@ export function timestampKey(ts: string): string {
 }
 
 /**
- * The form in which texts are compared regardless of case. Lower, upper and lower case again folds what has several
- * lower-case forms: `ẞ`, `ß` and `ss`, `ς` and `σ`. On the way some letters come apart (`ΐ`), hence the second NFC.
+ * The form in which texts are compared without regard to case. Lower, upper and lower case again joins letters with
+ * several lower-case forms: `ẞ`, `ß` and `ss`, `ς` and `σ`. These steps split some letters (`ΐ`), hence the second NFC.
  */
 export const foldCase = (text: string): string =>
   text.normalize('NFC').toLowerCase().toUpperCase().toLowerCase().replaceAll('ς', 'σ').normalize('NFC')

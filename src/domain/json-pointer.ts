@@ -1,7 +1,7 @@
-/** RFC 6901: `/project/id`. */
+/** A JSON pointer of RFC 6901, such as `/project/id`. */
 export const isJsonPointer = (text: string): boolean => /^(\/([^~/]|~[01])*)+$/.test(text)
 
-/** The names on the way that `pointer` goes. */
+/** The member names that `pointer` goes through. */
 export const stepsOf = (pointer: string): string[] =>
   pointer
     .slice(1)

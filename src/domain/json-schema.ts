@@ -1,10 +1,13 @@
 /**
- * Whether something has the form of a JSON Schema (drafts 7, 2019-09 and 2020-12). Nothing is validated with the schemas of
- * event types, they describe events for people, so they are not held against a meta-schema, which takes time in the square
- * of what is given: every keyword's value is looked at once.
+ * Checks whether a value has the form of a JSON Schema (drafts 7, 2019-09 and 2020-12). The schemas of event types
+ * describe events for people, and nothing is validated with them. So they are not checked against a meta-schema, which
+ * takes time in the square of the input: every keyword's value is looked at once.
  */
 
-/** No schema that people wrote is that deep, and what reads and writes it calls itself for every level. */
+/**
+ * The deepest schema that is accepted. No schema written by people is that deep, and readers and writers of a schema
+ * call themselves for every level.
+ */
 const DEPTH_MAX = 200
 
 const TYPES = new Set(['array', 'boolean', 'integer', 'null', 'number', 'object', 'string'])
@@ -72,7 +75,10 @@ function aSchema(value: unknown, at: string, depth: number): string | null {
   return null
 }
 
-/** By what `$schema` names; without it a schema is of draft 7. One of a dialect that is not known here is taken as it is. */
+/**
+ * The drafts by the name in `$schema`. A schema without it is of draft 7. A schema of an unknown dialect is accepted
+ * unchecked.
+ */
 const KNOWN_DRAFTS = /\bdraft(-07|\/2019-09|\/2020-12)\b/
 
 const isDeeperThan = (value: unknown, depth: number): boolean =>
@@ -80,7 +86,7 @@ const isDeeperThan = (value: unknown, depth: number): boolean =>
   value !== null &&
   (depth === 0 || Object.values(value).some((one) => isDeeperThan(one, depth - 1)))
 
-/** What keeps `schema` from being a JSON Schema, in words that follow a name; null when nothing does. */
+/** Says why `schema` is no JSON Schema, in words that follow a name; null when it is one. */
 export function jsonSchemaProblem(schema: unknown): string | null {
   if (isDeeperThan(schema, DEPTH_MAX)) return `is nested more than ${DEPTH_MAX} levels deep`
   const $schema = isObject(schema) ? schema['$schema'] : undefined

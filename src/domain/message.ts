@@ -5,26 +5,26 @@ import type { AppId, MessageId } from './ids.ts'
 export interface Message {
   appId: AppId
   id: MessageId
-  /** The sender's own identity of the event, unique in the application for ever; null when it gave none. */
+  /** The sender's own identity of the event, unique in the application for ever; null when the sender gave none. */
   eventId: string | null
   eventType: string
   channels: string[] | null
-  /** Of the endpoints that may get it, now or when it is replayed. */
+  /** Channels of the endpoints that may get the message, now or when it is replayed. */
   audience: Audience
-  /** Words to find it by. */
+  /** Tags to find the message by. */
   tags: string[] | null
   contentType: string
   receivedAt: number
-  /** When its sender wanted first attempts to be made; null is at once. */
+  /** Time from which the sender wanted first attempts; null is immediately. */
   deliverAt: number | null
-  /** When the payload may be removed, provided that all deliveries are final by then. */
+  /** Time from which the payload may be removed, if all deliveries are final by then. */
   expiresAt: number
   payload: Uint8Array
-  /** The payload as its sender wrote it, where something else is delivered; null where it is the same. */
+  /** The payload as its sender wrote it, when another form is delivered; null when both are the same. */
   shownPayload: Uint8Array | null
-  /** How many deliveries of Hookferry lie behind it: 0 where its sender is none. */
+  /** Number of Hookferry deliveries that the event has been through; 0 when the sender is no Hookferry. */
   hops: number
 }
 
-/** A message as read back; its payload is a separate question, for it may be large or gone. */
+/** A message as read back. Its payload is read separately, because it may be large or removed. */
 export type MessageInfo = Omit<Message, 'payload' | 'shownPayload' | 'hops' | 'audience'> & { payloadRemoved: boolean }

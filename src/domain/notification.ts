@@ -1,6 +1,6 @@
 /**
- * Events as they come to `/notifications`: plain JSON objects with an id and a type, or CloudEvents 1.0 in their three HTTP
- * modes (https://github.com/cloudevents/spec, http-protocol-binding.md and json-format.md).
+ * Events as they come to `/notifications`: plain JSON objects with an id and a type, or CloudEvents 1.0 in their three
+ * HTTP modes (https://github.com/cloudevents/spec, http-protocol-binding.md and json-format.md).
  */
 import { isUtf8 } from 'node:buffer'
 import { cloudEventIdentity, decodeAttribute } from './cloud-event-header.ts'
@@ -10,29 +10,29 @@ import { isFormType, isJsonType, JSON_MEDIA_TYPE } from './media-type.ts'
 
 export const EVENT_ID_CHARS_MAX = 1_024
 
-/** An event with its identity: what makes it the same event when it comes again. */
+/** An event with its identity, by which a repeat is recognised. */
 export interface Notification {
   /** The event's own id, as its sender wrote it. */
   eventId: string
   /** Unique in the application for ever: the id, and with CloudEvents the source too. */
   identity: string
   eventType: string
-  /** What the body is called on its way out: a CloudEvent is recognised by it (http-protocol-binding.md 3). */
+  /** Media type of the body on its way out: receivers recognise a CloudEvent by it (http-protocol-binding.md 3). */
   contentType: string
   body: Uint8Array
 }
 
 const CLOUD_EVENT_MEDIA_TYPE = 'application/cloudevents+json'
 
-/** Where an event stands in the request, for the issues, and whether the request says that it is a CloudEvent. */
+/** The event's place in the request, for the issues, and whether the request says that it is a CloudEvent. */
 export interface EventPlace {
   loc: (string | number)[]
-  /** Before the names of its members. */
+  /** Prefix of the event's member names in issues. */
   prefix?: 'ce-'
   isCloudEvent: boolean
 }
 
-/** Reads one event; null when there are issues. One with a `specversion` is a CloudEvent wherever it stands. */
+/** Reads one event; null when there are issues. An event with a `specversion` is a CloudEvent wherever it stands. */
 export function readNotification(
   value: unknown,
   body: Uint8Array,
@@ -77,13 +77,13 @@ function textProblem(value: unknown): Pick<Issue, 'msg' | 'type'> | null {
   return { msg: `has to be a text of 1 to ${EVENT_ID_CHARS_MAX} characters`, type: 'value_error' }
 }
 
-/** A plain id is its own identity. A pair is written as a JSON array, and a plain id that looks like one is as well. */
+/** A plain id is its own identity. A pair is written as a JSON array, and so is a plain id that looks like one. */
 const identityOf = (id: string, source: string | null): string =>
   source !== null ? cloudEventIdentity(source, id) : id.startsWith('[') ? JSON.stringify([id]) : id
 
 /**
- * An event in CloudEvents' binary mode: its attributes, which are in headers, and the JSON text that says the same in
- * structured mode. Data that is JSON stands in it byte for byte. What cannot be read is told in `issues`.
+ * Reads an event in CloudEvents' binary mode: its attributes, which are in headers, and the JSON text of the same event
+ * in structured mode. JSON data stands in that text byte for byte. `issues` names everything that cannot be read.
  */
 export function fromBinaryMode(
   headers: Readonly<Record<string, string>>,
@@ -111,7 +111,7 @@ export function fromBinaryMode(
 const ATTRIBUTE = /^(?!data$)[a-z0-9]+$/
 const NO_ATTRIBUTE = 'is no attribute: names are made of a-z and 0-9, and the data is the body of the request'
 
-/** What curl sends unless it is told otherwise: no form begins like an object or a list. */
+/** The type that curl sends by default: no form begins like an object or a list. */
 const isJsonForm = (contentType: string, data: Uint8Array): boolean =>
   isFormType(contentType) &&
   /^\s*[{[]/.test(Buffer.from(data.subarray(0, 64)).toString('latin1')) &&
@@ -120,11 +120,14 @@ const isJsonForm = (contentType: string, data: Uint8Array): boolean =>
 const TEXT_TYPE = /^(?:text\/|application\/(?:xml|x-www-form-urlencoded)[ \t]*(?:;|$)|[^;]*\+xml[ \t]*(?:;|$))/i
 const OTHER_CHARSET = /;[ \t]*charset=(?!"?(?:utf-?8|us-ascii)"?[ \t]*(?:;|$))/i
 
-/** Whether data is text as JSON can hold it. */
+/** True when data is text that JSON can hold. */
 const isText = (contentType: string, data: Uint8Array): boolean =>
   TEXT_TYPE.test(contentType) && !OTHER_CHARSET.test(contentType) && isUtf8(data)
 
-/** json-format.md 3.1.1: which data is JSON, and what becomes of other data. Without data there is no member for it. */
+/**
+ * Decides by json-format.md 3.1.1 which data is JSON, and how other data is written. Without data there is no member
+ * for it.
+ */
 function inStructuredMode(attributes: Record<string, string>, data: Uint8Array, issues: Issue[]): Uint8Array {
   const open = JSON.stringify(attributes).slice(0, -1)
   if (data.byteLength === 0) return Buffer.from(`${open}}`)

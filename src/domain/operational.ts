@@ -1,14 +1,14 @@
 /**
- * Operational webhooks: what the gateway has to tell about itself. They are ordinary messages of the application in the
- * management organization whose uid is the id of the organization that they are about, so that endpoints, signatures,
- * retries and the log are those of all messages.
+ * Operational webhooks: events of the gateway itself. They are ordinary messages of an application in the management
+ * organization. The uid of that application is the id of the organization that the events are about. So endpoints,
+ * signatures, retries and the log are those of all messages.
  */
 import type { Application } from './application.ts'
 import type { OrgId } from './ids.ts'
 
 export const MANAGEMENT_ORG = 'org_00000000000SvixManagement00' satisfies OrgId
 
-/** The event types that the management organization has from the start, and what each of them tells. */
+/** The event types that the management organization has from the start, with their descriptions. */
 export const OPERATIONAL_EVENTS = {
   'endpoint.created': 'An endpoint was created.',
   'endpoint.updated': 'An endpoint was changed, or its secret rotated.',
@@ -21,7 +21,7 @@ export const OPERATIONAL_EVENTS = {
 
 export type OperationalEventType = keyof typeof OPERATIONAL_EVENTS
 
-/** The attempt, counted from 1, whose failure is told as `message.attempt.failing`. */
+/** The attempt, counted from 1, whose failure is announced as `message.attempt.failing`. */
 export const FAILING_ATTEMPT = 4
 
 export interface OperationalEvent {
@@ -45,7 +45,9 @@ export const endpointEvent = (
   },
 })
 
-/** What an attempt that was just made is told as; `attempt` is its number in the schedule. Null: nobody needs to know. */
+/**
+ * The event that announces a finished attempt; `attempt` is its number in the schedule. Null when nothing is announced.
+ */
 export function attemptEventType(given: {
   succeeded: boolean
   isLast: boolean

@@ -11,9 +11,9 @@ const DATE_FORMATS = [
 ]
 
 /**
- * Reads a `Retry-After` header (RFC 9110, section 10.2.3: seconds, or an HTTP-date in any of its three formats) and returns the
- * wait in ms from `now` (ms since 1970): 0 for a date in the past, at most `LIMITS.retryAfterMaxMs`. Null when the header is missing
- * or is anything else, such as a negative or fractional number or a day that does not exist.
+ * Reads a `Retry-After` header (RFC 9110, section 10.2.3: seconds, or an HTTP-date in any of its three formats).
+ * Returns the wait in ms from `now` (ms since 1970): 0 for a date in the past, at most `LIMITS.retryAfterMaxMs`. Null
+ * when the header is missing or is anything else, such as a negative or fractional number or a day that does not exist.
  */
 export function parseRetryAfter(value: string | undefined, now: number): number | null {
   if (value === undefined) return null
@@ -37,14 +37,14 @@ function instant(groups: Record<string, string>, now: number): number | null {
   const monthIndex = MONTHS.indexOf(month) / 3
   const fullYear = year.length === 2 ? nearestYear(Number(year), now) : Number(year)
   const date = new Date(0)
-  // Not Date.UTC, which moves the years 0 to 99 into the twentieth century.
+  // Date.UTC is not used: it moves the years 0 to 99 into the twentieth century.
   date.setUTCFullYear(fullYear, monthIndex, Number(day))
-  // 30 February has become a day in March. The grammar allows second 60 for leap seconds.
+  // 30 February would become a day in March. The grammar allows second 60 for leap seconds.
   if (date.getUTCDate() !== Number(day) || hour > 23 || minute > 59 || second > 60) return null
   return date.setUTCHours(hour, minute, second)
 }
 
-// RFC 9110, section 5.6.7: two digits that would be more than 50 years ahead are a year in the past.
+// RFC 9110, section 5.6.7: a two-digit year that would be more than 50 years ahead is a year in the past.
 function nearestYear(twoDigits: number, now: number): number {
   const thisYear = new Date(now).getUTCFullYear()
   const ahead = (100 + twoDigits - (thisYear % 100)) % 100

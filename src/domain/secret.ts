@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, createSecretKey } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 
-/** What a secret signs with: bytes for an HMAC, or an Ed25519 pair whose public half is shown as `whpk_…`. */
+/** The key of a secret: bytes for an HMAC, or an Ed25519 pair whose public half is shown as `whpk_…`. */
 export type SigningKey =
   | { kind: 'hmac'; key: KeyObject }
   | { kind: 'ed25519'; privateKey: KeyObject; publicKey: string }
@@ -22,10 +22,11 @@ const PKCS8_ED25519 = Buffer.from('302e020100300506032b657004220420', 'hex')
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}(?:==)?|[A-Za-z0-9+/]{3}=?)?$/
 
 /**
- * The key that a secret stands for: `whsec_` and base64 are the decoded bytes for HMAC, `whsk_` and base64 of seed and public
- * key (64 bytes) are an Ed25519 pair, any other text is its UTF-8 bytes for HMAC (Standard Webhooks 1.0.0, "Signature
- * scheme"). The same text always gives an equal key, so the result may be kept. Throws a RangeError, without the secret, where
- * `secretProblem` finds the format wrong: such a text must not quietly become another key than its owner meant.
+ * The key that a secret stands for. `whsec_` and base64 are the decoded bytes for HMAC; `whsk_` and base64 of seed and
+ * public key (64 bytes) are an Ed25519 pair; any other text is its UTF-8 bytes for HMAC (Standard Webhooks 1.0.0,
+ * "Signature scheme"). The same text always gives an equal key, so the result may be kept. Throws a RangeError, without
+ * the secret, when `secretProblem` finds the format wrong: such a text must not silently become a key that its owner
+ * did not mean.
  */
 export function parseSecret(text: string): SigningKey {
   const parsed = read(text)
@@ -35,7 +36,10 @@ export function parseSecret(text: string): SigningKey {
 
 const cache = new Map<string, SigningKey>()
 
-/** `parseSecret`, which keeps the `SECRETS_CACHED_MAX` keys that were added last: every attempt signs, and secrets seldom change. */
+/**
+ * `parseSecret` with a cache of the `SECRETS_CACHED_MAX` keys that were added last: every attempt signs, and secrets
+ * seldom change.
+ */
 export function parseSecretCached(text: string): SigningKey {
   const known = cache.get(text)
   if (known !== undefined) return known
@@ -46,7 +50,7 @@ export function parseSecretCached(text: string): SigningKey {
   return key
 }
 
-/** Why `text` cannot be a secret and what would be valid, as a sentence; null when it can be one. */
+/** Says why `text` cannot be a secret and what would be valid, as a sentence; null when it can be one. */
 export function secretProblem(text: string): string | null {
   if (text.length > SECRET_CHARS_MAX) return `A secret has at most ${SECRET_CHARS_MAX} characters.`
   const parsed = read(text)
@@ -54,9 +58,9 @@ export function secretProblem(text: string): string | null {
 }
 
 /**
- * Texts that were meant to be another secret: copied with a line break, with quotes around them, or with what another program
- * shows before them (`v1,whsec_…`). Their bytes would be a key, and nothing would ever verify. Only new secrets are refused for
- * it: `parseSecret` reads those that are stored already as it always did.
+ * Finds texts that were meant to be another secret: copied with a line break, with quotes around them, or with a prefix
+ * that another program shows (`v1,whsec_…`). Their bytes would be a key, and no signature would ever verify. Only new
+ * secrets are refused for this: `parseSecret` reads stored ones as before.
  */
 function disguiseProblem(text: string): string | null {
   if (text !== text.trim()) return 'A secret has no white space at its beginning or end.'
@@ -70,7 +74,9 @@ function disguiseProblem(text: string): string | null {
 export const generateSecret = (randomBytes: (n: number) => Uint8Array): string =>
   SECRET_PREFIX + Buffer.from(randomBytes(HMAC_SECRET_BYTES)).toString('base64')
 
-/** A new Ed25519 pair: `whsk_` and the base64 of its seed and public key. `randomBytes(n)` gives n unpredictable bytes. */
+/**
+ * A new Ed25519 pair: `whsk_` and the base64 of its seed and public key. `randomBytes(n)` gives n unpredictable bytes.
+ */
 export function generatePair(randomBytes: (n: number) => Uint8Array): string {
   const seed = randomBytes(ED25519_HALF_BYTES)
   return PRIVATE_PREFIX + Buffer.concat([seed, pairOf(seed).publicBytes]).toString('base64')
@@ -86,7 +92,7 @@ function read(text: string): { key: SigningKey } | { problem: string } {
   if (text === '') return { problem: 'A secret must not be empty.' }
   if (text.startsWith(SECRET_PREFIX)) return readHmac(text.slice(SECRET_PREFIX.length))
   if (text.startsWith(PRIVATE_PREFIX)) return readEd25519(text.slice(PRIVATE_PREFIX.length))
-  // Everybody may know a public key: used as an HMAC secret it would protect nothing.
+  // A public key is no secret: used as an HMAC key it would protect nothing.
   if (text.startsWith(PUBLIC_PREFIX)) return { problem: 'A whpk_ key is public; the secret is its whsk_ counterpart.' }
   return { key: { kind: 'hmac', key: createSecretKey(text, 'utf8') } }
 }
@@ -111,5 +117,6 @@ function readEd25519(base64: string): { key: SigningKey } | { problem: string } 
   return { key: { kind: 'ed25519', privateKey, publicKey: PUBLIC_PREFIX + publicBytes.toString('base64') } }
 }
 
-// Buffer.from skips whatever is not base64, so the format is checked first. Padding is optional, as in the reference libraries.
+// Buffer.from skips characters that are not base64, so the format is checked first. Padding is optional, as in the
+// reference libraries.
 const decodeBase64 = (text: string): Buffer | null => (BASE64.test(text) ? Buffer.from(text, 'base64') : null)

@@ -1,15 +1,15 @@
 /**
- * What senders say about an event in headers: its type, and what makes a repeat of it the same. The names are those of the
- * providers' documentation and of the standards; the README lists them.
+ * Headers in which senders name an event's type and the identity of a repeat. The names are those of the providers'
+ * documentation and of the standards; the README lists them.
  */
 import { createHash } from 'node:crypto'
 import { cloudEventIdentity, decodeAttribute } from './cloud-event-header.ts'
 import { LIMITS } from './limits.ts'
 
-/** One header's value, by its name in lower case. */
+/** The value of one header, by its name in lower case. */
 export type HeaderOf = (name: string) => string | undefined
 
-/** What was found, and the header that says it, as it is usually written. */
+/** The value that was found, and the header that holds it, in its usual spelling. */
 export interface Said {
   name: string
   value: string
@@ -17,7 +17,7 @@ export interface Said {
 
 const named = (...names: string[]) => names.map((name) => ({ name, key: name.toLowerCase() }))
 
-/** The gateway's own header is asked for first, and not here: unlike these, it has to be valid. */
+/** The gateway's own header is read before these, and elsewhere: unlike these, it has to be valid. */
 const EVENT_TYPE_HEADERS = named(
   'X-GitHub-Event',
   'X-Gitea-Event',
@@ -38,9 +38,10 @@ const EVENT_TYPE_HEADERS = named(
 )
 
 /**
- * Headers whose value is the same when the event is sent again, and never that of another event. Not among them are GitLab's
- * X-Gitlab-Event-UUID (events that one of its hooks caused share the value of the first; GitLab sends Idempotency-Key as well)
- * and WooCommerce's X-WC-Webhook-Delivery-ID (made of the hook and the second): an event lost is worse than one doubled.
+ * Headers whose value is the same when the event is sent again, and never the same for two events. Two headers are left
+ * out: GitLab's X-Gitlab-Event-UUID (events that one of its hooks caused share the value of the first; GitLab sends
+ * Idempotency-Key as well) and WooCommerce's X-WC-Webhook-Delivery-ID (made of the hook and the second). A lost event
+ * is worse than a doubled one.
  */
 const KEY_HEADERS = named(
   'X-GitHub-Delivery',
@@ -67,7 +68,7 @@ function firstOf(headers: typeof KEY_HEADERS, header: HeaderOf): Said | null {
   return null
 }
 
-/** The event's type in its provider's words; null when no header says it. */
+/** The event's type in its provider's words; null when no header names it. */
 export function typeSaid(header: HeaderOf): Said | null {
   const type = header('ce-type')
   return (
@@ -76,7 +77,7 @@ export function typeSaid(header: HeaderOf): Said | null {
   )
 }
 
-/** The key that its sender gives a request: `Idempotency-Key`, or what its provider's header is worth as one. */
+/** The idempotency key of a request: `Idempotency-Key`, or the provider's header that can serve as one. */
 export function keySaid(header: HeaderOf): Said | null {
   const own = header('idempotency-key')
   if (own !== undefined) return { name: 'Idempotency-Key', value: own }
@@ -88,14 +89,14 @@ export function keySaid(header: HeaderOf): Said | null {
   return { name: 'ce-id', value: cloudEventKey(decodeAttribute(source) ?? source, decodeAttribute(id) ?? id) }
 }
 
-/** Of one CloudEvent, in as many characters as a key may have. */
+/** The key of one CloudEvent, shortened to the length that a key may have. */
 export function cloudEventKey(source: string, id: string): string {
   const identity = cloudEventIdentity(source, id)
   if (identity.length <= LIMITS.idempotencyKeyCharsMax) return identity
   return `sha256:${createHash('sha256').update(identity).digest('base64url')}`
 }
 
-/** Whose hooks can send `payload=` and the JSON as a form instead of the JSON alone. */
+/** Senders whose hooks can send `payload=` and the JSON as a form instead of the JSON alone. */
 const FORM_PAYLOAD_HEADERS = ['x-github-event', 'x-gitea-event', 'x-forgejo-event', 'x-gogs-event']
 
 export const sendsFormPayload = (header: HeaderOf): boolean =>

@@ -6,16 +6,17 @@ import type { SigningKey } from './secret.ts'
 export const SIGNATURES_MAX = 16
 
 const HUB_SIGNATURE = /^sha256=[0-9a-fA-F]{64}$/
-// One spelling per number, so that the number and the signed text are the same thing; 15 digits are always exact.
+// One spelling per number, so that the number and the signed text always agree; 15 digits are always exact.
 const TIMESTAMP = /^(?:0|[1-9]\d{0,14})$/
 const SIGNATURE = /^([^,]*),([^,]*)$/
-// 64 bytes in their one spelling: the last character carries two bits only.
+// 64 bytes in their only spelling: the last character carries two bits only.
 const ED25519_SIGNATURE = /^[A-Za-z0-9+/]{85}[AQgw]==$/
 
 /**
  * One signature of the `webhook-signature` header, over the bytes `{id}.{timestampSeconds}.{body}`: `v1,` and base64 of
- * HMAC-SHA256, or `v1a,` and base64 of Ed25519 (Standard Webhooks 1.0.0, "Signature scheme"). Throws a RangeError when the id is
- * empty or has a dot, or the time is no whole number of seconds since 1970: the parts could then be cut in another way.
+ * HMAC-SHA256, or `v1a,` and base64 of Ed25519 (Standard Webhooks 1.0.0, "Signature scheme"). Throws a RangeError when
+ * the id is empty or has a dot, or the time is no whole number of seconds since 1970: the parts could then be cut in
+ * another way.
  */
 export function signStandard(key: SigningKey, id: string, timestampSeconds: number, body: Uint8Array): string {
   if (id === '' || id.includes('.')) throw new RangeError('a signed id is not empty and has no dot')
@@ -33,7 +34,7 @@ export const signHub = (key: Extract<SigningKey, { kind: 'hmac' }>, body: Uint8A
 export const hmacHex = (key: KeyObject, body: Uint8Array): string =>
   createHmac('sha256', key).update(body).digest('hex')
 
-/** Whether two strings are the same, in a time that depends on their lengths but not on where they differ. */
+/** True when two strings are the same. The time depends on their lengths, but not on where they differ. */
 export function equalsConstantTime(a: string, b: string): boolean {
   // UTF-16, because UTF-8 has one replacement for all lone surrogates.
   const left = Buffer.from(a, 'utf16le')
@@ -42,9 +43,9 @@ export function equalsConstantTime(a: string, b: string): boolean {
 }
 
 /**
- * Whether an `X-Hub-Signature-256` header (`sha256=`, hex in either case) was made over these body bytes with one of the
- * secrets. All are tried, so the time does not tell which one matched. False for a missing header and for any other format;
- * Ed25519 keys never match.
+ * True when an `X-Hub-Signature-256` header (`sha256=`, hex in either case) was made over these body bytes with one of
+ * the secrets. All secrets are tried, so the time does not tell which one matched. False for a missing header and for
+ * any other format; Ed25519 keys never match.
  */
 export function verifyHub(secrets: readonly SigningKey[], header: string | undefined, body: Uint8Array): boolean {
   if (header === undefined || !HUB_SIGNATURE.test(header)) return false
@@ -68,11 +69,16 @@ export interface StandardWebhook {
 }
 
 /**
- * Whether a Standard Webhooks request is authentic and of our time: one of its signatures verifies under one of the keys, and its
- * timestamp is at most `toleranceMs` before or after `now`. Unknown versions in the list are skipped. Refused as a whole are: a
- * missing or empty header, an id with a dot (it would let the sender's body be cut into another timestamp), a timestamp that is
- * not a plain decimal integer, more than `SIGNATURES_MAX` signatures, and a list that is not `version,value` items with one space
- * between them, which is also what a repeated header becomes when it is joined.
+ * True when a Standard Webhooks request is authentic and recent: one of its signatures verifies under one of the keys,
+ * and its timestamp is at most `toleranceMs` before or after `now`. Unknown versions in the list are skipped. The whole
+ * request is refused for:
+ *
+ * * a missing or empty header,
+ * * an id with a dot (the sender's body could be cut into another timestamp),
+ * * a timestamp that is not a plain decimal integer,
+ * * more than `SIGNATURES_MAX` signatures,
+ * * a list that is not `version,value` items with one space between them; a repeated header becomes such a list when it
+ * is joined.
  */
 export function verifyStandard({ keys, id, timestamp, signature, body, now, toleranceMs }: StandardWebhook): boolean {
   if (!id || id.includes('.') || timestamp === undefined || !TIMESTAMP.test(timestamp) || !signature) return false

@@ -7,28 +7,28 @@ export interface Source {
   id: SourceId
   /** Unique in the application. */
   name: string
-  /** The kind, which says how its sender signs. */
+  /** The kind of source, which defines how its sender signs. */
   provider: string
   enabled: boolean
   settings: SourceSettings
-  /** Newest first; any active one verifies, and without one nothing does. */
+  /** Newest first. Any active secret verifies; without one, no request does. */
   secrets: EndpointSecret[]
   createdAt: number
   updatedAt: number
 }
 
 export interface SourceSettings {
-  /** The address that is registered at the sender. */
+  /** The address of the source as it is registered at the sender. */
   publicUrl: string | null
   methods: string[]
   /** Media types, without parameters; null is any. */
   contentTypes: string[] | null
-  /** Templates; null is what the kind says. */
+  /** Templates; null is the kind's own choice. */
   eventType: string | null
   dedupe: string | null
-  /** What a sender gets for an accepted event; null is `200 {"status":"ok"}`. */
+  /** The answer to an accepted event; null is `200 {"status":"ok"}`. */
   response: SourceResponse | null
-  /** Those of the kind, as its schema gives them. */
+  /** Settings of the kind, as its schema gives them. */
   own: Record<string, unknown>
 }
 
@@ -40,8 +40,8 @@ export interface SourceResponse {
 
 export const SOURCE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/
 
-/** Not a name, for `/sources/providers` is a route. */
+/** A reserved word, not a name: `/sources/providers` is a route. */
 export const SOURCE_NAMES_TAKEN: readonly string[] = ['providers']
 
-/** Of one application, whatever it creates. */
+/** The most sources of one application, whatever creates them. */
 export const SOURCES_MAX = 1_000

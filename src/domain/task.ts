@@ -1,12 +1,12 @@
 import type { AppId, EndpointId, OrgId, TaskId } from './ids.ts'
 
 /**
- * `endpoint.recover` makes a manual attempt of each delivery that ended without success; `endpoint.replay` delivers what
- * the endpoint would have wanted but was not there to get.
+ * `endpoint.recover` makes a manual attempt of each delivery that ended without success. `endpoint.replay` delivers the
+ * messages that the endpoint would have wanted but missed.
  */
 export type TaskKind = 'endpoint.recover' | 'endpoint.replay'
 
-/** Something that is done in the background, for messages accepted from `since` up to before `until` (ms). */
+/** Background work on the messages accepted from `since` up to before `until` (ms). */
 export interface TaskInfo {
   orgId: OrgId
   id: TaskId
@@ -16,7 +16,7 @@ export interface TaskInfo {
   since: number
   until: number
   status: 'running' | 'finished'
-  /** Deliveries that it has made due so far. */
+  /** Deliveries that the task has made due so far. */
   added: number
   createdAt: number
   updatedAt: number
