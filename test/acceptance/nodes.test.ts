@@ -101,11 +101,12 @@ describe.skipIf(missingPostgres() !== null || missingRedis() !== null)('several 
   test('what one takes in another carries out, once each', async () => {
     const hook = receiver.hook()
     const subscription = await api.subscribe({ target_url: hook.url })
+    const attempts = (program: Program) =>
+      program.log.filter((line) => line['msg'] === 'attempt' && line['subscription_id'] === subscription.id).length
     expect(await post(subscription, 200)).toEqual(new Set([202]))
     await soon(() => hook.received.length).toBe(200)
     await sleep(200)
     expect(numbersAt(hook).sort((a, b) => a - b)).toEqual(upTo(200))
-    const attempts = (program: Program) => program.log.filter((line) => line['msg'] === 'attempt').length
     expect(attempts(programs.api)).toBe(0)
     await soon(() => programs.workers.map(attempts).reduce((a, b) => a + b)).toBe(200)
   })
