@@ -1,4 +1,4 @@
-/** How attempts leave this machine: names, forbidden addresses, and a driver for each kind of destination. */
+/** Prepares outgoing attempts: name resolution, forbidden addresses, and a driver for each kind of destination. */
 import type { Driver } from '../destinations/driver.ts'
 import { type AddressGuard, createAddressGuard } from '../destinations/guard.ts'
 import { createHttpDriver } from '../destinations/http.ts'

@@ -1,4 +1,4 @@
-/** What every part of the gateway stands on: settings, time, chance, and who tells whom. */
+/** The common ground of all parts of the gateway: settings, time, randomness, and the topics of hints. */
 import { randomBytes } from 'node:crypto'
 import type { Config, Secrets } from '../config.ts'
 import { type AppId, createIds, type EndpointId, type Ids, type MessageId } from '../domain/ids.ts'
@@ -12,24 +12,24 @@ export interface AppOptions {
   config: Config
   secrets: Secrets
   log: Logger
-  /** For tests: the time, and a number in [0, 1). */
+  /** For tests: the clock, and a random number in [0, 1). */
   clock?: Clock
   random?: () => number
   /** A part died that cannot be opened again in this process. */
   onFatal: (error: Error) => void
 }
 
-/** What parts of this node, or other nodes, let each other know. */
+/** Topics of the hints between parts of this node and from other nodes. */
 export interface AppHints {
-  /** Another node put something into the store that is due at this time, ms since the epoch. */
+  /** Another node put work into the store that is due at this time, ms since the epoch. */
   due: number
-  /** Another node changed an endpoint. `isShared`: and has told the shared cache. */
+  /** Another node changed an endpoint. `isShared`: that node has told the shared cache, too. */
   endpointChanged: { appId: AppId; id: EndpointId; isShared: boolean }
   /** Another node changed a source. */
   sourceChanged: null
-  /** A payload was taken away, of which this node may hold deliveries. */
+  /** A payload was removed, and this node may hold deliveries of its message. */
   expunged: MessageId
-  /** There is a new background task, here or at another node. */
+  /** A new background task exists, added here or at another node. */
   taskAdded: null
 }
 
@@ -42,14 +42,14 @@ export interface Ground extends Telemetry {
   onFatal: (error: Error) => void
   ids: Ids
   hints: Hints<AppHints>
-  /** This node, by a name that no other one has or had. */
+  /** A name of this node that no other node has or had. */
   owner: string
-  /** No other process works on the same store. */
+  /** True when no other process uses the same store. */
   isAlone: boolean
   end: End
 }
 
-/** The end of the gateway: announced first, then begun, and over by a time. */
+/** The end of the gateway: first announced, then begun, and finished by a deadline. */
 export class End {
   #isAnnounced = false
   #drainBy = 0
@@ -58,7 +58,7 @@ export class End {
     return this.#isAnnounced
   }
 
-  /** When attempts under way are given up, ms of `performance.now`. */
+  /** Time when attempts under way are ended, ms of `performance.now`. */
   get drainBy(): number {
     return this.#drainBy
   }

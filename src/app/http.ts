@@ -1,4 +1,4 @@
-/** The way in: connections, routes, and the end of both. */
+/** Opens the way in (connections, routes), and closes it. */
 import type { AddressInfo } from 'node:net'
 import { LIMITS } from '../domain/limits.ts'
 import { createInflater } from '../flow/inflated.ts'
@@ -92,7 +92,7 @@ function contextOf(
   }
 }
 
-/** What inbound connections may take. Says so where the system allows fewer of them than are set. */
+/** Bounds of inbound connections. Warns when the system allows fewer connections than are configured. */
 function openConnections({ config, log, observer }: Ground): Connections {
   const files = openFilesMax()
   const connectionsMax = connectionsWithin(config.maxConnections, files, config.dispatchConcurrency)
@@ -110,10 +110,10 @@ function openConnections({ config, log, observer }: Ground): Connections {
   )
 }
 
-/** Some wait only once their answer is made. */
+/** Some clients wait only once their answer is made. */
 const CLOSE_WAITING_EVERY_MS = 500
 
-/** Serves what is under way. Clients that would keep it waiting may not use up the time of the deliveries. */
+/** Serves the requests under way. Slow clients may not use up the time of the deliveries. */
 async function closeServer(server: Server, connections: Connections, clock: Clock): Promise<void> {
   const closeWaiting = () => {
     connections.closeWaiting()
@@ -126,5 +126,5 @@ async function closeServer(server: Server, connections: Connections, clock: Cloc
   timer.cancel()
 }
 
-/** The port that the server listens on; undefined as long as it does not. */
+/** The port that the server listens on; undefined while it does not listen. */
 const portOf = ({ server }: Server): number | undefined => (server.address() as AddressInfo | null)?.port

@@ -1,4 +1,4 @@
-/** What this node shares with others: Redis, where there is one, and caches that know that others write, too. */
+/** Opens the parts that nodes share: Redis, if configured, and caches that expect writes by other nodes. */
 import { randomBytes } from 'node:crypto'
 import { type ApplicationCache, createApplicationCache } from '../cache/application-cache.ts'
 import { createEndpointCache, type EndpointCache } from '../cache/endpoint-cache.ts'
@@ -12,7 +12,7 @@ import type { Store } from '../store/store.ts'
 import type { Ground } from './ground.ts'
 
 export interface Nodes extends AsyncDisposable {
-  /** Null without Redis. */
+  /** Redis; null without it. */
   redis: Pick<SharedParts, 'limiter' | 'bell'> | null
   cache: EndpointCache
   applications: ApplicationCache
@@ -45,13 +45,16 @@ export async function openNodes(ground: Ground, store: Store): Promise<Nodes> {
   return { redis, cache, applications, sources, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
-/** All nodes of a store find each other in Redis by its name, which is made once and for ever, whatever their URLs are. */
+/**
+ * Opens Redis; null without a URL. All nodes of a store find each other there by the store's name. That name is made
+ * once and for ever, so the nodes' URLs may differ.
+ */
 async function openRedis(
   { secrets, clock, random, observer, owner }: Ground,
   store: Store,
 ): Promise<SharedParts | null> {
   if (secrets.redisUrl === null) return null
-  // A gateway without Redis need not wait for its client to be loaded.
+  // The client of Redis is loaded only when the gateway uses Redis.
   const redis = await import('../redis/redis.ts')
   return redis.openRedis({
     clock,

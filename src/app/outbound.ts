@@ -1,4 +1,4 @@
-/** The way out: drivers, the dispatcher where this node attempts deliveries, and what runs in the background for them. */
+/** Opens the way out: drivers, the dispatcher if this node attempts deliveries, and their background services. */
 import { DEFAULT_APP } from '../domain/application.ts'
 import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
 import type { Handoff } from '../flow/accept.ts'
@@ -19,7 +19,7 @@ import { workOf } from './work.ts'
 
 export interface Outbound extends AsyncDisposable, Pick<Drivers, 'guard' | 'resolver'> {
   context: OutboundContext
-  /** Null at a node that attempts nothing. */
+  /** The dispatcher; null at a node that attempts nothing. */
   dispatcher: Dispatcher | null
   handoff: Handoff
 }
@@ -43,7 +43,7 @@ export async function openOutbound(ground: Ground, store: Store, nodes: Nodes): 
   const handoff = handoffOf(ground.owner, dispatcher, redis)
   const work = dispatcher === null ? [] : workOf(ground, { store, cache, pacing, dispatcher, handoff, expunged })
 
-  // Closing goes the other way round: no more services, then no more attempts, then the drivers.
+  // Closing has the reverse order: first the services, then the attempts, then the drivers.
   stack.defer(() => dispatcher?.drain(end.drainBy))
   stack.use(runServices([canceller, ...work], clock, (service, error) => observer.serviceFailed({ service, error })))
   const owned = stack.move()
@@ -100,7 +100,7 @@ function openDispatcher(
   })
 }
 
-/** Where accepting leaves the deliveries: with this node if it has room, and with others that may be waiting. */
+/** Hands over accepted deliveries: to this node if it has room, and to other nodes that may be waiting. */
 function handoffOf(owner: string, dispatcher: Dispatcher | null, redis: Nodes['redis']): Handoff {
   if (dispatcher === null) return storeOnly(owner, redis?.bell ?? null)
   return redis === null ? dispatcher : withDoorbell(dispatcher, redis.bell)

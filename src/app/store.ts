@@ -1,4 +1,4 @@
-/** The store that `DATABASE_URL` names. Each engine is loaded only where it is used. */
+/** Opens the store that `DATABASE_URL` names. Each engine is loaded only when it is used. */
 import { randomBytes } from 'node:crypto'
 import type { Config, Secrets } from '../config.ts'
 import { isId } from '../domain/ids.ts'
@@ -42,9 +42,9 @@ export async function openStore({ config, secrets, observer, hints, log, onFatal
   return openSqliteStore({ ...use, path: database.path, onDeath: onFatal })
 }
 
-/** Under this name the store keeps the key of the tokens of the Svix API, where `JWT_SECRET` does not set one. */
+/** The name of the stored key for tokens of the Svix API. The key is used when `JWT_SECRET` is not set. */
 export const SIGNING_SECRET = 'jwt'
 
-/** That key, made once. */
+/** That key; it is made once. */
 export const signingSecretOf = (store: Pick<Store, 'secret'>): Promise<string> =>
   store.secret(SIGNING_SECRET, () => randomBytes(32).toString('hex'))

@@ -21,8 +21,8 @@ export interface WorkParts {
 }
 
 /**
- * The services of a node that attempts deliveries. Several nodes may sweep, prune and do tasks: each step takes what the
- * others left.
+ * The services of a node that attempts deliveries. Several nodes may sweep, prune and do tasks at the same time: each
+ * step takes what the other nodes left.
  */
 export function workOf(ground: Ground, { store, cache, pacing, dispatcher, handoff, expunged }: WorkParts): Service[] {
   const { clock, observer, hints, config, isAlone } = ground

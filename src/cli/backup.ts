@@ -11,7 +11,7 @@ export async function backup(
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => {
       stop.abort()
-      // Nobody listens to it any more, so it ends the process, and with it the thread that copies.
+      // No listener is left for the signal, so it ends the process, and with it the thread that copies.
       process.kill(process.pid, signal)
     })
   try {

@@ -1,10 +1,11 @@
 /**
- * The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try, `hookferry token` prints a
- * token for the Svix API, `hookferry copy` moves a SQLite file into PostgreSQL, `hookferry rekey` encrypts what is stored
- * with the newest key, `hookferry backup` copies a SQLite file, `hookferry receiver` shows what is delivered to it,
- * `hookferry config` prints the settings that hold, `hookferry doctor` checks all that the gateway needs.
+ * The command line: `hookferry` runs the gateway, `hookferry init` writes a `.env` for a first try, `hookferry token`
+ * prints a token for the Svix API, `hookferry copy` moves a SQLite file into PostgreSQL, `hookferry rekey` encrypts
+ * what is stored with the newest key, `hookferry backup` copies a SQLite file, `hookferry receiver` shows what is
+ * delivered to it, `hookferry config` prints the settings that hold, `hookferry doctor` checks all that the gateway
+ * needs.
  *
- * Each command is imported when it is called: most need a small part of the program, and help none of it.
+ * Each command is imported when it is called: most commands need a small part, and help needs none.
  */
 import { VERSION } from '../lib/version.ts'
 
@@ -28,7 +29,7 @@ const USAGE = `usage: hookferry                   runs the gateway, configured b
 const HELP = ['help', '--help', '-h']
 const ASK_VERSION = ['version', '--version', '-v']
 
-/** Does what the command line asks for, and sets the exit code: 2 when nobody could know what was meant. */
+/** Runs the command line and sets the exit code: 2 when the command is unknown. */
 export async function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
   const [command, ...extra] = args
   if (command !== undefined && (HELP.includes(command) || extra.includes('--help'))) process.stdout.write(USAGE)
@@ -39,7 +40,7 @@ export async function runCommand(args: readonly string[], environment: NodeJS.Pr
   }
 }
 
-/** False when there is no such command, or when it does not take these arguments. */
+/** False when there is no such command, or when the command does not take these arguments. */
 async function runNamed(
   command: string | undefined,
   extra: readonly string[],

@@ -1,6 +1,6 @@
 import { type Effective, effectiveSettings } from '../config.ts'
 
-/** Prints the settings that hold, each with where it comes from: a table, or JSON by variable. Secrets stay hidden. */
+/** Prints the settings that hold, each with its origin: a table, or JSON by variable. Secrets stay hidden. */
 export function printConfig(environment: NodeJS.ProcessEnv, { asJson }: { asJson: boolean }): void {
   try {
     const settings = effectiveSettings(environment)
@@ -17,7 +17,7 @@ const byVariable = (settings: readonly Effective[]) =>
 /** Characters that a terminal would obey, or that would begin another line. */
 const CONTROLS = /\p{C}|\u2028|\u2029/gu
 
-/** Columns of equal width: the variable, where its value comes from, the value. */
+/** Columns of equal width: the variable, the origin of its value, the value. */
 function tableOf(settings: readonly Effective[]): string {
   const rows = settings.map(({ variable, source, value }) => [
     variable,

@@ -1,7 +1,10 @@
 import { copyData } from './database.ts'
 import { ConfigError, readConfig } from '../config.ts'
 
-/** Copies the SQLite file that `from` names into the PostgreSQL of `DATABASE_URL`; started again, it goes on where it was. */
+/**
+ * Copies the SQLite file that `from` names into the PostgreSQL of `DATABASE_URL`. A second start goes on where the
+ * first ended.
+ */
 export async function copy(from: string, environment: NodeJS.ProcessEnv): Promise<void> {
   const say = (line: string) => process.stderr.write(`hookferry: ${line}\n`)
   try {

@@ -1,4 +1,7 @@
-/** Acts of commands on a database, beside a gateway or without one. It knows the concrete stores, as `app/store.ts` does. */
+/**
+ * Database acts of commands, beside a running gateway or without one. Like `app/store.ts`, this file knows the concrete
+ * stores.
+ */
 import type { Config, Secrets } from '../config.ts'
 import type { Finding } from '../domain/finding.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -16,7 +19,7 @@ export async function copyData(
   return copyToPostgres({ path, url: databaseUrl.reveal(), encryptionKeys, ...told })
 }
 
-/** Brings what is secret in the database under the newest key. */
+/** Encrypts the secrets in the database with the newest key. */
 export async function rekeyData(
   { database }: Config,
   { databaseUrl, encryptionKeys }: Secrets,
@@ -30,7 +33,7 @@ export async function rekeyData(
   return rekeyPostgres(databaseUrl.reveal(), encryptionKeys, onProgress)
 }
 
-/** Copies the SQLite file at `path`; `advice` says what the copy is worth nothing without. */
+/** Copies the SQLite file at `path`; `advice` names what the copy is useless without. */
 export async function backupData(
   path: string,
   { encryptionKeys: keys }: Secrets,
@@ -41,7 +44,7 @@ export async function backupData(
   return { ...backup, advice: sayKey(backup.key, path, options.target) }
 }
 
-/** Looks at the store, and at Redis where it is used, beside a gateway that may be running, and changes nothing. */
+/** Examines the store, and Redis if it is used, beside a gateway that may be running. Changes nothing. */
 export async function examineData({ database, redis }: Config, secrets: Secrets, clock: Clock): Promise<Finding[]> {
   const { encryptionKeys: keys } = secrets
   if (database.engine === 'sqlite') {

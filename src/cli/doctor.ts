@@ -1,6 +1,6 @@
 /**
- * `hookferry doctor`: looks at all that a gateway needs, beside one that may be running, and says what to do. Each check is a
- * line; the exit code is 1 when one of them failed.
+ * `hookferry doctor`: checks everything that a gateway needs, beside one that may be running, and gives advice. Each
+ * check is a line; the exit code is 1 when a check failed.
  */
 import { statSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -54,7 +54,7 @@ function examineSubnets({ allowedSubnets }: Config): Finding[] {
   return doubts.map((says) => warn('subnets', says, 'narrow ALLOWED_SUBNETS to what deliveries need'))
 }
 
-/** Secrets of a first try are in there. */
+/** The file holds the secrets of a first try. */
 function examineEnvironmentFile(path: string): Finding {
   const found = statSync(path, { throwIfNoEntry: false })
   const isOpen = found !== undefined && process.platform !== 'win32' && (found.mode & 0o077) !== 0
@@ -62,7 +62,7 @@ function examineEnvironmentFile(path: string): Finding {
   return fine('.env', found === undefined ? 'there is none' : 'readable for its user alone')
 }
 
-/** A gateway that runs may have the port. */
+/** A running gateway may have the port. */
 async function examinePort({ host, port }: Config): Promise<Finding> {
   if (port === 0) return fine('port', 'PORT is 0: any free one')
   const code = await new Promise<string | null>((resolve) => {

@@ -1,15 +1,16 @@
 /**
- * How the process ends. SIGTERM turns readiness red and, where `SHUTDOWN_DELAY` says so, goes on serving while load balancers
- * find out; then requests and attempts under way finish. SIGINT does not wait, a second signal ends the wait, and one more
- * ends the process. When a part died, nothing is waited for: what still runs could not be recorded.
+ * Ends the process. SIGTERM turns readiness red. If `SHUTDOWN_DELAY` is set, the gateway then goes on serving while
+ * load balancers notice. After that, requests and attempts under way finish. SIGINT does not wait, a second signal ends
+ * the wait, and one more ends the process. When a part died there is no wait: the work still running could not be
+ * recorded.
  */
 import type { App } from '../app.ts'
 import { LIMITS } from '../domain/limits.ts'
 import type { Logger } from '../lib/log.ts'
 
-/** Beyond the drain: closing the store, and writing the last log lines. */
+/** Time after the drain: to close the store and write the last log lines. */
 const EXIT_GRACE_MS = 1_500
-/** When a part died: long enough to refuse what is under way. */
+/** Time after a part died: long enough to refuse the requests under way. */
 const FATAL_GRACE_MS = 1_000
 
 export class Ending {
@@ -46,7 +47,7 @@ export class Ending {
     await this.#drain(1, FATAL_GRACE_MS)
   }
 
-  /** Everything is still served, but whoever asks is told to go elsewhere. */
+  /** Every request is still served, but readiness tells callers to go elsewhere. */
   async #leave(delayMs: number): Promise<void> {
     this.#phase = 'leaving'
     this.#app()?.announceEnd()
@@ -57,7 +58,7 @@ export class Ending {
   }
 
   async #drain(exitCode: number, graceMs: number): Promise<void> {
-    // The wait was cut short by a death.
+    // A death cut the wait short.
     if (this.#phase === 'draining') return
     this.#phase = 'draining'
     setTimeout(() => this.#exit(1), graceMs).unref()

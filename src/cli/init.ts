@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
 
-/** Writes `path` with fresh secrets, unless it exists. Its settings are for a first try on this machine. */
+/** Writes `path` with fresh secrets, unless the file exists. Its settings are for a first try on this machine. */
 export function initialise(path: string): void {
   if (existsSync(path)) return
   const secret = randomBytes(24).toString('hex')

@@ -14,7 +14,7 @@ const CONTROLS = /\p{C}|\u2028|\u2029/gu
 
 const printable = (text: string): string => text.slice(0, PRINTED_CHARS_MAX).replaceAll(CONTROLS, ' ')
 
-/** What `hookferry receiver` is told by its options. */
+/** The options of `hookferry receiver`. */
 interface Options {
   host: string
   port: number
@@ -22,9 +22,9 @@ interface Options {
 }
 
 /**
- * Something to deliver to while one tries the gateway: it prints a line for each request, says whether the signature is valid
- * under `--secret` (`my-secret`), and answers 500 to `/fail`, 200 to everything else. It listens on this machine only, on port
- * 9000, unless `--host` and `--port` say otherwise, and runs until SIGTERM or SIGINT.
+ * A receiver for trying the gateway. It prints a line for each request, says whether the signature is valid under
+ * `--secret` (`my-secret`), and answers 500 to `/fail`, 200 to all other paths. It listens on this machine only, on
+ * port 9000, unless `--host` and `--port` say otherwise, and runs until SIGTERM or SIGINT.
  */
 export function receive(args: readonly string[]): void {
   const complain = (problem: string, exitCode: number) => {
@@ -80,7 +80,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, secret
       pieces.push(piece)
     }
   } catch {
-    return // The sender hung up.
+    return // The sender closed the connection.
   }
   const body = Buffer.concat(pieces)
   const path = printable(request.url ?? '')

@@ -1,7 +1,7 @@
 import { rekeyData } from './database.ts'
 import { readConfig } from '../config.ts'
 
-/** Brings what is secret in the database under the newest key, and says which keys are still needed. */
+/** Encrypts the secrets in the database with the newest key, and says which keys are still needed. */
 export async function rekey(environment: NodeJS.ProcessEnv): Promise<void> {
   const say = (line: string) => process.stderr.write(`hookferry: ${line}\n`)
   try {

@@ -3,7 +3,7 @@ import type { Config, Secrets } from '../config.ts'
 import { Hints } from '../lib/hints.ts'
 import { fanOut } from '../telemetry/fan-out.ts'
 
-/** The key that tokens are signed with, also while a gateway runs on the same store. */
+/** The key that signs tokens, readable also while a gateway runs on the same store. */
 export async function readSigningSecret(config: Config, secrets: Secrets): Promise<string> {
   if (secrets.jwtSecret !== null) return secrets.jwtSecret.reveal()
   const known = await readKnownSecret(config, secrets)
@@ -19,7 +19,7 @@ export async function readSigningSecret(config: Config, secrets: Secrets): Promi
   return await signingSecretOf(store)
 }
 
-/** Null where there is none yet, or where the store has to be opened to tell. */
+/** Null when there is no key yet, or when the store has to be opened to know. */
 async function readKnownSecret({ database }: Config, { encryptionKeys }: Secrets): Promise<string | null> {
   if (database.engine !== 'sqlite') return null
   const { readSecret } = await import('../store/sqlite/read-secret.ts')

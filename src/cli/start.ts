@@ -4,7 +4,10 @@ import { createLog } from '../lib/log.ts'
 import { Ending } from './ending.ts'
 import { warningsOf } from './warnings.ts'
 
-/** Runs the gateway until SIGTERM or SIGINT. What keeps it from starting is said in one line each, and the exit code is 1. */
+/**
+ * Runs the gateway until SIGTERM or SIGINT. Problems that prevent the start are printed, one line each, and the exit
+ * code is 1.
+ */
 export async function start(environment: NodeJS.ProcessEnv): Promise<void> {
   const settings = readOrExit(environment)
   if (settings === null) return

@@ -8,7 +8,7 @@ import { readSigningSecret } from './signing-secret.ts'
 const TEN_YEARS_MS = 3_650 * 86_400_000
 const ORGANIZATION = /^org_[a-zA-Z0-9_-]{1,128}$/
 
-/** Prints a token that speaks for an organization: any `org_…` is a tenant of its own, nothing has to be set up for it. */
+/** Prints a token for an organization. Any `org_…` is a tenant of its own, and needs no set-up. */
 export async function printToken(organization: string = DEFAULT_ORG, environment: NodeJS.ProcessEnv): Promise<void> {
   try {
     if (!ORGANIZATION.test(organization))

@@ -1,10 +1,10 @@
 import type { Config, Secrets } from '../config.ts'
 import { keysWithLineBreaks } from '../settings/read.ts'
 
-/** Shorter keys work, so that an upgrade stops no gateway, and are warned of. */
+/** Length below which keys are warned of. Shorter keys work, so that an upgrade stops no gateway. */
 const API_KEY_CHARS_MIN = 16
 
-/** Shorter ones work, so that what runs elsewhere can move over. */
+/** Length below which these are warned of. Shorter ones work, so that users of another system can move here. */
 const JWT_SECRET_CHARS_MIN = 16
 
 interface Read {
@@ -12,7 +12,7 @@ interface Read {
   secrets: Secrets
 }
 
-/** What is valid and probably not meant, a sentence each. */
+/** Warnings about valid settings that are probably a mistake, a sentence each. */
 export const warningsOf = (settings: Read, environment: NodeJS.ProcessEnv): string[] => [
   ...keyWarnings(environment),
   ...warnings(settings),
@@ -31,7 +31,7 @@ function* warnings({ config, secrets }: Read): Generator<string> {
     yield 'DANGEROUS_DISABLE_TLS_VERIFICATION is set: certificates of receivers are not looked at, and whoever is on the way reads and changes events. For tests only'
   if (secrets.proxyUrl !== null)
     yield 'PROXY_URL is set: the proxy resolves the names of targets, and has to keep deliveries away from your network. ALLOWED_SUBNETS is for the addresses in URLs, and for PROXY_EXCEPTIONS'
-  // It serves nothing that these would guard.
+  // This node serves nothing that these settings would guard.
   if (config.role === 'worker') return
   if (secrets.apiKeys.length === 0)
     yield `API_KEY is not set: the management routes are open to whoever reaches ${config.host}`

@@ -1,8 +1,10 @@
-/** Time, passed in wherever it matters, so that tests decide what it is. */
+/** Time, passed in wherever code depends on it, so that tests can set it. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
-  /** Milliseconds since some moment. Unlike `now` it is never set: it only goes forward, at the pace of time. */
+  /**
+   * Milliseconds since some moment. Unlike `now`, this clock is never set: it only goes forward, at the pace of time.
+   */
   monotonic(): number
   /** Runs `fn` once after `ms`, unless cancelled. */
   after(ms: number, fn: () => void): Timer

@@ -1,4 +1,4 @@
-/** A queue whose `push` and `shift` cost the same at any length; an array's `shift` moves what is left of it. */
+/** A queue whose `push` and `shift` cost the same at any length. An array's `shift` moves all remaining items. */
 export class Fifo<T> {
   #items: (T | undefined)[] = []
   #head = 0
@@ -15,7 +15,7 @@ export class Fifo<T> {
     if (this.#head === this.#items.length) return undefined
     const item = this.#items[this.#head]
     this.#items[this.#head++] = undefined
-    // Copying once at least half is used up keeps the cost per item constant.
+    // Copying only when at least half is used up keeps the cost per item constant.
     if (this.#head >= 1_024 && this.#head * 2 >= this.#items.length) {
       this.#items = this.#items.slice(this.#head)
       this.#head = 0
@@ -26,7 +26,7 @@ export class Fifo<T> {
     return item
   }
 
-  /** Takes everything out, oldest first. */
+  /** Takes all items out, oldest first. */
   drain(): T[] {
     const rest = this.#items.slice(this.#head) as T[]
     this.#items = []
@@ -34,7 +34,7 @@ export class Fifo<T> {
     return rest
   }
 
-  /** Oldest first, without taking anything out. */
+  /** Yields the items, oldest first, without taking them out. */
   *[Symbol.iterator](): Generator<T> {
     for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i] as T
   }

@@ -1,8 +1,8 @@
 const HIDDEN = '[secret]'
 
 /**
- * A text that does not show itself by accident: whatever prints, logs or serialises it, or something that it is in, gets
- * `[secret]`. For settings; what is read at every delivery is plain.
+ * A text that does not show itself by accident: printing, logging or serialising the text, or an object around it,
+ * gives `[secret]`. Only settings use this class; values that every delivery reads are plain texts.
  */
 export class Hidden {
   readonly #text: string
@@ -11,7 +11,7 @@ export class Hidden {
     this.#text = text
   }
 
-  /** The text itself. Where this is called is where it may leak. */
+  /** The text itself. Only the callers of this function can leak it. */
   reveal(): string {
     return this.#text
   }
@@ -28,7 +28,7 @@ export class Hidden {
     return HIDDEN
   }
 
-  /** What `console.log` and `util.inspect` ask for. */
+  /** `console.log` and `util.inspect` call this. */
   [Symbol.for('nodejs.util.inspect.custom')](): string {
     return HIDDEN
   }

@@ -1,18 +1,18 @@
 /**
  * Hints: a part publishes that something happened, and the parts that care were subscribed before. Publishing is
- * synchronous, costs nothing without subscribers, and never throws. A hint that nobody heard costs time and nothing
- * else, so each part works without any.
+ * synchronous, costs nothing without subscribers, and never throws. A lost hint costs only time, so each part works
+ * without hints.
  */
 export interface HintsOptions {
   /** A subscriber threw. */
   onFailure?: (topic: string, error: unknown) => void
-  /** Subscribers of one topic; more are refused with an error. */
+  /** Most subscribers of one topic; a further one is refused with an error. */
   subscribersMax?: number
 }
 
 const SUBSCRIBERS_MAX = 1_000
 
-/** `Topics` gives each topic the type of what is published with it. */
+/** `Topics` gives each topic the type of its hints. */
 export class Hints<Topics extends object> {
   readonly #heard = new Map<keyof Topics, Set<(what: never) => void>>()
   readonly #onFailure: (topic: string, error: unknown) => void
@@ -23,12 +23,13 @@ export class Hints<Topics extends object> {
     this.#max = subscribersMax
   }
 
-  /** Calls `hear` with everything that is published from now on, until the subscription is disposed. */
+  /** Calls `hear` with every hint from now on, until the subscription is disposed. */
   subscribe<T extends keyof Topics>(topic: T, hear: (what: Topics[T]) => void): Disposable {
     let subscribers = this.#heard.get(topic)
     if (subscribers === undefined) this.#heard.set(topic, (subscribers = new Set()))
     if (subscribers.size >= this.#max) throw new Error(`${String(topic)} has ${this.#max} subscribers already`)
-    // A function of its own, so that who subscribes twice is told twice and can end one of the two.
+    // A function of its own, so that one `hear` can be subscribed twice, is told twice, and each subscription ends by
+    // itself.
     const own = (what: Topics[T]) => hear(what)
     subscribers.add(own)
     return { [Symbol.dispose]: () => void subscribers.delete(own) }

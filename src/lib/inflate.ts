@@ -1,6 +1,7 @@
 /**
- * Compressed bytes, inflated within bounds: of the result, at which inflating stops, so that a small body cannot become a large
- * one; of how many are inflated at once; and of how many wait. The work is done in Node's threads, a piece at a time.
+ * Inflates compressed bytes within three bounds. The size of the result is bounded: inflating stops there, so that a
+ * small body cannot become a large one. The number of bodies inflated at the same time is bounded, and so is the number
+ * that wait. Node's threads do the work, a piece at a time.
  */
 import * as zlib from 'node:zlib'
 import { Fifo } from './fifo.ts'
@@ -17,16 +18,18 @@ export class InflateError extends Error {
 }
 
 export interface InflateLimits {
-  /** Of what comes out of each step. */
+  /** Most bytes that one step may produce. */
   bytesMax: number
   atOnceMax: number
   waitingMax: number
 }
 
-/** RFC 9659: what a receiver of the coding `zstd` has to have memory for. Without it a frame may ask for 128 MB. */
+/**
+ * RFC 9659: the memory that a receiver of the coding `zstd` must have. Without this bound a frame may ask for 128 MB.
+ */
 const ZSTD_WINDOW_LOG_MAX = 23
 
-/** What is handed to a thread and back at a time: a quarter of the rounds that Node makes by itself. */
+/** Bytes that go to a thread and back in one round: a quarter of the rounds that Node makes by default. */
 const CHUNK_BYTES = 65_536
 
 type Callback = (error: Error | null, result: Buffer) => void
@@ -84,7 +87,7 @@ function undo(coding: string, bytes: Uint8Array, maxOutputLength: number, done: 
     case 'gzip':
       return zlib.gunzip(bytes, bounds, done)
     case 'deflate':
-      // The coding has a zlib header (RFC 9110, 8.4.1.2), which some clients leave out.
+      // The coding has a zlib header (RFC 9110, 8.4.1.2), but some clients leave it out.
       return isZlib(bytes) ? zlib.inflate(bytes, bounds, done) : zlib.inflateRaw(bytes, bounds, done)
     case 'br':
       return zlib.brotliDecompress(bytes, bounds, done)

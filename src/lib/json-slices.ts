@@ -50,7 +50,7 @@ function readString(json: Uint8Array, start: number, end: number): string {
   return text.includes('\\') ? (JSON.parse(text) as string) : text.slice(1, -1)
 }
 
-/** Where the value that begins at `start` ends (exclusive). */
+/** The position where the value that begins at `start` ends (exclusive). */
 function endOfValue(json: Uint8Array, start: number): number {
   let depth = 0
   let at = start

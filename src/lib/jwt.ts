@@ -6,7 +6,7 @@ export type Claims = JWTPayload
 
 type Key = Parameters<SignJWT['sign']>[0]
 
-/** `sign` is null where only the public key is known: tokens are verified and not made. */
+/** `sign` is null when only the public key is known: tokens are verified and not made. */
 export interface SigningKeys {
   algorithm: string
   sign: Key | null
@@ -15,21 +15,23 @@ export interface SigningKeys {
 
 export interface Tokens {
   canSign: boolean
-  /** `expiresAt` in ms; the token says its claims to everybody, so that nothing secret belongs into them. */
+  /** `expiresAt` in ms. Everyone who holds the token can read its claims, so no secret belongs into them. */
   sign(claims: Claims, expiresAt: number): Promise<string>
-  /** The claims with issuer, time of issue and of expiry: all that a token of now says. */
+  /** The claims with issuer, time of issue and time of expiry: the full content of a token made now. */
   dated(claims: Claims, expiresAt: number): Claims
-  /** The token that says just this; of the same claims always the same, unless the algorithm is one of PS… and ES…. */
+  /**
+   * The token with exactly these claims. Equal claims give an equal token, unless the algorithm is one of PS… and ES….
+   */
   signDated(claims: Claims): Promise<string>
-  /** The claims; null when the token is malformed, signed otherwise, not valid yet, or not any more. */
+  /** The claims; null when the token is malformed, has another signature, is not valid yet, or has expired. */
   verify(token: string): Claims | Promise<Claims | null>
 }
 
-/** Verified tokens that are remembered: clients send the same one with every request. */
+/** Verified tokens that are remembered: clients send the same token with every request. */
 const REMEMBERED_MAX = 10_000
 const REMEMBERED_CHARS_MAX = 16 * 1_048_576
 const TOKEN_CHARS_MAX = 8_192
-/** What clocks may differ by. */
+/** Tolerated difference between clocks. */
 const TOLERANCE_S = 60
 
 /** The keys of HS256: the UTF-8 bytes of a secret. */
@@ -42,7 +44,7 @@ export function createTokens({ algorithm, sign, verify }: SigningKeys, clock: { 
   const verified = new LRUCache<string, Claims>({
     max: REMEMBERED_MAX,
     maxSize: REMEMBERED_CHARS_MAX,
-    // The claims are about as long as the token that says them.
+    // The claims are about as long as their token.
     sizeCalculation: (_claims, token) => 2 * token.length,
   })
   const seconds = () => Math.floor(clock.now() / 1_000)

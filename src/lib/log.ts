@@ -2,18 +2,21 @@ import { destination, pino, type DestinationStream, type Logger } from 'pino'
 
 export type { Logger } from 'pino'
 
-/** Level names of other log systems, in pino's words. */
+/** Level names of other log systems, with pino's names for them. */
 const LEVELS: Readonly<Record<string, string>> = { warning: 'warn', critical: 'fatal' }
 
-/** What may wait for a slow standard output; beyond it lines are dropped, for the gateway must not stand still. */
+/**
+ * Bytes that may wait for a slow standard output. Lines beyond that are dropped, because the gateway must not stand
+ * still.
+ */
 const BUFFER_BYTES_MAX = 16 * 1_048_576
 
-/** Gathered lines are written at the latest when there are so many characters of them. */
+/** Gathered lines are written when they reach this many characters. */
 const GATHERED_CHARS_MAX = 65_536
 
 /**
- * Gathers the lines of one turn of the event loop, and writes them at once: on a busy gateway a write for each line costs
- * more than making it. `flush` hands on what is gathered.
+ * Gathers the lines of one turn of the event loop and writes them together: on a busy gateway, a write for each line
+ * costs more than making the line. `flush` hands on the gathered lines.
  */
 export function gatherLines(output: DestinationStream): DestinationStream & { flush: () => void } {
   let lines = ''
@@ -32,7 +35,7 @@ export function gatherLines(output: DestinationStream): DestinationStream & { fl
   }
 }
 
-/** The time as logs have it, made once in a millisecond. */
+/** The time in the form of logs, made once in a millisecond. */
 function timestamps(): () => string {
   let last = -1
   let text = ''
@@ -47,8 +50,8 @@ function timestamps(): () => string {
 }
 
 /**
- * JSON lines on standard output, `ts` and `level` first. Lines are written as fast as the output takes them, without the
- * event loop waiting for it. `flush` writes what is left, before the process ends.
+ * JSON lines on standard output, `ts` and `level` first. Lines are written as fast as the output takes them, without
+ * the event loop waiting for it. `flush` writes what is left, before the process ends.
  */
 export function createLog(level: string, stream?: DestinationStream): { log: Logger; flush: () => void } {
   const name = level.toLowerCase()
@@ -68,7 +71,7 @@ export function createLog(level: string, stream?: DestinationStream): { log: Log
 function standardOutput(): { output: DestinationStream; flush: () => void } {
   const sink = destination({ dest: 1, sync: false, maxLength: BUFFER_BYTES_MAX })
   const output = gatherLines(sink)
-  // Before the sink's own, which writes what it has: an error that nobody caught ends the process within a turn.
+  // Runs before the sink's own listener, which writes what it has: an uncaught error ends the process within a turn.
   process.prependListener('exit', output.flush)
   return {
     output,

@@ -1,7 +1,7 @@
-/** Longer words are nobody's slip of the pen, and comparing them costs the product of their lengths. */
+/** Longer words are not compared: they are no slip of the pen, and a comparison costs the product of the lengths. */
 const CHARS_MAX = 64
 
-/** How many characters have to be put in, taken out or replaced to make one word of the other. */
+/** Number of characters to insert, remove or replace to turn one word into the other. */
 export function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j)
   for (let i = 1; i <= a.length; i++) {
@@ -13,7 +13,10 @@ export function editDistance(a: string, b: string): number {
   return row[b.length]!
 }
 
-/** The known word that was probably meant: one that differs by a third of its characters at most, or has `word` in it; null when there is none. */
+/**
+ * The known word that was probably meant: it differs by a third of its characters at most, or contains `word`. Null
+ * when there is none.
+ */
 export function nearest(word: string, known: readonly string[]): string | null {
   if (word.length > CHARS_MAX || word === '') return null
   const plain = word.toLowerCase().replaceAll(/[-_ ]/g, '')

@@ -1,4 +1,4 @@
-/** What was found out by name, the latest `max` of it; each is believed for a while from when it was found out. */
+/** Remembers the latest `max` findings by name. Each finding is believed for a while from the time when it was made. */
 export class Remembered<T> {
   readonly #max: number
   readonly #entries = new Map<string, { value: T; at: number; keptMs: number }>()
@@ -7,14 +7,14 @@ export class Remembered<T> {
     this.#max = max
   }
 
-  /** Also when its time is over. */
+  /** True also for a finding whose time is over. */
   has(name: string): boolean {
     return this.#entries.has(name)
   }
 
   get(name: string, now: number): T | undefined {
     const entry = this.#entries.get(name)
-    // A clock that was put back must not make it last.
+    // A clock that was put back must not lengthen the time.
     return entry !== undefined && now >= entry.at && now - entry.at < entry.keptMs ? entry.value : undefined
   }
 

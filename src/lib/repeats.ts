@@ -1,8 +1,8 @@
-/** How often something that happens again and again is said. */
+/** Options for reporting an event that happens again and again. */
 export interface RepeatsOptions {
-  /** Between two words about the same thing, ms. */
+  /** Shortest time between two reports about the same name, ms. */
   everyMs: number
-  /** Monotonic, ms. */
+  /** A monotonic clock, ms. */
   now: () => number
 }
 
@@ -11,11 +11,11 @@ interface Repeated {
   lastAt: number
   saidAt: number
   count: number
-  /** How often it happened since it was last said. */
+  /** Number of events since the last report. */
   unsaid: number
 }
 
-/** What was over: how often it happened, and from the first to the last time, ms. */
+/** A series that has ended: the number of events, and the time from the first to the last, ms. */
 export interface Over {
   name: string
   count: number
@@ -23,8 +23,8 @@ export interface Over {
 }
 
 /**
- * Says what goes wrong at once, and while it goes on only now and then, with how often it happened since. Names are of a
- * fixed set.
+ * Reports a problem at once. While the problem goes on, it is reported only now and then, with the number of events
+ * since. Names are from a fixed set.
  */
 export class Repeats {
   readonly #options: RepeatsOptions
@@ -38,7 +38,10 @@ export class Repeats {
     return this.#repeated.size === 0
   }
 
-  /** It happened: how often it was not said since the last time, or null when it is not to be said now. */
+  /**
+   * Counts an event. Returns the number of events that were not reported since the last time, or null when this one is
+   * not reported now.
+   */
   happened(name: string): number | null {
     const now = this.#options.now()
     const known = this.#repeated.get(name)
@@ -58,7 +61,7 @@ export class Repeats {
     return unsaid
   }
 
-  /** What has not happened for a while. It is said once, and forgotten. */
+  /** The series without an event for a while. Each is returned once, and forgotten. */
   over(): Over[] {
     const now = this.#options.now()
     const over = [...this.#repeated].filter(([, { lastAt }]) => now - lastAt >= this.#options.everyMs)

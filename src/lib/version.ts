@@ -4,5 +4,5 @@ const packageJson = JSON.parse(readFileSync(new URL('../../package.json', import
   version: string
 }
 
-/** Of the package, such as `1.2.3`. */
+/** The version of the package, such as `1.2.3`. */
 export const VERSION = packageJson.version

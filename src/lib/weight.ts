@@ -1,6 +1,7 @@
 /**
- * About how many bytes a value takes, as JSON or in memory: enough to keep caches and pages within a bound. Texts count a byte for
- * each UTF-16 unit, bytes themselves, and every member a few more. For values from rows, which are shallow.
+ * Estimates the bytes of a value, as JSON or in memory, closely enough to keep caches and pages within a bound. A text
+ * counts a byte for each UTF-16 unit, bytes count themselves, and every member adds a few. Meant for values from rows,
+ * which are shallow.
  */
 export function weightOf(value: unknown): number {
   if (typeof value === 'string') return value.length + 16

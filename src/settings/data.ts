@@ -1,11 +1,11 @@
-/** Settings of where the data is, how long it is kept, and which nodes share it. */
+/** Settings of the data: where it is, how long it is kept, and which nodes share it. */
 import { type EncryptionKey, parseEncryptionKeys } from '../domain/encryption.ts'
 import { Hidden } from '../lib/hidden.ts'
 import { parseDatabaseUrl, redisName } from '../lib/service-url.ts'
 import { duration, hidden, mapped, oneOf, text } from './kinds.ts'
 import { type Kind, secret, setting } from './setting.ts'
 
-// Neither problem repeats the text: it may hold a password.
+// Neither problem repeats the text, because it may hold a password.
 const databaseUrl: Kind<Hidden> = mapped(
   {
     ...text(),
@@ -31,7 +31,7 @@ const redisUrl = hidden(
   text((url) => (redisName(url) === null ? 'has to be redis://user:password@host:6379, or rediss:// for TLS' : null)),
 )
 
-/** Newest first. */
+/** Keys, newest first. */
 const encryptionKeys: Kind<readonly EncryptionKey[]> = {
   ...text(),
   read: (keys) => {

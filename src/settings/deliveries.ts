@@ -1,11 +1,11 @@
-/** Settings of how deliveries are made, and where they may go. */
+/** Settings of deliveries: how they are made, and where they may go. */
 import { cidrProblem, isNameServer } from '../destinations/address-ranges.ts'
 import { exceptionProblem, parseProxy } from '../destinations/proxy-url.ts'
 import { duration, hidden, integer, listOf, mapped, oneOf, schedule, text, yesOrNo } from './kinds.ts'
 import { secret, setting } from './setting.ts'
 
 const headerNames = oneOf('both', ['both', 'webhook', 'svix'])
-/** It may be written as the headers themselves. */
+/** The setting also accepts the headers themselves. */
 const signatureHeaders: typeof headerNames = {
   ...headerNames,
   read: (names) => headerNames.read(names.replace(/-\*$/, '')),
@@ -18,7 +18,7 @@ const nameServerProblem = (server: string) =>
 
 const proxyUrl = hidden(
   text((url) =>
-    // Not repeated: it may hold a password.
+    // The text is not repeated: it may hold a password.
     parseProxy(url) === null
       ? 'has to be http://user:password@host:port or https://…, with nothing behind the port'
       : null,

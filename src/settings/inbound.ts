@@ -1,4 +1,7 @@
-/** Settings of what comes in: where the gateway listens, who may, what connections may take, and what it says of all that. */
+/**
+ * Settings of inbound traffic: where the gateway listens, who may send, the bounds of connections, and the logs about
+ * them.
+ */
 import { isCompatible } from '../domain/presets.ts'
 import { TOKEN_ALGORITHMS } from '../domain/token-keys.ts'
 import { Hidden } from '../lib/hidden.ts'
@@ -14,7 +17,7 @@ const apiKeys = mapped(
   (keys): readonly Hidden[] => keys.map((one) => new Hidden(one)),
 )
 
-/** Null when it is not set. */
+/** Null when the variable is not set. */
 const websiteUrl = mapped(
   text((url) =>
     publicUrl(url) === null

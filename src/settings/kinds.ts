@@ -1,4 +1,4 @@
-/** The kinds of values that settings have, each with the sentence that says what is valid. */
+/** The kinds of values that settings have, each with the sentence that says which values are valid. */
 import { LIMITS } from '../domain/limits.ts'
 import { NAMED_SCHEDULES } from '../domain/retry-schedule.ts'
 import { parseDuration } from '../lib/duration.ts'
@@ -15,7 +15,7 @@ interface Range {
   max?: string
 }
 
-/** Milliseconds. */
+/** A duration, in milliseconds. */
 export const duration = ({ default: fallback, min = '1ms', max = '3650d' }: Range): Kind<number> => ({
   default: fallback,
   valid: `a duration from \`${min}\` to \`${max}\``,
@@ -27,7 +27,7 @@ export const duration = ({ default: fallback, min = '1ms', max = '3650d' }: Rang
   },
 })
 
-/** Bytes. */
+/** A size, in bytes. */
 export const size = ({ default: fallback, min, max }: Required<Range>): Kind<number> => ({
   default: fallback,
   valid: `\`${min}\` to \`${max}\``,
@@ -63,7 +63,7 @@ export const oneOf = <const T extends string>(fallback: T, values: readonly T[])
 export const yesOrNo = (fallback: boolean): Kind<boolean> =>
   mapped(oneOf(String(fallback), ['true', 'false', '1', '0']), (text) => text === 'true' || text === '1')
 
-/** `10s,30s,1m`, a name, or nothing for a single attempt. */
+/** A schedule: `10s,30s,1m`, a name, or nothing for a single attempt. */
 function parseSchedule(text: string): readonly number[] | null {
   const trimmed = text.trim()
   if (trimmed === '') return []
@@ -93,7 +93,7 @@ export const schedule = (fallback: string): Kind<readonly number[]> => {
   }
 }
 
-/** The parts between commas; `problemsOf` says what is wrong with them. */
+/** The parts between commas; `problemsOf` names their problems. */
 export const list = (problemsOf: (parts: readonly string[]) => string[]): Kind<readonly string[]> => ({
   default: '',
   valid: 'a list',
@@ -107,11 +107,11 @@ export const list = (problemsOf: (parts: readonly string[]) => string[]): Kind<r
   },
 })
 
-/** A list, of each part of which `problemOf` says what is wrong with it. */
+/** A list; `problemOf` names the problem of each part. */
 export const listOf = (problemOf: (part: string) => string | null): Kind<readonly string[]> =>
   list((parts) => parts.map(problemOf).filter((problem) => problem !== null))
 
-/** Any text of which `problemOf` finds nothing to say; unset it is empty. */
+/** Any text for which `problemOf` names no problem; empty when the variable is not set. */
 export const text = (problemOf: (text: string) => string | null = () => null): Kind<string> => ({
   default: '',
   valid: 'any text',
@@ -121,7 +121,7 @@ export const text = (problemOf: (text: string) => string | null = () => null): K
   },
 })
 
-/** Reads as `kind` does, and makes something of the value. */
+/** Reads as `kind` does, and maps the value. */
 export const mapped = <T, U>(kind: Kind<T>, map: (value: T) => U): Kind<U> => ({
   ...kind,
   read: (text) => {
@@ -130,14 +130,14 @@ export const mapped = <T, U>(kind: Kind<T>, map: (value: T) => U): Kind<U> => ({
   },
 })
 
-/** Null when it is not set. */
+/** Null when the variable is not set. */
 export const hidden = (kind: Kind<string>): Kind<Hidden | null> =>
   mapped(kind, (text) => (text === '' ? null : new Hidden(text)))
 
-/** Quotes of an environment file that were taken for a part of the value. */
+/** True when quotes of an environment file became part of the value. */
 export const isQuoted = (text: string): boolean => /^(["'`]).+\1$/s.test(text)
 
-/** The bytes of a key: every character counts, so that what is probably none of it is refused. */
+/** The bytes of a key. Every character counts, so a text that is probably no key is refused. */
 export const key = (): Kind<Hidden | null> =>
   hidden({
     ...text(),

@@ -1,4 +1,4 @@
-/** Reads an environment by the table: each setting by itself. What settings demand of each other is in `config.ts`. */
+/** Reads an environment by the table, each setting by itself. Rules between settings are in `config.ts`. */
 import { presetOf } from '../domain/presets.ts'
 import type { Setting } from './setting.ts'
 import { type PlainValues, type SecretValues, type SettingName, SETTINGS, type Values } from './table.ts'
@@ -19,11 +19,13 @@ const ENTRIES = Object.entries(SETTINGS) as unknown as readonly Entry[]
 
 const LINE_BREAKS = /^[\r\n]+|[\r\n]+$/g
 
-/** Environment files and secrets of Kubernetes leave line breaks and blanks at the ends, which nobody means. */
+/**
+ * Removes line breaks and blanks at the ends, which environment files and secrets of Kubernetes leave without meaning.
+ */
 const trimmed = (text: string, { kind }: Setting<unknown>): string =>
   kind.isExact ? text.replaceAll(LINE_BREAKS, '') : text.trim()
 
-/** The keys from which line breaks were taken away: whoever signs with them would have to do the same. */
+/** The keys from which line breaks were removed: any other program that signs with them has to do the same. */
 export const keysWithLineBreaks = (environment: NodeJS.ProcessEnv): string[] =>
   ENTRIES.filter(
     ([, { kind, variable }]) => kind.isExact && (environment[variable] ?? '').search(LINE_BREAKS) >= 0,
@@ -36,7 +38,7 @@ export function givenIn(environment: NodeJS.ProcessEnv): Given[] {
     const { variable, kind } = setting
     const set = environment[variable]
     const text = set === undefined ? undefined : trimmed(set, setting)
-    // Compose files pass on what is not set as an empty text.
+    // Compose files pass on an unset variable as an empty text.
     const isSet = text !== undefined && (text !== '' || kind.default !== '')
     if (isSet) return { name, setting, text, source: 'environment' }
     const ofPreset = preset[variable]
@@ -46,7 +48,7 @@ export function givenIn(environment: NodeJS.ProcessEnv): Given[] {
   })
 }
 
-/** What could be read, and what is wrong with the rest. */
+/** The values that could be read, and the problems of the others. */
 export function readEach(given: readonly Given[]): { values: Partial<Values>; problems: Problem[] } {
   const values: Partial<Record<SettingName, unknown>> = {}
   const problems: Problem[] = []
@@ -58,7 +60,7 @@ export function readEach(given: readonly Given[]): { values: Partial<Values>; pr
   return { values: values as Partial<Values>, problems }
 }
 
-/** The secrets apart from the rest. */
+/** Separates the secrets from the other values. */
 export function apart(values: Values): { plain: PlainValues; secrets: SecretValues } {
   const those = (isSecret: boolean) =>
     Object.fromEntries(

@@ -5,20 +5,20 @@ export type Read<T> = { value: T } | { problems: readonly string[] }
 
 export interface Kind<T> {
   read: (text: string) => Read<T>
-  /** What holds when the variable is not set, as one would write it. Empty: nothing is set. */
+  /** The text that holds when the variable is not set, in the form that a user would write. Empty: no value. */
   default: string
-  /** The sentence of the document that says what is valid, as Markdown. */
+  /** The sentence of the document that says which values are valid, as Markdown. */
   valid: string
-  /** Every character counts, also at the ends, but for line breaks there. */
+  /** True when every character counts, also at the ends, except line breaks there. */
   isExact?: true
 }
 
 interface Words {
-  /** What the setting is for, as Markdown. */
+  /** The purpose of the setting, as Markdown. */
   means: string
-  /** Instead of the sentence of the kind. */
+  /** Replaces the sentence of the kind. */
   valid?: string
-  /** Instead of the default of the kind, where it depends on other settings. */
+  /** Replaces the default of the kind, when it depends on other settings. */
   default?: string
 }
 
@@ -26,7 +26,7 @@ export interface Setting<T, Secret extends boolean = boolean> extends Required<W
   variable: string
   kind: Kind<T>
   isSecret: Secret
-  /** What may be shown of a text that is set: of a setting all of it, of a secret as little as helps. */
+  /** The part of a set text that may be shown: all of a plain setting, as little of a secret as helps. */
   show: (text: string) => string
 }
 
@@ -36,7 +36,7 @@ const withWords = ({ default: text, valid }: Kind<unknown>, words: Words): Requi
   ...words,
 })
 
-/** What anyone who may look at the gateway may see. */
+/** A setting that anyone with access to the gateway may see. */
 export const setting = <T>(variable: string, kind: Kind<T>, words: Words): Setting<T, false> => ({
   ...withWords(kind, words),
   variable,
@@ -45,7 +45,7 @@ export const setting = <T>(variable: string, kind: Kind<T>, words: Words): Setti
   show: (text) => text,
 })
 
-/** What must not show itself: its kind reads it into something that does not. */
+/** A setting that must stay hidden: its kind reads it into a value that does not show itself. */
 export const secret = <T>(
   variable: string,
   kind: Kind<T>,

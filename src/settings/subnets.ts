@@ -2,7 +2,7 @@ import { contains, parseAddress, parseSubnet } from '../destinations/address-ran
 
 const METADATA = '169.254.169.254'
 
-/** What is probably not meant by ALLOWED_SUBNETS, a sentence for each subnet that was read before. */
+/** Warnings about entries of ALLOWED_SUBNETS that are probably a mistake, a sentence for each subnet. */
 export function subnetDoubts(subnets: readonly string[]): string[] {
   return subnets.flatMap((text) => {
     const subnet = parseSubnet(text)

@@ -1,6 +1,7 @@
 /**
- * Every setting: a variable of the environment, how it is read, and what the document says of it. An entry here is all that
- * a setting needs, beside the line that hands it on in the compose files. Members have the names of `Config` and `Secrets`.
+ * All settings. An entry gives the variable of the environment, how the variable is read, and its text in the document.
+ * A new setting needs an entry here, and the line that passes it on in the compose files. Members have the names of
+ * `Config` and `Secrets`.
  */
 import { DATA, NODES } from './data.ts'
 import { DELIVERIES } from './deliveries.ts'
@@ -8,7 +9,7 @@ import { ACCESS, COMPATIBILITY, CONNECTIONS, LOG } from './inbound.ts'
 import type { Setting } from './setting.ts'
 import { SVIX } from './svix.ts'
 
-/** By the heading of docs/configuration.md under which their table stands. */
+/** Settings by the heading of docs/configuration.md under which their table stands. */
 export const SECTIONS: Readonly<Record<string, Readonly<Record<string, Setting<unknown>>>>> = {
   'Where it listens, and who may': ACCESS,
   'Coming from another program': COMPATIBILITY,
@@ -38,9 +39,9 @@ type NamesOf<Secret extends boolean> = {
   [Name in SettingName]: Table[Name] extends Setting<unknown, Secret> ? Name : never
 }[SettingName]
 
-/** What each setting is read into. */
+/** The type of each setting's value. */
 export type Values = { [Name in SettingName]: ValueOf<Table[Name]> }
-/** Of those that anyone may see. */
+/** Values of plain settings. */
 export type PlainValues = Pick<Values, NamesOf<false>>
-/** Of those that show themselves to no one. */
+/** Values of secret settings. */
 export type SecretValues = Pick<Values, NamesOf<true>>

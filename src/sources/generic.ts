@@ -1,4 +1,7 @@
-/** A sender that nobody knows: its owner describes how it signs, as data. One of the schemes has to hold. */
+/**
+ * A kind of source for any other sender: its owner describes the sender's signatures as data. One of the schemes has to
+ * hold.
+ */
 import { z } from 'zod'
 import { parseDuration } from '../lib/duration.ts'
 import { hmacCheck, hmacKey, type HmacScheme, schemeProblem } from './hmac-scheme.ts'
@@ -12,7 +15,7 @@ const TOLERANCE_MAX_MS = 7 * 86_400_000
 const HEADER_CHARS_MAX = 128
 const PREFIX_CHARS_MAX = 64
 
-/** Between a signed time and ours, as a duration; `0s` takes any time. */
+/** Greatest difference between a signed time and ours, as a duration; `0s` accepts any time. */
 export const tolerance = z
   .string()
   .max(16)
@@ -23,7 +26,8 @@ export const tolerance = z
 
 const mark = z.string().min(1).max(8)
 
-// Without defaults of the schema: so what is written, kept and shown is one shape. `schemeOf` knows the defaults.
+// The schema has no defaults, so that a setting is written, stored and shown in one shape. `schemeOf` knows the
+// defaults.
 const List = component(
   'SignatureList',
   z.strictObject({

@@ -1,6 +1,6 @@
 /**
- * One scheme for nearly all senders, as data: an HMAC over a template, in a header, perhaps with the time. A provider is an object
- * of this shape, and so is what a user configures for a sender that nobody knows.
+ * One scheme for nearly all senders, as data: an HMAC over a template, in a header, optionally with the time. A
+ * provider is an object of this shape, and so is the scheme that a user configures for another sender.
  */
 import { createHash, createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { parseSecretCached } from '../domain/secret.ts'
@@ -14,25 +14,25 @@ import { judgeTimestamp, parseTimestamp, type TimestampUnit } from './timestamp.
 export type HmacAlgorithm = 'sha1' | 'sha256' | 'sha384' | 'sha512'
 export type SignatureEncoding = 'hex' | 'base64' | 'base64url'
 /**
- * What bytes a secret's text stands for. `secret` is what it is for subscriptions: `whsec_` and base64, or any other text.
- * `whsec` is base64 with or without the prefix, `sha1` the digest of the text.
+ * Defines the key bytes of a secret's text. `secret` reads it as for subscriptions: `whsec_` and base64, or any other
+ * text. `whsec` is base64 with or without the prefix, `sha1` the digest of the text.
  */
 export type KeyEncoding = 'utf8' | 'base64' | 'hex' | 'secret' | 'whsec' | 'sha1'
 
 export interface HmacScheme {
   algorithm: HmacAlgorithm
-  /** Hex is taken in either case. */
+  /** Hex is accepted in either case. */
   encoding: SignatureEncoding
   /** One header, or `X-Signature-{1..100}` for a sender that numbers them. */
   header: string
-  /** Before the signature: `sha256=`, `v0=`; empty for none. */
+  /** Text before the signature: `sha256=`, `v0=`; empty for none. */
   prefix: string
   list: SignatureList | null
-  /** Whether the header may come more than once. */
+  /** True when the header may come more than once. */
   repeated: 'refuse' | 'list'
   /** A template of `signed-content.ts`. */
   content: string
-  /** The content need not have the body in it: the sender signs something else. */
+  /** True when the content may leave out the body: the sender signs something else. */
   unsignedBody: boolean
   timestamp: { from: string; unit: TimestampUnit; toleranceMs: number } | null
   key: KeyEncoding
@@ -43,8 +43,8 @@ const NUMBERED = /^(.*)\{1\.\.(\d{1,3})\}$/
 const NUMBERED_MAX = 100
 
 /**
- * The check that a scheme describes. `publicUrl` is the address that is registered at the sender, where that is signed. Throws a
- * RangeError, a sentence for the scheme's author.
+ * The check that a scheme describes. `publicUrl` is the address that is registered at the sender, when the sender signs
+ * it. Throws a RangeError, whose sentence is for the scheme's author.
  */
 export function hmacCheck(scheme: HmacScheme, publicUrl: string | null): Check {
   const content = signedContent(scheme.content, scheme.unsignedBody)
@@ -67,7 +67,7 @@ export function hmacCheck(scheme: HmacScheme, publicUrl: string | null): Check {
     const keys = secrets.map((secret) => hmacKey(secret, scheme.key)).filter((key) => key !== null)
     if (keys.length === 0) return { reason: 'secret_unusable', detail: `No secret of the source is ${scheme.key}.` }
     const reading = readingOf(request, publicUrl ?? '')
-    // Candidates that share their time share what is signed.
+    // Candidates with the same time share the signed content.
     const expected = new Map<string, string[]>()
     let refusal: Refusal | null = null
     let matched: Refusal | 'valid' | null = null
@@ -96,7 +96,7 @@ export function hmacCheck(scheme: HmacScheme, publicUrl: string | null): Check {
   }
 }
 
-/** What is wrong with a scheme, and the member that has to change; null when `hmacCheck` takes it. */
+/** The problem of a scheme, and the member that has to change; null when `hmacCheck` accepts the scheme. */
 export function schemeProblem({
   header,
   content,
@@ -135,7 +135,7 @@ function digest({ algorithm, encoding }: HmacScheme, key: KeyObject, chunks: rea
   return hmac.digest(encoding)
 }
 
-/** Signatures of another form are not compared: a text cannot be equal to what it cannot be. */
+/** Signatures of another form are not compared, because they cannot be equal. */
 function formOf({ algorithm, encoding }: HmacScheme): (text: string) => boolean {
   const bytes = DIGEST_BYTES[algorithm]
   const chars = Buffer.alloc(bytes).toString(encoding).length
@@ -218,13 +218,13 @@ const KEYS: Readonly<Record<KeyEncoding, (secret: string) => KeyObject | null>> 
   whsec: whsecKey,
 }
 
-/** The key that a secret's text stands for; null when the text is not written so. */
+/** The key of a secret's text; null when the text does not have that form. */
 export function hmacKey(secret: string, encoding: KeyEncoding): KeyObject | null {
   if (secret === '') return null
   try {
     return KEYS[encoding](secret)
   } catch (error) {
-    // A text that begins like another kind of secret and is none.
+    // The text begins like another kind of secret, but is none.
     if (error instanceof RangeError) return null
     throw error
   }

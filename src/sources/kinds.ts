@@ -9,7 +9,7 @@ export const SOURCE_KINDS: readonly SourceKind[] = [standardWebhooksSource, gene
 
 export const sourceKind = (name: string): SourceKind | null => SOURCE_KINDS.find(({ kind }) => kind === name) ?? null
 
-/** Opens a source as it is stored. Throws `not_ready` where this version does not know its kind. */
+/** Opens a stored source. Throws `not_ready` when this version does not know its kind. */
 export function openSource({ name, provider, settings: { own, ...place } }: Source): OpenSource {
   const kind = sourceKind(provider)
   if (kind === null)

@@ -1,4 +1,4 @@
-/** What a verified request says about its event: the type, and what makes a repeat of it the same. */
+/** Reads what a verified request says about its event: the type, and the identity of a repeat. */
 import { createHash } from 'node:crypto'
 import { EVENT_TYPE_CHARS_MAX, eventTypeFrom } from '../domain/event-filter.ts'
 import { isRefusal, readingOf, scalarAt, type Reading } from './signed-content.ts'
@@ -7,12 +7,13 @@ import { parseTemplate, type Tokens } from './template.ts'
 
 const TOKENS = { header: 'header', body: 'pointer', query: 'name', form: 'name' } as const satisfies Tokens
 
-/** The text that a template makes of a request; null when every part of it is missing. */
+/** The text that a template makes of a request; null when all of its parts are missing. */
 export type Extract = (reading: Reading) => string | null
 
 /**
- * A missing part drops out together with the dot before it, the first one with the dot after it: `{header:X-Event}.{body:/action}` is `push` for an event without an
- * action. Throws a RangeError, a sentence for the template's author.
+ * Compiles a template. A missing part is dropped together with the dot before it, the first part with the dot after it:
+ * `{header:X-Event}.{body:/action}` is `push` for an event without an action. Throws a RangeError, whose sentence is
+ * for the template's author.
  */
 export function extractor(template: string): Extract {
   const parts = parseTemplate(template, TOKENS)
@@ -36,7 +37,7 @@ export function extractor(template: string): Extract {
   }
 }
 
-/** Why `extractor` does not take a template; null when it does. */
+/** Says why `extractor` does not accept a template; null when it does. */
 export function extractorProblem(template: string): string | null {
   try {
     extractor(template)
@@ -57,12 +58,12 @@ const VALUES: Readonly<Record<keyof typeof TOKENS, (reading: Reading, argument: 
   },
 }
 
-/** The name of an event whose sender gives it none. */
+/** The type of an event whose sender names none. */
 const UNNAMED = 'webhook'
 
 /**
- * `<prefix>.<type>`, such as `github.push`, in letters that event types have. A type that begins with the prefix already has it
- * once: `jira:issue_created` is `jira.issue_created`.
+ * Builds `<prefix>.<type>`, such as `github.push`, in the characters of event types. A type that begins with the prefix
+ * does not get it twice: `jira:issue_created` is `jira.issue_created`.
  */
 export function sourceEventType(prefix: string, type: string | null): string {
   const mapped = eventTypeFrom((type ?? '').replaceAll(/[,*]/g, '-'))
@@ -73,19 +74,21 @@ export function sourceEventType(prefix: string, type: string | null): string {
   return whole.slice(0, EVENT_TYPE_CHARS_MAX)
 }
 
-/** What makes a repeat the same. A provider's own id is remembered as long as the message; equal bytes for `HASH_WINDOW_MS`. */
+/**
+ * The identity of a repeat. A provider's own id is remembered as long as the message; equal bytes for `HASH_WINDOW_MS`.
+ */
 export interface RepeatKey {
   key: string
   windowMs: number | null
 }
 
 /**
- * Thin pings are equal byte for byte although they tell of different changes, and a lost event is worse than a doubled one: so
- * equal bytes count as a repeat for a short time only.
+ * Time for which equal bytes count as a repeat. The time is short because thin pings are equal byte for byte although
+ * they announce different changes, and a lost event is worse than a doubled one.
  */
 export const HASH_WINDOW_MS = 15 * 60_000
 
-/** Not of the signature, which changes with the time of each retry. */
+/** The hash leaves out the signature, which changes with the time of each retry. */
 export function requestHash(request: SourceRequest): RepeatKey {
   const hash = createHash('sha256').update(`${request.method}\n${request.query}\n`).update(request.body)
   return { key: `sha256:${hash.digest('base64url')}`, windowMs: HASH_WINDOW_MS }
@@ -93,19 +96,19 @@ export function requestHash(request: SourceRequest): RepeatKey {
 
 export interface Said {
   eventType: string
-  /** Null when nothing tells repeats apart. */
+  /** Null when nothing identifies repeats. */
   repeat: RepeatKey | null
 }
 
 export interface Reader {
-  /** `hash`, a template, or null; the first of several that finds something counts. */
+  /** `hash`, a template, or null. Of several, the first that finds something counts. */
   dedupe: readonly string[]
   eventType: string
-  /** What event types of the source begin with. */
+  /** Prefix of the source's event types. */
   prefix: string
 }
 
-/** A repeat key has at most so many characters; a longer one is hashed. */
+/** Most characters of a repeat key; a longer one is hashed. */
 const KEY_CHARS_MAX = 256
 
 export function reader({ dedupe, eventType, prefix }: Reader): (request: SourceRequest) => Said {

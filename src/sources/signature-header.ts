@@ -2,39 +2,42 @@
 import { SIGNATURES_MAX } from '../domain/signature.ts'
 import type { Refusal, SourceRequest } from './source.ts'
 
-/** How a header that carries more than one signature alone is cut: `t=1700000000,v1=…` is `{ separator: ',', kv: '=', key: 'v1' }`. */
+/**
+ * Defines how a header with more than one signature is split: `t=1700000000,v1=…` is `{ separator: ',', kv: '=', key:
+ * 'v1' }`.
+ */
 export interface SignatureList {
-  /** Between groups that each have a time and signatures of their own; null when the header is one group. */
+  /** Separator of groups, each of which has its own time and signatures; null when the header is one group. */
   groups: string | null
   separator: string
-  /** Between a name and its value; null when the items have no names. */
+  /** Separator of a name and its value; null when the items have no names. */
   kv: string | null
-  /** The name of the signatures' items; null for all that have none. */
+  /** The name of items that are signatures; null when they have no name. */
   key: string | null
   /** The first item is the time, and the others are signatures. */
   positional: boolean
 }
 
 export interface SignatureHeader {
-  /** In lower case; more than one where the sender numbers them. */
+  /** Header names in lower case; more than one when the sender numbers them. */
   names: readonly string[]
   prefix: string
   list: SignatureList | null
-  /** Whether the header may come more than once, as it does while some senders change their secrets. */
+  /** True when the header may come more than once, as some senders do while they change their secrets. */
   isRepeatable: boolean
 }
 
 export interface Candidate {
   signature: string
-  /** The items beside it in the list, by name; `0` is the first one of a positional list. */
+  /** The other items of the list, by name; `0` is the first one of a positional list. */
   items: ReadonlyMap<string, string>
 }
 
-/** Of headers with several times, each of which costs a hash of the body. */
+/** Most groups of a header with several times: each group costs a hash of the body. */
 const GROUPS_MAX = 4
 const NO_ITEMS: ReadonlyMap<string, string> = new Map()
 
-/** The signatures that a request carries, at most `SIGNATURES_MAX`; `isSignature` tells those of the right form. */
+/** The signatures of a request, at most `SIGNATURES_MAX`; `isSignature` recognises those of the right form. */
 export function readSignatures(
   request: SourceRequest,
   header: SignatureHeader,
@@ -73,7 +76,7 @@ const tooMany = (name: string | undefined): Refusal => ({
   detail: `The header ${name} has more parts than are looked at: ${SIGNATURES_MAX} signatures, ${GROUPS_MAX} times.`,
 })
 
-/** Null when the list is longer than anybody looks. */
+/** Null when the list is longer than is read. */
 function readList(value: string, list: SignatureList): Candidate[] | null {
   const groups = list.groups === null ? [value] : value.split(list.groups, GROUPS_MAX + 1)
   if (groups.length > GROUPS_MAX) return null
@@ -99,7 +102,7 @@ function byName(texts: readonly string[], { kv, key }: SignatureList): Candidate
     const name = at === -1 ? null : text.slice(0, at).trim()
     const value = (at === -1 ? text : text.slice(at + kv!.length)).trim()
     if (name === key) signatures.push(value)
-    // A time that is named twice is two times: neither is taken.
+    // A time that is named twice gives two times, and neither is used.
     else if (name !== null) items.set(name, items.has(name) ? '' : value)
   }
   return signatures.map((signature) => ({ signature, items }))

@@ -1,4 +1,4 @@
-/** The bytes that a signature is over, put together by a template such as `{ts}.{body}`. */
+/** Builds the signed bytes by a template such as `{ts}.{body}`. */
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { atPointer } from '../domain/json-pointer.ts'
@@ -17,12 +17,12 @@ const TOKENS = {
   json: 'pointer',
 } as const satisfies Tokens
 
-/** A request that is being verified, and what may be read out of its body on the way. */
+/** A request that is being verified, and the values that its body may give on the way. */
 export interface Reading {
   request: SourceRequest
   /** The address that is registered at the sender; empty when the source names none. */
   publicUrl: string
-  /** The body's value, read when it is first asked for; a refusal when it is no JSON. */
+  /** The body's value, parsed on first use; a refusal when the body is no JSON. */
   json(): { value: unknown } | Refusal
 }
 
@@ -46,8 +46,8 @@ function parseBody(body: Uint8Array): { value: unknown } | Refusal {
 type Chunks = (string | Uint8Array)[]
 
 /**
- * What is signed. Throws a RangeError for a template that leaves the body unsigned, unless `mayOmitBody`: a signature could then
- * be put before any other body.
+ * Compiles a template of signed content. Throws a RangeError for a template that leaves the body unsigned, unless
+ * `mayOmitBody`: such a signature could be put before any other body.
  */
 export function signedContent(template: string, mayOmitBody: boolean) {
   const parts = parseTemplate(template, TOKENS)
@@ -56,7 +56,7 @@ export function signedContent(template: string, mayOmitBody: boolean) {
   return {
     needsTimestamp: parts.some((part) => 'token' in part && part.token === 'ts'),
     needsUrl: parts.some((part) => 'token' in part && part.token === 'url'),
-    /** The pieces in order, or why one of them cannot be had. */
+    /** The pieces in order, or the reason why one of them is missing. */
     of(reading: Reading, timestamp: string): Chunks | Refusal {
       const chunks: Chunks = []
       for (const [i, part] of parts.entries()) {
@@ -73,7 +73,10 @@ export function signedContent(template: string, mayOmitBody: boolean) {
   }
 }
 
-/** A sender's own text before a separator: with the separator in it the signed bytes could be cut in another way. */
+/**
+ * A sender's text before a separator. If the text contains the separator, the signed bytes could be split in another
+ * way.
+ */
 const CUT_ELSEWHERE: ReadonlySet<string> = new Set(['header', 'query', 'json'])
 
 const cutElsewhere = (token: string, separator: string): Refusal => ({
@@ -104,7 +107,7 @@ const PIECES: Readonly<Record<keyof typeof TOKENS, (reading: Reading, argument: 
   },
 }
 
-/** A text, number or truth value as text; null for anything else. */
+/** A text, number or boolean as text; null for any other value. */
 export function scalarAt(document: unknown, pointer: string): string | null {
   const value = atPointer(document, pointer)
   if (typeof value === 'string') return value

@@ -1,16 +1,16 @@
 /**
- * The port of sources: how a sender proves who it is, and what it says about its event. A kind of source is one file. What is
- * common to all of them (which source is meant, methods, sizes, the log of refusals, the commit) is not their affair.
+ * The port of sources: how a sender proves its identity, and what it says about its event. A kind of source is one
+ * file. The shared work (finding the source, methods, sizes, the log of refusals, the commit) is done elsewhere.
  */
 
 /** A request as any transport can hand it over, with the bytes as they came. */
 export interface SourceRequest {
   method: string
-  /** As it came, without the query. */
+  /** The path as it came, without the query. */
   path: string
-  /** As it came, without the question mark; empty when there was none. */
+  /** The query as it came, without the question mark; empty when there was none. */
   query: string
-  /** The values of a header, one for each time it came. Names are in lower case. */
+  /** The values of a header, one for each time the header came. Names are in lower case. */
   headers(name: string): readonly string[]
   body: Uint8Array
 }
@@ -28,16 +28,22 @@ export type RefusalReason =
   | 'body_unparsable'
   | 'secret_unusable'
 
-/** Why a request does not prove its sender, as a sentence for the source's owner: never with the expected signature in it. */
+/**
+ * The reason why a request does not prove its sender, as a sentence for the source's owner. The sentence never holds
+ * the expected signature.
+ */
 export interface Refusal {
   reason: RefusalReason
   detail: string
 }
 
-/** One way of proving. All secrets are tried, so that the time does not tell which one matched. `now` is ms since 1970. */
+/**
+ * One way to prove a sender. All secrets are tried, so that the time does not tell which one matched. `now` is ms since
+ * 1970.
+ */
 export type Check = (request: SourceRequest, secrets: readonly string[], now: number) => Refusal | null
 
-/** How far a verification came: the refusal of the check that came farthest says most about what is wrong. */
+/** Rank of a verification's last step: the refusal of the check that came farthest tells most about the problem. */
 const DEPTH: Readonly<Record<RefusalReason, number>> = {
   header_missing: 0,
   header_repeated: 1,
@@ -51,7 +57,7 @@ const DEPTH: Readonly<Record<RefusalReason, number>> = {
   timestamp_in_future: 7,
 }
 
-/** Holds when one of the checks does. */
+/** Accepts a request when one of the checks does. */
 export const anyOf =
   (checks: readonly Check[]): Check =>
   (request, secrets, now) => {

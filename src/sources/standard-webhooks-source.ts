@@ -1,4 +1,4 @@
-/** A sender that signs as Standard Webhooks 1.0.0 says, whoever that is. */
+/** A source for any sender that signs by Standard Webhooks 1.0.0. */
 import { z } from 'zod'
 import { secretProblem } from '../domain/secret.ts'
 import { parseDuration } from '../lib/duration.ts'
@@ -14,7 +14,7 @@ const Settings = z.object({
     .describe('Between the signed time and ours, 5m unless said otherwise; 0s takes any time'),
 })
 
-/** A second id beside the one that is signed would make a repeat look new. */
+/** An id beside the signed one would make a repeat look new. */
 function idProblem(request: SourceRequest): Refusal | null {
   const [id] = request.headers('webhook-id')
   const [other] = request.headers('svix-id')

@@ -4,15 +4,19 @@ import { oneHeader } from './signed-content.ts'
 import { anyOf, type Check } from './source.ts'
 import { judgeTimestamp, parseTimestamp } from './timestamp.ts'
 
-/** How far a request's time may be from ours, in both directions: what all libraries of Standard Webhooks allow. */
+/**
+ * Greatest difference between a request's time and ours, in both directions: the value of all Standard Webhooks
+ * libraries.
+ */
 export const TOLERANCE_MS = 5 * 60_000
 
-/** The two families of headers. One of them has to be complete: nothing is read from one and something from the other. */
+/** The two families of headers. One of them has to be complete: values of the two are never mixed. */
 const FAMILIES = ['webhook', 'svix'] as const
 
 /**
- * Standard Webhooks 1.0.0: `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the same as `svix-*`. HMAC (`v1`) by
- * `whsec_` secrets and other texts, Ed25519 (`v1a`) by `whsk_` secrets. A tolerance of 0 ms takes requests of any age.
+ * Standard Webhooks 1.0.0: `webhook-id`, `webhook-timestamp` and `webhook-signature`, or the same as `svix-*`. `whsec_`
+ * secrets and other texts verify HMAC (`v1`), `whsk_` secrets verify Ed25519 (`v1a`). A tolerance of 0 ms accepts
+ * requests of any age.
  */
 export const standardWebhooks = (toleranceMs: number): Check =>
   anyOf(FAMILIES.map((family) => familyCheck(family, toleranceMs)))
@@ -33,7 +37,7 @@ function familyCheck(family: string, toleranceMs: number): Check {
       }
     }
     const keys = secrets.map(parseSecretCached)
-    // Any age: the time is judged once the signature has matched.
+    // Any age is accepted here: the time is judged once the signature has matched.
     const signed = { id, timestamp, signature, body: request.body, now, toleranceMs: Number.POSITIVE_INFINITY }
     if (!verifyStandard({ keys, ...signed })) {
       const detail = `No signature in ${family}-signature is over ${family}-id, ${family}-timestamp and the body.`

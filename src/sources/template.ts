@@ -1,13 +1,13 @@
 /**
- * Templates such as `{ts}.{body}` and `{header:X-GitHub-Event}.{body:/action}`: literal text, and tokens in braces that stand for
- * parts of a request. Which tokens there are depends on what the template is for.
+ * Templates such as `{ts}.{body}` and `{header:X-GitHub-Event}.{body:/action}`: literal text, and tokens in braces that
+ * stand for parts of a request. The set of tokens depends on the template's purpose.
  */
 import { isJsonPointer } from '../domain/json-pointer.ts'
 
 export const TEMPLATE_CHARS_MAX = 512
 const PARTS_MAX = 32
 
-/** What follows the colon of a token: nothing, or the name of a header, a parameter or a JSON pointer. */
+/** The part of a token behind the colon: nothing, or the name of a header, a parameter or a JSON pointer. */
 export type Argument = 'none' | 'header' | 'name' | 'pointer'
 
 export type Tokens = Readonly<Record<string, Argument>>
@@ -31,7 +31,7 @@ const PROBLEMS: Readonly<Record<Argument, (argument: string) => boolean>> = {
   pointer: (argument) => !isJsonPointer(argument),
 }
 
-/** Throws a RangeError, a sentence that says what would be valid. */
+/** Parses a template. Throws a RangeError, whose sentence says what would be valid. */
 export function parseTemplate<T extends Tokens>(text: string, tokens: T): Part<keyof T & string>[] {
   if (text.length > TEMPLATE_CHARS_MAX) throw new RangeError(`A template has at most ${TEMPLATE_CHARS_MAX} characters.`)
   const parts: Part<keyof T & string>[] = []
@@ -44,7 +44,7 @@ export function parseTemplate<T extends Tokens>(text: string, tokens: T): Part<k
 }
 
 function parseToken<T extends Tokens>(inside: string, tokens: T): TokenPart<keyof T & string> {
-  // A token may have a colon in its own name: `sha256hex:body`.
+  // A token's own name may contain a colon: `sha256hex:body`.
   if (tokens[inside] === 'none') return { token: inside, argument: '' }
   const colon = inside.indexOf(':')
   const token = colon === -1 ? inside : inside.slice(0, colon)

@@ -1,11 +1,11 @@
-/** Signed times, in the three ways in which senders write them. */
+/** Signed times, in the three forms that senders write. */
 import type { Refusal } from './source.ts'
 
 export type TimestampUnit = 's' | 'ms' | 'iso'
 
-// One spelling per number, so that the number and the signed text are the same thing; 15 digits are always exact.
+// One spelling per number, so that the number and the signed text always agree; 15 digits are always exact.
 const WHOLE = /^(?:0|[1-9]\d{0,14})$/
-/** RFC 3339, whose zone some senders leave out: they mean UTC. */
+/** RFC 3339. Some senders leave out the zone, and mean UTC. */
 const ISO = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(?:\.\d{1,9})?(Z|z|[+-]\d{2}:\d{2})?$/
 
 /** Milliseconds since 1970; null when the text is no such time. */
@@ -20,7 +20,10 @@ export function parseTimestamp(text: string, unit: TimestampUnit): number | null
   return unit === 's' ? Number(text) * 1_000 : Number(text)
 }
 
-/** Judged only once the signature has matched: so the reason in a log is about a genuine request. 0 turns the judgement off. */
+/**
+ * Judges the age, and only once the signature has matched: a reason in the log is then about a genuine request. 0 turns
+ * the check off.
+ */
 export function judgeTimestamp(at: number, now: number, toleranceMs: number): Refusal | null {
   if (toleranceMs === 0) return null
   const lateMs = now - at
