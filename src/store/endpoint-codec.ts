@@ -1,6 +1,6 @@
 /**
- * What both engines do with the secret parts of an endpoint: custom headers and secrets are one encrypted text each. What
- * lies beneath handles the texts as they are, what lies above knows nothing of them.
+ * Encrypts and decrypts the secret parts of an endpoint for both engines: custom headers and secrets are one encrypted
+ * text each. The engines below handle the texts as they are; the layers above know nothing of them.
  */
 import type { Endpoint } from '../domain/endpoint.ts'
 import type { Encryption } from '../domain/encryption.ts'
@@ -29,7 +29,7 @@ export function fromStored(encryption: Encryption, stored: StoredEndpoint): Endp
   return { ...stored, headers: decrypt('headers'), secrets: decrypt('secrets') }
 }
 
-/** What an engine offers: endpoints, sources and values of `meta` as they are stored. */
+/** The verbs that an engine offers: endpoints, sources and values of `meta` in stored form. */
 export interface StoredSecrets extends StoredSources {
   createEndpoint(stored: StoredEndpoint, extras?: Extras, max?: number | null): ReturnType<Endpoints['createEndpoint']>
   updateEndpoint(
@@ -40,14 +40,14 @@ export interface StoredSecrets extends StoredSources {
   getEndpoint(appId: AppId, id: EndpointId): Promise<StoredEndpoint | null>
   findEndpoint(appId: AppId, idOrUid: string): Promise<StoredEndpoint | null>
   listEndpoints(query: ListQuery): Promise<{ data: StoredEndpoint[]; total: number }>
-  /** Keeps `fresh` unless the name has a value already; the value that is kept. */
+  /** Keeps `fresh` unless the name has a value already. Returns the value that is kept. */
   secret(name: string, fresh: string): Promise<string>
 }
 
 type ListQuery = Parameters<Endpoints['listEndpoints']>[0]
 type SecretVerbs = Pick<Store, keyof StoredSecrets>
 
-/** The verbs of the store that know secrets, on top of an engine that does not. */
+/** The verbs of the store that know secrets, built on an engine that does not. */
 export function encryptedVerbs(encryption: Encryption, engine: StoredSecrets): SecretVerbs {
   const openOrNull = (stored: StoredEndpoint | null) => (stored === null ? null : fromStored(encryption, stored))
   return {

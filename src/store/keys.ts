@@ -1,13 +1,13 @@
-/** Which keys a database needs, and how what is stored comes under the newest one. The same for both engines. */
+/** Tells which keys a database needs, and brings stored texts under the newest key. The same for both engines. */
 import { type Encryption, keyIdOf, type Place } from '../domain/encryption.ts'
 import { metaPlace, NOTHING_SECRET, SECRET_COLUMNS, type SecretColumn, secretPlace } from './secret-text.ts'
 
-/** Names in `meta` that hold no secrets, and are never encrypted. */
+/** Names in `meta` whose values are no secrets and are never encrypted. */
 export const PLAIN_META: readonly string[] = ['copy', 'copy_source', 'probe']
 
 /**
- * Why a database cannot be used with these keys; null when it can. `used` are the ids of the keys under which records may
- * be, `advice` says where they could come from.
+ * The reason why a database cannot be used with these keys; null when it can. `used` are the ids of the keys under
+ * which records may be; `advice` says where the keys could come from.
  */
 export function missingKey(
   encryption: Encryption,
@@ -21,7 +21,7 @@ export function missingKey(
   return `${where} holds secrets that are encrypted with ${keys}, and ${have}: ${advice}`
 }
 
-/** The secret texts of one endpoint or source, as they are stored. */
+/** The secret texts of one endpoint or source, in stored form. */
 export interface SecretRow {
   app_id: string
   id: string
@@ -29,7 +29,7 @@ export interface SecretRow {
   secrets: string
 }
 
-/** The row under the newest key; null when that is what it is. Throws `Undecryptable`. */
+/** The row under the newest key; null when it is under that key already. Throws `Undecryptable`. */
 export function renewRow(encryption: Encryption, row: SecretRow): SecretRow | null {
   const renewed = (column: SecretColumn) => renewText(encryption, row[column], secretPlace(row.id, column))
   const [headers, secrets] = [renewed('headers'), renewed('secrets')]
@@ -37,7 +37,7 @@ export function renewRow(encryption: Encryption, row: SecretRow): SecretRow | nu
   return { ...row, headers: headers ?? row.headers, secrets: secrets ?? row.secrets }
 }
 
-/** Likewise for a value of `meta`. */
+/** The value of `meta` under the newest key; null when it is under that key already. Throws `Undecryptable`. */
 export const renewMeta = (encryption: Encryption, { name, value }: { name: string; value: string }): string | null =>
   PLAIN_META.includes(name) ? null : renewText(encryption, value, metaPlace(name))
 
@@ -46,7 +46,7 @@ function renewText(encryption: Encryption, stored: string, place: Place): string
   return encryption.encrypt(encryption.decrypt(stored, place), place)
 }
 
-/** Turns what is encrypted in rows of one database into what another one has there. */
+/** Turns encrypted texts of one database into the texts that another one stores. */
 export const recoder =
   (from: Encryption, to: Encryption) =>
   (table: string, row: Record<string, unknown>): Record<string, unknown> => {
@@ -61,7 +61,7 @@ export const recoder =
     return changed
   }
 
-/** How many texts are under which key; `null` counts those in the clear. */
+/** Number of texts under each key; `null` counts those in the clear. */
 export type KeyCounts = Map<string | null, number>
 
 export function countRow(counts: KeyCounts, row: SecretRow): void {

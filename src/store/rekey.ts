@@ -1,6 +1,6 @@
 /**
- * Brings everything that is secret under the newest key, while gateways run. Each text is replaced only if it still is what
- * was read; what is under the newest key already is left alone, so that a run which was interrupted is simply started again.
+ * Brings all secret texts under the newest key, while gateways run. A text is replaced only if it is unchanged since it
+ * was read. A text under the newest key is left alone, so a run that was interrupted is simply started again.
  */
 import { type Encryption, Undecryptable } from '../domain/encryption.ts'
 import { countMeta, countRow, type KeyCounts, renewMeta, renewRow, type SecretRow } from './keys.ts'
@@ -10,17 +10,17 @@ export interface MetaRow {
   value: string
 }
 
-/** What an engine offers for it. */
+/** The parts of an engine that rekeying needs. */
 export interface SecretRows {
-  /** The keys that records may be under. */
+  /** Ids of the keys under which records may be. */
   usedKeys(): Promise<string[]>
-  /** Endpoints and sources behind `after`, deleted endpoints included, ordered by application and id. */
+  /** Endpoints and sources after `after`, deleted endpoints included, ordered by application and id. */
   secrets(after: SecretRow | null, max: number): Promise<SecretRow[]>
   meta(): Promise<MetaRow[]>
-  /** Replaces those that still are what they were, in one transaction. */
+  /** Replaces the rows that are still unchanged, in one transaction. */
   replaceSecrets(changes: readonly Change<SecretRow>[]): Promise<void>
   replaceMeta(changes: readonly Change<MetaRow>[]): Promise<void>
-  /** Records are under none of these keys any more. */
+  /** Notes that records are under none of these keys any more. */
   forgetKeys(ids: readonly string[]): Promise<void>
 }
 
@@ -31,17 +31,17 @@ export interface Change<T> {
 
 export interface Rekeyed {
   newest: string
-  /** How many texts are under which key; `null` counts those in the clear. */
+  /** Number of texts under each key; `null` counts those in the clear. */
   counts: KeyCounts
-  /** Keys that nothing is under any more. */
+  /** Keys under which no record is any more. */
   unused: string[]
-  /** What could not be decrypted, a sentence each; the first of them. */
+  /** The texts that could not be decrypted, a sentence each; only the first few. */
   problems: string[]
 }
 
-/** So many rows a transaction: a gateway that wants to write waits for no longer than that takes. */
+/** Rows of one transaction: a gateway that wants to write waits no longer than that takes. */
 const STEP_ROWS = 200
-/** A row that a gateway changed at the same moment is met again by the next pass. */
+/** A row that a gateway changed at the same moment is handled by the next pass. */
 const PASSES_MAX = 4
 const PROBLEMS_MAX = 20
 
@@ -78,7 +78,7 @@ class Run {
     this.#onProgress = onProgress
   }
 
-  /** Looks at everything once. Returns how many rows it had to rewrite; `counts` are those from before that. */
+  /** Looks at each text once. Returns how many rows it had to rewrite; `counts` are those from before that. */
   async pass(): Promise<number> {
     this.counts = new Map()
     this.problems = []

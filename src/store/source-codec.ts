@@ -1,4 +1,7 @@
-/** What both engines do with the secrets of a source: they are one encrypted text, as those of an endpoint are. */
+/**
+ * Encrypts and decrypts the secrets of a source for both engines: they are one encrypted text, like those of an
+ * endpoint.
+ */
 import type { Encryption } from '../domain/encryption.ts'
 import type { AppId, SourceId } from '../domain/ids.ts'
 import type { Source } from '../domain/source.ts'
@@ -8,7 +11,7 @@ import type { Sources } from './port/sources.ts'
 /** A source as an engine stores it. */
 export type StoredSource = Omit<Source, 'secrets'> & { secrets: string }
 
-/** What an engine offers. */
+/** The verbs that an engine offers: sources in stored form. */
 export interface StoredSources {
   createSource(stored: StoredSource, max: number): ReturnType<Sources['createSource']>
   updateSource(stored: StoredSource, unchangedSince: number): ReturnType<Sources['updateSource']>
@@ -28,7 +31,7 @@ const fromStored = (encryption: Encryption, stored: StoredSource): Source => ({
   secrets: JSON.parse(decryptStored(encryption, stored.secrets, secretPlace(stored.id, 'secrets'))),
 })
 
-/** The verbs of the store that know sources, on top of an engine that does not know their secrets. */
+/** The verbs of the store that know sources, built on an engine that does not know their secrets. */
 export function encryptedSources(encryption: Encryption, engine: StoredSources): Omit<Sources, 'deleteSource'> {
   const openOrNull = (stored: StoredSource | null) => (stored === null ? null : fromStored(encryption, stored))
   return {

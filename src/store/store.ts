@@ -1,11 +1,11 @@
 /**
  * The store: everything durable, in domain verbs. Two engines implement it, and one conformance suite
- * (`test/conformance/store.ts`) says what they have in common.
+ * (`test/conformance/store.ts`) states their common behaviour.
  *
- * What holds for every method that writes: when its promise is fulfilled, the change is on disk and survives `kill -9`
- * and power loss; when it is rejected with `store_unavailable`, the change was not made, unless the message says that
- * the outcome is unknown. Concurrent writes share transactions. Times are milliseconds since the epoch and always
- * passed in, so that a test decides what time it is.
+ * Every method that writes keeps these rules. When its promise is fulfilled, the change is on disk and survives `kill
+ * -9` and power loss. When its promise is rejected with `store_unavailable`, the change was not made, unless the
+ * message says that the outcome is unknown. Concurrent writes share transactions. Times are milliseconds since the
+ * epoch and always passed in, so that a test decides what time it is.
  */
 import type { Answers } from './port/answers.ts'
 import type { Applications } from './port/applications.ts'
@@ -34,9 +34,12 @@ export interface Store
     Answers,
     Tasks,
     AsyncDisposable {
-  /** Commits something small. Null when that worked and the schema is current, otherwise what is wrong. */
+  /** Commits something small. Null when that worked and the schema is current; otherwise the problem. */
   problem(): Promise<string | null>
-  /** What waits to be written at this node at the moment; beyond a bound more is refused as `overloaded`. */
+  /**
+   * The calls and bytes that wait to be written at this node; beyond a bound, further calls are refused as
+   * `overloaded`.
+   */
   waiting(): WaitingWrites
   /** A secret of the installation, made by `create` the first time it is asked for. */
   secret(name: string, create: () => string): Promise<string>

@@ -1,19 +1,19 @@
 /**
- * Which verb runs where: one row a verb, from which each engine makes its object. An engine adds one function of the same
- * name; what is missing, or has the wrong shape, does not compile.
+ * The gate of each verb: one row a verb, from which each engine makes its object. An engine adds one function of the
+ * same name. A function that is missing, or has the wrong shape, does not compile.
  */
 import type { StoredSecrets } from './endpoint-codec.ts'
 import type { Store } from './store.ts'
 
-/** The verbs of an engine. It knows endpoints and values of `meta` as they are stored: what is secret is a text to it. */
+/** The verbs of an engine. It knows endpoints and values of `meta` in stored form: a secret is a text to it. */
 export type EngineVerbs = Omit<Store, symbol | 'waiting' | keyof StoredSecrets> & StoredSecrets
 
 export type Verb = keyof EngineVerbs
 
 /**
- * `write`: one transaction; `accept` and `settle` write many in one statement where an engine has statements for that.
- * `point`: a read by key, for which a delivery or a request waits. `list`: one page of an index. `count`: may read a whole
- * table of counters. `search`: may read every text.
+ * `write`: one transaction. `accept` and `settle`: many calls in one statement, where an engine has statements for
+ * that. `point`: a read by key, for which a delivery or a request waits. `list`: one page of an index. `count`: may
+ * read a whole table of counters. `search`: may read every text.
  */
 export type Gate = 'accept' | 'settle' | 'write' | 'point' | 'list' | 'count' | 'search'
 
@@ -99,11 +99,11 @@ export const VERBS = {
 
 export type VerbsOf<G extends Gate> = { [V in Verb]: (typeof VERBS)[V] extends G ? V : never }[Verb]
 
-/** What an engine's function for a verb takes, behind what it runs on, and gives. */
+/** The arguments of an engine's function for a verb, after its context, and its result. */
 export type ArgumentsOf<V extends Verb> = Parameters<EngineVerbs[V]>
 export type ResultOf<V extends Verb> = Awaited<ReturnType<EngineVerbs[V]>>
 
-/** An object with all verbs, each of them done by `run`. */
+/** Makes an object with all verbs, each of them done by `run`. */
 export function verbsOf(run: (verb: Verb, args: unknown[]) => Promise<unknown>): EngineVerbs {
   const entries = (Object.keys(VERBS) as Verb[]).map((verb) => [verb, (...args: unknown[]) => run(verb, args)])
   return Object.fromEntries(entries) as EngineVerbs

@@ -1,13 +1,13 @@
 import { projectedChars } from '../domain/projected.ts'
 import type { Acceptance } from './port/accept.ts'
 
-/** What waits for the store at this node: calls that write, and the bytes that their messages hold. */
+/** The calls that wait for the store at this node: writing calls, and the bytes of their messages. */
 export interface WaitingWrites {
   writes: number
   bytes: number
 }
 
-/** Bytes that messages hold while they wait to be stored; what else belongs to them is small. */
+/** Bytes that messages hold while they wait to be stored; the rows that belong to them are small. */
 export function bytesOf(acceptances: readonly Acceptance[]): number {
   let bytes = 0
   for (const { message, projected, answer } of acceptances)

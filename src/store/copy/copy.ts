@@ -1,7 +1,8 @@
 /**
- * Copies a SQLite file into PostgreSQL, for the day on which one machine is not enough. The file is only read, but for a
- * name that it gets; nobody else may use it meanwhile. Each step writes some rows and how far it came in one
- * transaction, so a copy that was interrupted is simply started again. At the end all tables are counted on both sides.
+ * Copies a SQLite file into PostgreSQL, for the day on which one machine is not enough. The file is only read, apart
+ * from a name that it gets. No other process may use it meanwhile. Each step writes some rows, and the position that
+ * the copy has reached, in one transaction. So a copy that was interrupted is simply started again. At the end all
+ * tables are counted on both sides.
  */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -18,23 +19,26 @@ import { insert, type Columns, readColumns } from './insert.ts'
 import { type Table, TABLES } from './tables.ts'
 
 export interface CopyOptions {
-  /** Of the SQLite file. */
+  /** Path of the SQLite file. */
   path: string
-  /** Of the PostgreSQL database. */
+  /** URL of the PostgreSQL database. */
   url: string
-  /** Of ENCRYPTION_KEY, newest first. The first one encrypts in the target; without any, secrets are in the clear there. */
+  /**
+   * The keys of ENCRYPTION_KEY, newest first. The first one encrypts in the target; without any, secrets are in the
+   * clear there.
+   */
   encryptionKeys?: readonly EncryptionKey[]
-  /** Told what the operator has to know, a sentence each. */
+  /** Called with each fact that the operator has to know, one sentence each. */
   onNotice?: (notice: string) => void
-  /** Told after every step. */
+  /** Called after every step. */
   onProgress: (done: { table: string; rows: number }) => void
-  /** For tests: a server that would lose data in a crash. */
+  /** For tests: accepts a server that would lose data in a crash. */
   allowUnsafeFsync?: boolean
   /** For tests: stops as if the process were killed. */
   signal?: AbortSignal
 }
 
-/** How far a copy has come: the table that is being copied, and the key of its last row that is there. */
+/** The position of a copy: the table that is being copied, and the key of its last row that is in the target. */
 interface Progress {
   source: string
   table: string
@@ -45,7 +49,7 @@ interface Progress {
 const PROGRESS = 'copy'
 const STEP = { rows: 1_000, bytes: 4 * 1_048_576 }
 
-/** Returns how many rows each table has now. Throws when the target holds something else, or when the counts differ. */
+/** Returns the number of rows of each table. Throws when the target holds something else, or when the counts differ. */
 export async function copyToPostgres(options: CopyOptions): Promise<Record<string, number>> {
   const start: StartOptions = {
     url: options.url,
@@ -53,13 +57,14 @@ export async function copyToPostgres(options: CopyOptions): Promise<Record<strin
     connectTimeoutMs: 5_000,
     allowUnsafeFsync: options.allowUnsafeFsync ?? false,
   }
-  // Opening would make an empty file, and copying that would look like success.
+  // Opening would make an empty file, and a copy of that would look like success.
   if (!existsSync(options.path)) throw new Error(`${options.path} does not exist`)
   const { synchronousCommit } = await prepareDatabase(start)
   const { db, lock } = openWriter(options.path)
   const settings = { ...sessionSettings(synchronousCommit), statement_timeout: 0 }
   const target = new Client({ ...connectionConfig({ ...start, settings }), pipeline: false })
-  // Whatever waits for an answer is told of a lost connection; without a listener it would end the process.
+  // The query that waits for an answer is told of a lost connection; without a listener the error would end the
+  // process.
   target.on('error', () => {})
   const pool = new Pool({ ...start, settings, max: 1, queryTimeoutMs: 60_000, onTrouble: () => {} })
   const partitions = new Partitions(pool, () => {})
@@ -76,7 +81,7 @@ export async function copyToPostgres(options: CopyOptions): Promise<Record<strin
         options.signal?.throwIfAborted()
         progress = { source, table: table.name, after: step.at(-1)!.key, isDone: false }
         const rows = step.map(({ row }) => recode(table.name, row))
-        // Rows of the default partitions would have to be looked through for each one that is made later.
+        // Rows of the default partitions would have to be looked through for each partition that is made later.
         if (table.name === 'msg') await partitions.ready(PAYLOAD, timesOf(rows, 'expires_at'))
         if (table.name === 'attempt') await partitions.ready(ATTEMPT, timesOf(rows, 'at'))
         await write(target, { table, rows, progress, columns })
@@ -92,7 +97,7 @@ export async function copyToPostgres(options: CopyOptions): Promise<Record<strin
   }
 }
 
-/** The key file belongs to the file, whatever the keys of the target are. */
+/** Encryption of the source. A key file belongs to the SQLite file and is tried too, whatever keys the target has. */
 function sourceEncryption(db: Database, { path, encryptionKeys = [] }: CopyOptions): Encryption {
   const used = usedKeys(db)
   const hasAll = used.every((id) => encryptionKeys.some((key) => key.id === id))
@@ -112,7 +117,7 @@ const timesOf = (rows: readonly Record<string, unknown>[], column: string): numb
   ...new Set(rows.map((row) => Number(row[column]))),
 ]
 
-/** A name by which the file is known again. */
+/** Gives the file a name by which it is recognized later. */
 function nameOf(db: Database): string {
   db.run('INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)', 'copy_source', randomBytes(8).toString('hex'))
   return db.get<{ value: string }>('SELECT value FROM meta WHERE name = ?', 'copy_source')!.value
@@ -135,7 +140,7 @@ async function begin(target: Client, source: string): Promise<Progress> {
      UNION ALL (SELECT 1 FROM application OFFSET 1) LIMIT 1`,
   )
   if (used.rows.length > 0) throw new Error(NOT_EMPTY)
-  // A gateway that was started once to try the connection has left names there that mean nothing yet.
+  // A gateway that was started once to try the connection has left names in the target that mean nothing yet.
   await target.query('DELETE FROM meta')
   return { source, table: TABLES[0]!.name, after: null, isDone: false }
 }
@@ -145,7 +150,7 @@ interface Read {
   row: Record<string, unknown>
 }
 
-/** The rows of a table behind `after`, some at a time, in the order of the key. */
+/** The rows of a table behind `after`, one batch after the other, in the order of the key. */
 function* stepsOf(db: Database, { name, key }: Table, after: unknown[] | null): Generator<Read[]> {
   const columns = key.join(', ')
   const where = after === null ? '' : `WHERE (${columns}) > (${key.map(() => '?').join(', ')})`
@@ -197,7 +202,7 @@ const saveProgress = (target: Client, progress: Progress) =>
     [PROGRESS, JSON.stringify(progress)],
   )
 
-/** Makes the lanes, compares what is on both sides, and closes the copy. */
+/** Makes the lanes, compares the tables on both sides, and closes the copy. */
 async function finish(target: Client, db: Database, progress: Progress): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   const differences: string[] = []
@@ -205,7 +210,7 @@ async function finish(target: Client, db: Database, progress: Progress): Promise
     const here = db.get<{ n: number }>(`SELECT count(*) AS n FROM "${name}"`)!.n
     const { rows } = await target.query<{ n: number }>(`SELECT count(*) AS n FROM "${name}"`)
     counts[name] = rows[0]!.n
-    // The progress of the copy is a row of its own there.
+    // The position of the copy is a row of its own in the target.
     const there = rows[0]!.n - (name === 'meta' ? 1 : 0)
     if (there !== here) differences.push(`${name} has ${there} rows instead of ${here}`)
   }

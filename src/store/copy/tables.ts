@@ -1,15 +1,16 @@
 /**
- * What of a SQLite file goes where in PostgreSQL. Lanes are not copied but made anew from the deliveries; everything else
- * is, each table in the order of its key, so that a copy that was interrupted goes on where it was.
+ * The target table in PostgreSQL for each table of a SQLite file. Lanes are not copied but made anew from the
+ * deliveries. Every other table is copied in the order of its key, so that a copy that was interrupted goes on where it
+ * was.
  */
 type Row = Record<string, unknown>
 
 export interface Part {
-  /** In PostgreSQL. */
+  /** The table in PostgreSQL. */
   table: string
-  /** The rows that one of SQLite's becomes. */
+  /** The rows that one row of SQLite becomes. */
   rows: (row: Row) => Row[]
-  /** What is there already is kept, unless it is made by the migrations and may have been changed since. */
+  /** A row that is there already is kept, unless the migrations made it and it may have been changed since. */
   onConflict: 'keep' | 'replace'
 }
 
@@ -46,7 +47,7 @@ const message: Table = {
   ],
 }
 
-/** Whoever held a lease on the file is gone. */
+/** The process that held a lease on the file is gone. */
 const released = (row: Row): Row =>
   row['state'] === 'leased'
     ? { ...row, state: 'pending', lease_owner: null, retry: Number(row['tries']) > 0 ? 1 : 0 }
@@ -76,5 +77,7 @@ export const TABLES: readonly Table[] = [
   seeded('inbox_total', 'one'),
 ]
 
-/** Made from the deliveries, when all of them are there; and the target's own keys. */
+/**
+ * Lanes are made from the deliveries, once all of these are in the target; the target has encryption keys of its own.
+ */
 export const MADE_ANEW: readonly string[] = ['lane', 'encryption_key']

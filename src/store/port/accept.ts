@@ -1,4 +1,4 @@
-/** What is stored once, and what a write may bring along, so that it is done in the same transaction or not at all. */
+/** Messages to be stored, and everything that a write brings along: stored in the same transaction or not at all. */
 import type { EndpointId, MessageId } from '../../domain/ids.ts'
 import type { Message } from '../../domain/message.ts'
 import type { Projected } from '../../domain/projected.ts'
@@ -10,15 +10,19 @@ export interface Acceptance {
   message: Message
   deliveries: {
     endpointId: EndpointId
-    /** Leased to the accepting node by the insert itself, or null: due in the store at `dueAt`, for any node. */
+    /**
+     * The lease that the insert itself gives to the accepting node. Null: due in the store at `dueAt`, for any node.
+     */
     lease: Lease | null
     dueAt: number
   }[]
   /** Makes a repeat of the same key within the same scope return the first answer, until `expiresAt`. */
   idempotency: { scope: string; key: string; expiresAt: number } | null
-  /** A row for a table of its own; once its key is known there, everything here is a duplicate. */
+  /** A row for a table of its own. If its key is in that table already, the whole acceptance is a duplicate. */
   projected?: Projected
-  /** Stored with the message. When its key is there already, the message is a duplicate of what was answered so. */
+  /**
+   * Stored with the message. If its key is there already, the message is a duplicate of the one that was answered so.
+   */
   answer: Answer | null
 }
 
@@ -32,9 +36,9 @@ export interface Accepted {
 }
 
 export interface Extras {
-  /** Stored when the write is done. When its key is there already, nothing is written: the result is `replayed`. */
+  /** Stored when the write is done. If its key is there already, nothing is written: the result is `replayed`. */
   answer: Answer | null
-  /** Messages that tell of the write, stored when it is done. None of their deliveries is leased. */
+  /** Messages that announce the write, stored when it is done. None of their deliveries is leased. */
   announce: readonly Acceptance[]
 }
 

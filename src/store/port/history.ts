@@ -1,4 +1,4 @@
-/** What became of messages: deliveries and their attempts. */
+/** The history of messages: deliveries and their attempts. */
 import type { Attempt, AttemptOutcome } from '../../domain/attempt.ts'
 import type { DeliveryInfo, DeliveryState, MessageStatus } from '../../domain/delivery.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
@@ -8,16 +8,16 @@ import type { MessageFilter, Shown } from './messages.ts'
 import type { Keyset } from './page.ts'
 
 export interface AttemptFilter extends MessageFilter {
-  /** Of this endpoint, of this message, or both; at least one is given. */
+  /** Attempts of this endpoint, of this message, or of both; at least one is given. */
   endpointId: EndpointId | null
   msgId: MessageId | null
-  /** With one of these outcomes; null is all, none of them is none. */
+  /** Attempts with one of these outcomes; null is all, an empty list is none. */
   outcomes: readonly AttemptOutcome[] | null
-  /** From the first up to below the second; an attempt without an answer has code 0. */
+  /** Codes from the first up to below the second; an attempt without an answer has code 0. */
   statusCodes: { from: number; below: number } | null
 }
 
-/** All attempts of an endpoint or of a message, but for what is said otherwise. */
+/** The filter for all attempts of an endpoint or of a message, except for the members that are given. */
 export const attemptsWith = (given: Pick<AttemptFilter, 'appId'> & Partial<AttemptFilter>): AttemptFilter => ({
   from: null,
   until: null,
@@ -67,14 +67,14 @@ export interface DeliveryFilter {
   status: MessageStatus | null
   endpointId: EndpointId | null
   eventType: string | null
-  /** The id from which on messages are listed; '' is all. */
+  /** Lowest message id in the list; '' is no bound. */
   from: string
 }
 
 /** A place in the list. Rows are ordered by message id and then by endpoint id, both descending. */
 export interface DeliveryPlace {
   msgId: string
-  /** '' is behind all deliveries of the message. */
+  /** '' comes after all deliveries of the message. */
   endpointId: string
 }
 
@@ -82,7 +82,7 @@ export interface ListedDelivery {
   msgId: MessageId
   eventType: string
   receivedAt: number
-  /** Null for a message without deliveries: it is one row. */
+  /** Null for a message without deliveries, which is one row. */
   delivery: DeliveryInfo | null
 }
 
@@ -94,13 +94,13 @@ export interface DeliveryPageQuery {
 }
 
 export interface DeliveryPage {
-  /** Fewer than `limit`, or none, also before the end: only `next` says whether there is more. */
+  /** May be fewer than `limit`, or none, before the end too: only `next` says whether there is more. */
   rows: ListedDelivery[]
-  /** Behind which the next page begins; null at the end. */
+  /** The place after which the next page begins; null at the end. */
   next: DeliveryPlace | null
 }
 
-/** What stands where a receiver's answer was taken out. */
+/** Takes the place of a receiver's answer that was removed. */
 export const EXPUNGED = 'EXPUNGED'
 
 export interface History {
@@ -125,6 +125,6 @@ export interface History {
     since: number
     until: number
   }): Promise<Record<DeliveryStatus, number>>
-  /** Replaces what the receiver answered by `EXPUNGED`. False when the message has no such attempt. */
+  /** Replaces the receiver's answer by `EXPUNGED`. False when the message has no such attempt. */
   expungeAttempt(appId: AppId, msgId: MessageId, id: AttemptId): Promise<boolean>
 }

@@ -3,18 +3,20 @@ import type { AppId, MessageId } from '../../domain/ids.ts'
 import type { MessageInfo } from '../../domain/message.ts'
 import type { Keyset } from './page.ts'
 
-/** What the lists of messages and attempts have in common. `from` and `until` are ids: both exclusive, null is open. */
+/**
+ * The filter that lists of messages and of attempts share. `from` and `until` are ids: both exclusive, null is open.
+ */
 export interface MessageFilter {
   appId: AppId
   from: string | null
   until: string | null
-  /** Event types; null is all, none of them is none. */
+  /** Event types; null is all, an empty list is none. */
   eventTypes: readonly string[] | null
   channel: string | null
   tag: string | null
 }
 
-/** A page with what belongs to its rows but is large, where it was asked for. */
+/** The large parts of a row, read only where they are asked for. */
 export interface Shown {
   /** The payload as its sender wrote it; null when it was removed. */
   payload: Uint8Array | null
@@ -31,12 +33,12 @@ export interface Messages {
   /** Ordered by id. Payloads come along when `withContent`. */
   listMessages(filter: MessageFilter, page: Keyset, withContent: boolean): Promise<(MessageInfo & Shown)[]>
   /**
-   * Takes the payload away for good and cancels what waits for its delivery. Null when there is no such message. `heldBy`: nodes
-   * that hold deliveries of it, waiting in their memory or under way; the others are told.
+   * Removes the payload for good and cancels the waiting deliveries of the message. Null when there is no such message.
+   * `heldBy`: nodes that hold deliveries of it, waiting in their memory or under way; the other nodes are told.
    */
   expungeMessage(appId: AppId, id: MessageId): Promise<{ heldBy: string[] } | null>
   /** The nodes that hold deliveries of this message. */
   holdersOf(appId: AppId, id: MessageId): Promise<string[]>
-  /** Messages that were expunged in the last so many ms while somebody held deliveries of them. */
+  /** Messages that were expunged in the last `withinMs` ms while a node held deliveries of them. */
   recentlyExpunged(withinMs: number): Promise<MessageId[]>
 }

@@ -1,4 +1,4 @@
-/** Deliveries that wait, are under way, and end. */
+/** Deliveries that wait, are under way, or end. */
 import type { AttemptOutcome, Trigger } from '../../domain/attempt.ts'
 import type { ClockStep } from '../../domain/clock-step.ts'
 import type { DeliveryKey, DeliveryState } from '../../domain/delivery.ts'
@@ -7,11 +7,11 @@ import type { AppId, AttemptId, EndpointId } from '../../domain/ids.ts'
 import type { Acceptance, Accepting, Extras } from './accept.ts'
 import type { Lease } from './lease.ts'
 
-/** A delivery that this node holds, with what it needs to be attempted. */
+/** A delivery that this node holds, with all facts that its attempt needs. */
 export interface LeasedDelivery extends DeliveryKey {
-  /** Scheduled attempts made so far; with the owner the fencing token. */
+  /** Number of scheduled attempts made so far. With the owner, this is the fencing token. */
   tries: number
-  /** Those of them that used up no step of the schedule. */
+  /** Number of those attempts that used up no step of the schedule. */
   spared: number
   /** Null when there was none yet. */
   lastAttemptAt: number | null
@@ -21,19 +21,19 @@ export interface LeasedDelivery extends DeliveryKey {
   contentType: string
   receivedAt: number
   payload: Uint8Array
-  /** The message's. */
+  /** The message's hop count. */
   hops: number
 }
 
 export interface ClaimRequest {
   lease: Lease
   now: number
-  /** Deliveries to take at most, in all, of one endpoint and of one application. */
+  /** Most deliveries to take: in all, of one endpoint, and of one application. */
   max: number
   perEndpointMax: number
   perApplicationMax: number
   payloadBytesMax: number
-  /** Endpoints, and whole applications, that have no room at this node at the moment. */
+  /** Endpoints, and whole applications, for which this node has no room at the moment. */
   skip: readonly EndpointId[]
   skipApplications: readonly AppId[]
 }
@@ -50,24 +50,31 @@ export interface QueuePlace {
 
 export interface Claimed {
   deliveries: LeasedDelivery[]
-  /** When something else will be due, as far as this store knows; null when nothing waits. May be in the past. */
+  /**
+   * Time at which the next delivery becomes due, as far as this store knows; null when none waits. May be in the past.
+   */
   nextDueAt: number | null
 }
 
 /** The end of one attempt. */
 export interface Settlement {
   key: DeliveryKey
-  /** The lease under which the attempt ran. When it was lost meanwhile, the delivery is left alone. */
+  /** The lease under which the attempt ran. If it was lost meanwhile, the delivery is left alone. */
   owner: string
   tries: number
   /** Null when no attempt was made: the delivery is put back or cancelled. */
   attempt: SettledAttempt | null
-  /** `pending` counts as a scheduled try when there was an attempt. `isSpared`: as one that used up no step of the schedule. */
+  /**
+   * `pending` counts as a scheduled try when there was an attempt. `isSpared`: the attempt used up no step of the
+   * schedule.
+   */
   to:
     | { state: 'pending'; dueAt: number; isSpared?: boolean }
     | { state: Exclude<DeliveryState, 'pending' | 'leased'>; at: number }
   endpoint: EndpointEffect | null
-  /** Messages that tell of it, stored when the lease was held, or only when the endpoint was disabled by this. */
+  /**
+   * Messages that announce the end, stored when the lease was held, or only when this settlement disabled the endpoint.
+   */
   announce: readonly { when: 'held' | 'disabled'; acceptance: Acceptance }[]
 }
 
@@ -84,15 +91,15 @@ export interface SettledAttempt {
 }
 
 /**
- * What an attempt means for its endpoint besides its outcome; done in the same transaction. A success needs no word here:
- * it always ends the endpoint's run of failures.
+ * The effects of an attempt on its endpoint besides its outcome; written in the same transaction. A success needs no
+ * mention here: it always ends the endpoint's run of failures.
  */
 export type EndpointEffect = {
   /** A failed attempt of the schedule, judged by `afterFailure` (domain/endpoint-health.ts). */
   failure: { gaveUp: boolean; disableAfterMs: number } | null
-  /** Disable it now. */
+  /** Disables the endpoint now, for this reason. */
   disable: DisabledReason | null
-  /** No delivery to it is claimed before this time. */
+  /** No delivery to the endpoint is claimed before this time. */
   pausedUntil: number | null
 }
 
@@ -102,28 +109,32 @@ export interface Settled {
   /** Number of the attempt; 0 when there was none. */
   number: number
   outcome: AttemptOutcome | null
-  /** The endpoint's row changed, so caches must forget it. `disabled` says that it was disabled just now. */
+  /**
+   * The endpoint's row changed, so caches must forget it. `disabled` says that this settlement disabled the endpoint.
+   */
   endpointChanged: boolean
   disabled: DisabledReason | null
 }
 
 export interface Queue extends Accepting {
-  /** Takes due deliveries; nobody else sees them until the lease ends. Endpoints take turns, first attempts go first. */
+  /**
+   * Takes due deliveries; no other node gets them until the lease ends. Endpoints take turns; first attempts go first.
+   */
   claim(request: ClaimRequest): Promise<Claimed>
-  /** Writes the attempt and what happens next. */
+  /** Writes the attempt and the next state of the delivery. */
   settle(settlement: Settlement): Promise<Settled>
   /** Prolongs leases that `lease.owner` still holds; returns the keys whose lease was lost. */
   renew(held: readonly (DeliveryKey & { tries: number })[], lease: Lease): Promise<DeliveryKey[]>
-  /** Gives leases back untried; they are due at `dueAt`. */
+  /** Gives leases back untried; the deliveries are due at `dueAt`. */
   release(held: readonly (DeliveryKey & { tries: number })[], owner: string, dueAt: number): Promise<void>
   /**
    * Makes deliveries due whose lease ended (at most `max` of them), and repairs lanes that lost sight of a due
-   * delivery. Returns how many it found.
+   * delivery. Returns the numbers found.
    */
   sweep(now: number, max: number): Promise<{ expired: number; repaired: number }>
   /**
-   * The clock was put back: pauses and waiting deliveries that it wrote while it was ahead are put right, up to `max`
-   * deliveries at a time. `from` is null at first and then `next` of the step before, until that is null.
+   * Puts right the pauses and waiting deliveries that were written while the clock was ahead, before it was put back:
+   * up to `max` deliveries at a time. `from` is null at first and then `next` of the step before, until that is null.
    */
   putClockBack(
     step: ClockStep,
@@ -131,9 +142,9 @@ export interface Queue extends Accepting {
     max: number,
   ): Promise<{ moved: number; next: QueuePlace | null }>
   /**
-   * Adds a manual attempt of a delivery, due now, or the delivery itself where the message was never meant for this endpoint. One
-   * that waits already is not doubled; `run` is its own then. `unknown`: no such message, or no such live endpoint; `expired`: the
-   * payload was removed, or is about to be.
+   * Adds a manual attempt of a delivery, due now. If the message was never meant for this endpoint, the delivery itself
+   * is added. A manual attempt that waits already is not doubled; `run` is then the run of that one. `unknown`: no such
+   * message, or no such live endpoint. `expired`: the payload was removed, or is about to be.
    */
   resend(
     key: Omit<DeliveryKey, 'run'>,
@@ -141,17 +152,20 @@ export interface Queue extends Accepting {
     extras?: Extras,
   ): Promise<{ run: number } | 'unknown' | 'expired' | 'replayed'>
   /**
-   * Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. Manual attempts
-   * that wait go away, or are left alone when only what is `scheduled` is meant.
+   * Cancels deliveries that wait for an endpoint which is deleted or disabled, at most `max`; returns how many. Waiting
+   * manual attempts are removed, or left alone when only `scheduled` deliveries are meant.
    */
   cancelWaiting(appId: AppId, endpointId: EndpointId, step: { max: number; what: 'all' | 'scheduled' }): Promise<number>
   /**
-   * Holds a live endpoint until it is let go (`held`), or lets it go: meanwhile what is accepted for it waits, is no part of
-   * `backlog`, and ends as failed when its payload expires. False when it was so already.
+   * Holds a live endpoint (`held`), or lets it go. While it is held, its accepted deliveries wait, are no part of
+   * `backlog`, and end as failed when the payload expires. False when the endpoint was in that state already.
    */
   holdEndpoint(endpoint: { appId: AppId; id: EndpointId; held: boolean }, now: number): Promise<boolean>
   /** Deliveries that wait for endpoints which are held. */
   heldDeliveries(): Promise<number>
-  /** Waiting deliveries of the whole store but those held, and when the oldest one that is due now became so. */
+  /**
+   * The number of waiting deliveries of the whole store, without held ones, and the due time of the oldest one that is
+   * due now.
+   */
   backlog(now: number): Promise<{ pending: number; oldestDueAt: number | null }>
 }

@@ -1,10 +1,14 @@
 export interface Retention {
   /**
-   * Removes one small step of attempts made before `before`; returns how many. A step looks at so many endpoints at most
-   * and the next one goes on from there: zero means that this one found none, and repeated steps come round to all.
+   * Removes one small step of attempts made before `before`; returns how many. A step looks at a bounded number of
+   * endpoints, and the next one goes on from there. Zero means that this step found none; repeated steps come round to
+   * all.
    */
   pruneAttempts(before: number, max: number): Promise<number>
-  /** Removes payloads that expired before `now` and whose deliveries are all final; likewise idempotency records and answers. */
+  /**
+   * Removes payloads that expired before `now` and whose deliveries are all final. Idempotency records and answers
+   * likewise.
+   */
   prunePayloads(now: number, max: number): Promise<number>
   pruneIdempotency(now: number, max: number): Promise<number>
 }

@@ -1,4 +1,4 @@
-/** Doors for senders. A deleted one is gone; what came in by it stays. */
+/** Sources: doors for senders. A deleted source is gone; the messages that came in by it stay. */
 import type { AppId, SourceId } from '../../domain/ids.ts'
 import type { Source } from '../../domain/source.ts'
 
@@ -9,15 +9,15 @@ export interface SourcePage {
 
 export interface Sources {
   /**
-   * `name_taken`: the application has a source of this name. `unknown`: there is no such live application. `limit_reached`: it
-   * has `max` sources; however many are created at once, on however many nodes, there are never more.
+   * `name_taken`: the application has a source of this name. `unknown`: there is no such live application.
+   * `limit_reached`: it has `max` sources. There are never more, even when many are created at once on many nodes.
    */
   createSource(source: Source, max: number): Promise<'created' | 'name_taken' | 'unknown' | 'limit_reached'>
-  /** Replaces it, provided that it still is as it was at `unchangedSince` (its `updatedAt` then). */
+  /** Replaces the source, provided that it is unchanged since `unchangedSince` (its `updatedAt` then). */
   updateSource(source: Source, unchangedSince: number): Promise<'updated' | 'changed' | 'unknown' | 'name_taken'>
-  /** False when there is none. */
+  /** False when there is no such source. */
   deleteSource(appId: AppId, id: SourceId): Promise<boolean>
-  /** By id, whoever owns it. */
+  /** By id alone, of any application. */
   getSource(id: SourceId): Promise<Source | null>
   /** By id or name. */
   findSource(appId: AppId, idOrName: string): Promise<Source | null>

@@ -1,4 +1,4 @@
-/** Work that takes longer than a request and survives a restart: it is done in steps, each of them one transaction. */
+/** Work that takes longer than a request and survives a restart. It is done in steps, each of them one transaction. */
 import type { OrgId, TaskId } from '../../domain/ids.ts'
 import type { TaskInfo } from '../../domain/task.ts'
 import type { Extras } from './accept.ts'
@@ -7,11 +7,11 @@ import type { Keyset } from './page.ts'
 export interface TaskStep {
   /** The task that was worked on; null when none is running. */
   task: TaskInfo | null
-  /** Deliveries that this step made due. */
+  /** Number of deliveries that this step made due. */
   added: number
 }
 
-/** Tasks that are not finished: of one kind for one endpoint, and of one application. */
+/** Number of unfinished tasks: of one kind for one endpoint, and of one application. */
 export interface OpenTasks {
   ofKind: number
   ofApplication: number
@@ -20,7 +20,8 @@ export interface OpenTasks {
 export interface Tasks {
   /**
    * Of several tasks of one kind for one endpoint, one runs at a time, in the order of their creation; the others wait.
-   * `endpoint_busy`, `application_busy`: as many are open already as `max` says. `unknown`: there is no such live application.
+   * `endpoint_busy`, `application_busy`: as many tasks are open already as `max` allows. `unknown`: there is no such
+   * live application.
    */
   createTask(
     task: TaskInfo,
@@ -34,8 +35,9 @@ export interface Tasks {
     page: Keyset,
   ): Promise<TaskInfo[]>
   /**
-   * Does the next step of the task whose turn it is: organizations take turns, and then their tasks. It looks at up to `max` messages: what it did and how far it came are written
-   * together, so that a task which is interrupted goes on where it was, and does nothing twice.
+   * Does the next step of the task whose turn it is: organizations take turns, and then their tasks. A step looks at up
+   * to `max` messages. Its changes and its new position are written together, so a task that is interrupted goes on
+   * where it was, and does nothing twice.
    */
   stepTask(now: number, max: number): Promise<TaskStep>
 }

@@ -21,7 +21,9 @@ const findEndpoint: Read<'findEndpoint'> = {
   result: first(endpointRow.from),
 }
 
-/** The index has live endpoints only: deleted ones stay for ever, and would be walked over. */
+/**
+ * The index has live endpoints only: deleted endpoints stay for ever, and a larger index would have to pass over them.
+ */
 const live = ({ by }: Dialect): string => `endpoint ${by('endpoint_live')} WHERE app_id = $1 AND deleted_at IS NULL`
 
 const endpointsOf: Read<'endpointsOf'> = {
@@ -43,7 +45,7 @@ const pageEndpoints: Read<'pageEndpoints'> = {
 const wanted = (dialect: Dialect): string =>
   `${live(dialect)} AND NOT managed AND (CAST($4 AS boolean) IS NULL OR disabled = CAST($4 AS boolean))`
 
-/** The page and the number of all, seen at the same moment. A page that is empty is one row without an endpoint. */
+/** The page and the number of all, seen at the same moment. An empty page is one row without an endpoint. */
 const listEndpoints: Read<'listEndpoints'> = {
   sql: (dialect) =>
     `SELECT t.total, ${endpointRow.names('e')} FROM (SELECT count(*) AS total FROM ${wanted(dialect)}) t

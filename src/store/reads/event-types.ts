@@ -15,14 +15,14 @@ const knownEventTypes: Read<'knownEventTypes'> = {
   result: every((row) => row['name'] as string),
 }
 
-/** Schemas are large: they are not read where they are not asked for. */
+/** Schemas are large: they are read only where they are asked for. */
 const COLUMNS = eventTypeRow
   .names()
   .split(', ')
   .map((name) => (name === 'schemas' ? 'CASE WHEN $7 THEN schemas END AS schemas' : name))
   .join(', ')
 
-/** Walks the organization's event types from where the page begins; those that are filtered out are few. */
+/** Walks the organization's event types from the beginning of the page; the filter drops only few. */
 const listEventTypes: Read<'listEventTypes'> = {
   sql: ({ hasOneOf }, direction) =>
     `SELECT ${COLUMNS} FROM event_type WHERE org_id = $1 AND name > $4 AND name < $5 AND (NOT archived OR $2)

@@ -1,19 +1,21 @@
 /**
- * Plain reads as values: one text and one mapper for both engines. What reads differently in each of them, or has to be
- * one snapshot of several statements, is a function of the engine's own.
+ * Plain reads as values: one text and one mapper for both engines. A read that differs between the engines, or that has
+ * to be one snapshot of several statements, is a function of each engine.
  */
 import { type Stretch, stretchOf } from '../shared/keyset.ts'
 import type { Row, Value } from '../shared/value.ts'
 import type { Keyset } from '../port/page.ts'
 import type { ArgumentsOf, ResultOf, Verb } from '../verbs.ts'
 
-/** The few words that the engines do not share. */
+/** The few words in which the engines differ. */
 export interface Dialect {
-  /** Behind a table: the index to go by, for an engine that has to be told. */
+  /** Placed behind a table: the index to use, for an engine that has to be told. */
   by: (index: string) => string
-  /** Whether a column is one of the texts that are given as one value. */
+  /** A condition: the column is one of the texts that are given as one value. */
   isOneOf: (column: string, place: string) => string
-  /** Whether a column that holds a JSON list has one of the texts that are given as one value; so it is if that is null. */
+  /**
+   * A condition: the column's JSON list has one of the texts that are given as one value. True if that value is null.
+   */
   hasOneOf: (column: string, place: string) => string
 }
 
@@ -23,12 +25,12 @@ export interface Read<V extends Verb> {
   /** One text for each direction of a page; other reads have one. Places are `$1`, `$2`, … */
   sql: (dialect: Dialect, direction: Stretch['direction']) => string
   values: (...args: ArgumentsOf<V>) => readonly Value[]
-  /** Of a page. */
+  /** The page that the arguments ask for; reads without pages have none. */
   page?: (...args: ArgumentsOf<V>) => Keyset
   result: (rows: readonly Row[]) => ResultOf<V>
 }
 
-/** The place of a page in its list, as the last three values of a statement: above, below and how many. */
+/** The stretch of a page, as the last three values of a statement: above, below, and number of rows. */
 export const stretchValues = (page: Keyset): [above: string, below: string, limit: number] => {
   const { above, below, limit } = stretchOf(page)
   return [above, below, limit]

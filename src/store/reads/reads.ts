@@ -20,7 +20,7 @@ const READS = {
 
 export type ReadVerb = keyof typeof READS
 
-/** A statement with its values, and what its rows mean. */
+/** A statement with its values, and the mapper of its rows. */
 export interface Prepared<R> {
   name: string | undefined
   text: string
@@ -28,7 +28,7 @@ export interface Prepared<R> {
   result: (rows: readonly Row[]) => R
 }
 
-/** For each verb the statement that answers it, in the words of an engine. */
+/** For each verb, the statement that answers it, in the dialect of an engine. */
 export type PreparedReads = { [V in ReadVerb]: (...args: ArgumentsOf<V>) => Prepared<ResultOf<V>> }
 
 export function preparedReads(dialect: Dialect): PreparedReads {

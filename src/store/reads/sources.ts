@@ -20,7 +20,7 @@ const findSource: Read<'findSource'> = {
   result: first(sourceRow.from),
 }
 
-/** The page and the number of all, seen at the same moment. A page that is empty is one row without a source. */
+/** The page and the number of all, seen at the same moment. An empty page is one row without a source. */
 const listSources: Read<'listSources'> = {
   sql: () =>
     `SELECT t.total, ${sourceRow.names('s')} FROM (SELECT count(*) AS total FROM source WHERE app_id = $1) t

@@ -8,7 +8,10 @@ const getTask: Read<'getTask'> = {
   result: first(taskRow.from),
 }
 
-/** Walks the organization's tasks from where the page begins: somebody asked for each of them, so they are few. */
+/**
+ * Walks the organization's tasks from the beginning of the page: each task was asked for by a request, so there are
+ * few.
+ */
 const listTasks: Read<'listTasks'> = {
   sql: (_, direction) =>
     `SELECT ${taskRow.names()} FROM task WHERE org_id = $1 AND id > $4 AND id < $5

@@ -14,7 +14,7 @@ export const applicationRow = rowOf<Application>({
 
 export const applicationInsert = applicationRow.part(applicationRow.members)
 
-/** What an update replaces. */
+/** The columns that an update replaces. */
 export const applicationSettings = applicationRow.part(
   applicationRow.members.filter((member) => !['orgId', 'id', 'createdAt'].includes(member)),
 )

@@ -8,7 +8,7 @@ export interface DeliveryRow {
   last_attempt_at: number | null
 }
 
-/** `due_at` of a delivery that is under way is when its lease ends. */
+/** Maps a row. `due_at` of a delivery that is under way is the end of its lease. */
 export const deliveryFrom = (row: DeliveryRow): DeliveryInfo => ({
   endpointId: row.endpoint_id as DeliveryInfo['endpointId'],
   state: row.state,

@@ -26,13 +26,13 @@ const CANDIDATE: Columns<Candidate> = {
   updatedAt: plain('updated_at'),
 }
 
-/** Without what is secret: routing does not have to decrypt it. */
+/** An endpoint without its secret parts: routing does not have to decrypt them. */
 export const candidateRow = rowOf<Candidate>(CANDIDATE)
 
-/** What is secret stays as it is stored. */
+/** An endpoint with its secret parts in stored form. */
 export const endpointRow = rowOf<StoredEndpoint>({ ...CANDIDATE, headers: plain('headers'), secrets: plain('secrets') })
 
-/** These are not set by the endpoint's owner. */
+/** Members that the endpoint's owner does not set. */
 const NOT_SETTINGS: readonly (keyof StoredEndpoint)[] = [
   'appId',
   'id',
@@ -43,8 +43,8 @@ const NOT_SETTINGS: readonly (keyof StoredEndpoint)[] = [
 ]
 const SETTINGS = endpointRow.members.filter((member) => !NOT_SETTINGS.includes(member))
 
-/** What an update replaces. */
+/** The columns that an update replaces. */
 export const endpointSettings = endpointRow.part(SETTINGS)
 
-/** What a new endpoint has. */
+/** The columns of a new endpoint. */
 export const endpointInsert = endpointRow.part([...SETTINGS, 'appId', 'id', 'createdAt'])

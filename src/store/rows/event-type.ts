@@ -16,7 +16,7 @@ export const eventTypeRow = rowOf<EventType>({
 
 export const eventTypeInsert = eventTypeRow.part(eventTypeRow.members)
 
-/** What an update replaces. */
+/** The columns that an update replaces. */
 export const eventTypeContents = eventTypeRow.part(
   eventTypeRow.members.filter((member) => !['orgId', 'name', 'createdAt'].includes(member)),
 )

@@ -1,7 +1,7 @@
 import type { ListedDelivery } from '../port/history.ts'
 import { deliveryFrom, type DeliveryRow } from './delivery.ts'
 
-/** A message with one of its deliveries; without any, what is the delivery's is null. */
+/** A message with one of its deliveries. For a message without deliveries, the columns of the delivery are null. */
 export interface ListedDeliveryRow extends Omit<DeliveryRow, 'endpoint_id'> {
   msg_id: string
   event_type: string
@@ -9,7 +9,7 @@ export interface ListedDeliveryRow extends Omit<DeliveryRow, 'endpoint_id'> {
   endpoint_id: string | null
 }
 
-/** Of `msg m` and `delivery d`. */
+/** The columns, from `msg m` and `delivery d`. */
 export const LISTED_DELIVERY_COLUMNS = `m.id AS msg_id, m.event_type, m.received_at, d.endpoint_id, d.state, d.attempts,
   d.due_at, d.last_attempt_at`
 

@@ -1,7 +1,7 @@
 import type { MessageInfo } from '../../domain/message.ts'
 import { json, plain, rowOf } from './row-of.ts'
 
-/** A message without its payload; whether that is still there is said by other tables, or by another column. */
+/** A message without its payload. Other tables, or another column, tell whether the payload is still there. */
 export const messageRow = rowOf<Omit<MessageInfo, 'payloadRemoved'>>({
   appId: plain('app_id'),
   id: plain('id'),

@@ -1,10 +1,10 @@
 /**
- * Rows and what they stand for, told once for both engines: one list of columns gives the mapper and the parts of the
+ * Maps rows to domain values, once for both engines: one list of columns gives the mapper and the parts of the
  * statements. A member of the type without a column does not compile.
  */
 import type { Row } from '../shared/value.ts'
 
-/** What a column holds; an engine that has no booleans stores 1 and 0. */
+/** The value in a column; an engine that has no booleans stores 1 and 0. */
 export type Stored = string | number | boolean | null
 
 export interface Column<T> {
@@ -13,7 +13,7 @@ export interface Column<T> {
   decode: (stored: unknown) => T
 }
 
-/** A text or a number, stored as it is; times are milliseconds since the epoch. */
+/** A column with a text or a number, stored as it is; times are milliseconds since the epoch. */
 export const plain = <T extends string | number | null>(name: string): Column<T> => ({
   name,
   encode: (value) => value,
@@ -24,14 +24,14 @@ const isTrue = (stored: unknown): boolean => stored === true || stored === 1
 
 export const flag = (name: string): Column<boolean> => ({ name, encode: (value) => value, decode: isTrue })
 
-/** One of two words, stored as a flag that says whether it is the first. */
+/** A column with one of two words, stored as a flag that says whether it is the first. */
 export const either = <T extends string>(name: string, first: T, second: T): Column<T> => ({
   name,
   encode: (value) => value === first,
   decode: (stored) => (isTrue(stored) ? first : second),
 })
 
-/** JSON text; null is stored as null. */
+/** A column with JSON text; null is stored as null. */
 export const json = <T>(name: string): Column<T> => ({
   name,
   encode: (value) => (value === null ? null : JSON.stringify(value)),
@@ -40,21 +40,21 @@ export const json = <T>(name: string): Column<T> => ({
 
 export type Columns<D> = { readonly [K in keyof D]-?: Column<D[K]> }
 
-/** Some members, in an order of their own, as parts of a statement. */
+/** Some members, in a given order, as parts of a statement. */
 export interface Part<D> {
   /** `app_id, id` */
   names: string
-  /** `$1, $2`, or from the place that `first` says. */
+  /** `$1, $2`, counted from `first`. */
   places: (first?: number) => string
   /** `app_id = $1, id = $2` */
   assignments: (first?: number) => string
-  /** How many they are. */
+  /** Number of members. */
   size: number
   values: (entity: D) => Stored[]
 }
 
 export interface RowOf<D> {
-  /** Of all columns: `app_id, id, …`, or `m.app_id, m.id, …` */
+  /** The names of all columns: `app_id, id, …`, or `m.app_id, m.id, …` */
   names: (alias?: string) => string
   from: (row: Row) => D
   part: (members: readonly (keyof D)[]) => Part<D>

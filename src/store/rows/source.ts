@@ -1,7 +1,7 @@
 import type { StoredSource } from '../source-codec.ts'
 import { flag, json, plain, rowOf } from './row-of.ts'
 
-/** What is secret stays as it is stored. */
+/** A source with its secret parts in stored form. */
 export const sourceRow = rowOf<StoredSource>({
   appId: plain('app_id'),
   id: plain('id'),
@@ -16,5 +16,5 @@ export const sourceRow = rowOf<StoredSource>({
 
 export const sourceInsert = sourceRow.part(sourceRow.members)
 
-/** What an update replaces. */
+/** The columns that an update replaces. */
 export const sourceContents = sourceRow.part(['name', 'enabled', 'settings', 'secrets', 'updatedAt'])

@@ -17,7 +17,7 @@ export const taskRow = rowOf<TaskInfo>({
 
 export const taskInsert = taskRow.part(taskRow.members)
 
-/** What a step of a task is about. */
+/** The facts that a step of a task needs. */
 export interface TaskPosition {
   org_id: TaskInfo['orgId']
   id: TaskInfo['id']

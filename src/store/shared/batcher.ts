@@ -1,32 +1,32 @@
 /**
- * Group commit, and the bound on what may wait: while batches are on their way, what is asked for gathers and becomes
- * the next one. Nothing waits for a timer, so an idle store answers at once and a busy one shares its commits among
- * ever more callers. Operations that share nothing use it with batches of one.
+ * Group commit, with a bound on waiting calls. While batches are on their way, new calls gather and become the next
+ * batch. Nothing waits for a timer: an idle store answers at once, and a busy one shares its commits among ever more
+ * callers. Operations that share nothing use batches of one.
  */
 import { GatewayError, OutcomeUnknown } from '../../domain/errors.ts'
 import { type Clock, systemClock, type Timer } from '../../lib/clock.ts'
 
-/** Tells how large the batches are; called once for each. */
+/** Reports the size of a batch; called once for each. */
 export type OnBatch = (size: number) => void
 
 export type Reply<A> = { ok: true; value: A } | { ok: false; error: unknown }
 
 export interface BatcherOptions<C, A> {
-  /** Carries a batch out; a rejection is the answer to all of it. */
+  /** Carries a batch out; a rejection is the answer to all of its calls. */
   run: (calls: C[]) => Promise<Reply<A>[]>
-  /** The error that a caller gets for one of a reply, or for a rejection of `run`. */
+  /** The error that a caller gets when its reply is an error, or when `run` is rejected. */
   refusalOf: (error: unknown) => GatewayError
-  /** Calls that may wait; more are refused as `overloaded`. */
+  /** Most calls that may wait; further ones are refused as `overloaded`. */
   waitingMax: number
   timeoutMs: number
-  /** Batches on their way at once, calls in one of them, and what they may weigh together. */
+  /** Most batches on their way at once, most calls in one batch, and the most that these calls may weigh together. */
   batchesInFlight: number
   batchMax: number
   weightMax?: number
   weigh?: (call: C) => number
-  /** What waits and what is on its way may weigh this much together; what would be more is refused as `overloaded`. */
+  /** The most that calls may weigh together, waiting or on their way; a call beyond it is refused as `overloaded`. */
   waitingWeightMax?: number
-  /** What is on its way may be committed even if its answer comes too late. */
+  /** True when a batch on its way may be committed even if its answer comes too late. */
   writes: boolean
   onBatch?: OnBatch
   clock?: Clock
@@ -63,7 +63,7 @@ export class Batcher<C, A> {
     if (this.#isClosed) return Promise.reject(new GatewayError('shutting_down'))
     const { waitingMax, waitingWeightMax = Infinity, weigh, timeoutMs } = this.#options
     const weight = weigh === undefined ? 0 : weigh(call)
-    // One that is heavier than all that may wait is taken when nothing else does.
+    // A call that alone is heavier than the bound is taken when no other one waits.
     const isTooHeavy = weight > 0 && this.#weight > 0 && this.#weight + weight > waitingWeightMax
     if (this.#waiting.length >= waitingMax || isTooHeavy) return Promise.reject(new GatewayError('overloaded'))
     this.#weight += weight
@@ -74,7 +74,7 @@ export class Batcher<C, A> {
     })
   }
 
-  /** Calls that wait or are on their way, and what they weigh together. */
+  /** The calls that wait or are on their way: their number, and their weight together. */
   get load(): { calls: number; weight: number } {
     let calls = this.#waiting.length
     for (const batch of this.#inFlight) calls += batch.length
@@ -84,7 +84,7 @@ export class Batcher<C, A> {
   #scheduleFlush(): void {
     if (this.#flushScheduled || this.#inFlight.size >= this.#options.batchesInFlight) return
     this.#flushScheduled = true
-    // After the poll phase: what arrived on other sockets in the same turn of the event loop shares the batch.
+    // After the poll phase: calls that arrived on other sockets in the same turn of the event loop share the batch.
     setImmediate(() => {
       this.#flushScheduled = false
       while (this.#waiting.length > 0 && this.#inFlight.size < this.#options.batchesInFlight) void this.#flush()
@@ -118,7 +118,7 @@ export class Batcher<C, A> {
     } catch (error) {
       failure = error
     }
-    // Given up meanwhile: its callers have been told.
+    // The batch was given up meanwhile: its callers have been told.
     if (!this.#inFlight.delete(batch)) return
     for (const { weight } of batch) this.#weight -= weight
     this.#scheduleFlush()
@@ -143,7 +143,7 @@ export class Batcher<C, A> {
     })
   }
 
-  /** Refuses what waits for too long. What is on its way may still be committed; its caller is told so. */
+  /** Refuses calls that wait for too long. A batch on its way may still be committed; its callers are told so. */
   #refuseOverdue(): void {
     const now = this.#clock.monotonic()
     const isOverdue = (waiting: Waiting<C, A>) => waiting.deadline < now
@@ -159,12 +159,12 @@ export class Batcher<C, A> {
     this.#waiting = this.#waiting.filter((waiting) => !isOverdue(waiting))
   }
 
-  /** What carries the batches out is gone: refuses everything, now and from now on. */
+  /** Called when the engine below is gone: refuses everything, now and from now on. */
   abandon(cause: Error): void {
     this.#isClosed = true
     const ended = 'The store ended before it answered'
     const refusal = () => new GatewayError('store_unavailable', { cause })
-    // What was on its way may have been committed just before.
+    // A batch that was on its way may have been committed just before.
     for (const batch of this.#inFlight)
       for (const waiting of batch) waiting.reject(this.#options.writes ? new OutcomeUnknown(ended, cause) : refusal())
     for (const waiting of this.#waiting) waiting.reject(refusal())
@@ -180,7 +180,7 @@ export class Batcher<C, A> {
     this.#drained?.()
   }
 
-  /** Lets what was asked for finish, and takes nothing any more. */
+  /** Lets accepted calls finish, and takes no new ones. */
   async close(): Promise<void> {
     this.#isClosed = true
     if (this.#inFlight.size + this.#waiting.length > 0)

@@ -1,20 +1,20 @@
 /**
- * What a claim may take, so that endpoints, applications, first attempts and retries all have their turn. An engine goes
- * through its lanes once for each pass, and asks before it takes.
+ * Limits a claim so that endpoints, applications, first attempts and retries all have their turn. An engine goes
+ * through its lanes once for each pass, and asks before it takes a delivery.
  */
 import { retryShare } from '../../domain/retry-share.ts'
 import type { ClaimRequest } from '../port/queue.ts'
 
 type Request = Pick<ClaimRequest, 'max' | 'perEndpointMax' | 'perApplicationMax' | 'payloadBytesMax'>
 
-/** Both maxima count what the passes before took. */
+/** Both maxima include the deliveries that the passes before took. */
 export interface Pass {
   retry: 0 | 1
   max: number
   perEndpointMax: number
 }
 
-/** First attempts, then retries, then first attempts again with what room is left. */
+/** Three passes: first attempts, then retries, then first attempts again with the room that is left. */
 export function passesOf({ max, perEndpointMax }: Request, turn: number): [Pass, Pass, Pass] {
   const all = { max, perEndpointMax }
   const ofFirst = {
@@ -28,7 +28,7 @@ export function passesOf({ max, perEndpointMax }: Request, turn: number): [Pass,
   ]
 }
 
-/** What one claim has taken so far. */
+/** The deliveries that one claim has taken so far, counted. */
 export class Takings {
   readonly #request: Request
   readonly #ofEndpoint = new Map<string, number>()
@@ -40,17 +40,20 @@ export class Takings {
     this.#request = request
   }
 
-  /** Endpoints of which something was taken. */
+  /** Number of endpoints of which a delivery was taken. */
   get endpoints(): number {
     return this.#ofEndpoint.size
   }
 
-  /** Deliveries that this pass may still take. One whose payload goes beyond the bytes is taken, and ends the claim. */
+  /**
+   * Number of deliveries that this pass may still take. One whose payload goes beyond the bytes is taken, and ends the
+   * claim.
+   */
   room(pass: Pass): number {
     return this.#bytes >= this.#request.payloadBytesMax ? 0 : Math.max(0, pass.max - this.#count)
   }
 
-  /** Those of them that may be this endpoint's. */
+  /** Number of those deliveries that may belong to this endpoint. */
   roomOf(appId: string, endpointId: string, pass: Pass): number {
     const ofEndpoint = pass.perEndpointMax - (this.#ofEndpoint.get(endpointId) ?? 0)
     return Math.max(0, Math.min(ofEndpoint, this.roomOfApplication(appId), this.room(pass)))

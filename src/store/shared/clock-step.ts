@@ -1,4 +1,7 @@
-/** Putting right what a clock wrote that was ahead: the rows that are looked at, and where the next step goes on. */
+/**
+ * Puts right the times that were written by a clock that was ahead: the rows to look at, and the place where the next
+ * step goes on.
+ */
 import { type ClockStep, dueAfterStep } from '../../domain/clock-step.ts'
 import type { QueuePlace } from '../port/queue.ts'
 

@@ -1,8 +1,8 @@
 /**
- * The list of deliveries, newest first: which indexes a filter is answered from, and how their rows become one page.
+ * The list of deliveries, newest first: it chooses the indexes that answer a filter, and makes one page of their rows.
  *
- * A page is put together from several walks. Each of them goes down one index, and looks at so many entries at most: where few
- * rows match, a page ends early and says where the next one goes on.
+ * A page is put together from several walks. Each walk goes down one index, and looks at a bounded number of entries.
+ * So a page ends early where few rows match, and says where the next one goes on.
  */
 import type { DeliveryState, MessageStatus } from '../../domain/delivery.ts'
 import type { DeliveryFilter, DeliveryPage, DeliveryPlace, ListedDelivery } from '../port/history.ts'
@@ -13,7 +13,7 @@ export type Walk =
   | { over: 'messages'; only: 'delivered' | 'filtered' | null }
   | { over: 'state'; state: 'pending' | 'failed' | 'cancelled'; isTried: boolean | null }
   | { over: 'endpoint'; state: Exclude<DeliveryState, 'leased'>; isTried: boolean }
-  /** What nodes hold in memory, which is bounded: all of it is looked at. */
+  /** The deliveries that nodes hold in memory. Their number is bounded: all of them are looked at. */
   | { over: 'leased'; isTried: boolean | null }
 
 export function walksOf({ status, endpointId }: Pick<DeliveryFilter, 'status' | 'endpointId'>): Walk[] {
@@ -60,14 +60,14 @@ function ofEndpoint(status: MessageStatus | null): Walk[] {
   }
 }
 
-/** Whether each entry that is walked is a row of the list: then its length alone is the bound. */
+/** True when each entry of the walk is a row of the list: then the length of the page alone is the bound. */
 export const isExact = (walk: Walk, { eventType }: Pick<DeliveryFilter, 'eventType'>): boolean =>
   walk.over === 'messages' ? walk.only === null : walk.over === 'endpoint' && eventType === null
 
-/** What one walk found: up to one row more than a page has, newest first. */
+/** The result of one walk: up to one row more than a page has, newest first. */
 export interface Walked {
   rows: readonly ListedDelivery[]
-  /** The message to which it looked, with all deliveries of that; null when it looked at all. */
+  /** The message up to which the walk looked, with all deliveries of that message; null when it reached the end. */
   floor: string | null
 }
 
@@ -83,7 +83,7 @@ function compare(a: DeliveryPlace, b: DeliveryPlace): number {
   return a.endpointId > b.endpointId ? -1 : 1
 }
 
-/** The page of several walks from the same place: it ends where the first of them did not look further. */
+/** Makes one page of several walks from the same place. The page ends where the first of the walks stopped looking. */
 export function pageOf(walked: readonly Walked[], limit: number): DeliveryPage {
   const ends = walked.flatMap(({ rows, floor }) => {
     if (rows.length > limit) return [placeOf(rows.at(-1)!)]

@@ -1,7 +1,7 @@
-/** Pages of lists that are ordered by a unique text: an index is entered at one place and walked for one page. */
+/** Pages of lists that are ordered by a unique text: a read enters the index at one place and walks it for one page. */
 import type { Keyset } from '../port/page.ts'
 
-/** Both bounds are exclusive, and always there, so that there is one statement and not four. */
+/** Both bounds are exclusive, and always present, so that there is one statement and not four. */
 export interface Stretch {
   above: string
   below: string

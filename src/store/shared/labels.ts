@@ -1,4 +1,4 @@
-/** The words that messages are found by. */
+/** Labels: the words by which messages are found. */
 import type { MessageFilter } from '../port/messages.ts'
 
 const channelLabel = (channel: string): string => `c:${channel}`
@@ -13,7 +13,7 @@ export const labelsOfMessage = ({
   tags: readonly string[] | null
 }): string[] => [...new Set([...(channels ?? []).map(channelLabel), ...(tags ?? []).map(tagLabel)])]
 
-/** The labels that a filter asks for. A tag is usually the rarer one of the two, so it comes first. */
+/** The labels that a filter asks for. The tag comes first, because it is usually rarer than the channel. */
 export const labelsOf = ({ channel, tag }: Pick<MessageFilter, 'channel' | 'tag'>): string[] => [
   ...(tag === null ? [] : [tagLabel(tag)]),
   ...(channel === null ? [] : [channelLabel(channel)]),

@@ -1,4 +1,4 @@
-/** What goes into a statement of either engine, as one value. A list of texts is one value, too. */
+/** One value of a statement, in either engine. A list of texts is one value, too. */
 export type Value = string | number | boolean | Uint8Array | null | readonly string[]
 
 /** A row as an engine returns it: the columns by their names. */
