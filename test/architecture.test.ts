@@ -132,7 +132,9 @@ const TIME_AND_CHANCE: Readonly<Record<string, readonly string[]>> = {
   'store/sqlite/thread.ts': ['Date.now', 'setInterval'],
 }
 
-const LINES_MAX = 400
+const LINES_MAX = 300
+/** Tables of data. */
+const LONGER: readonly string[] = ['store/postgres/migrations.ts', 'store/sqlite/migrations.ts']
 
 test('the sources are found, with what they import', () => {
   expect(sources.length).toBeGreaterThan(50)
@@ -253,7 +255,11 @@ test('the counts of what a node holds are changed in one file, and those of turn
 })
 
 test(`no file is longer than ${LINES_MAX} lines`, () => {
-  expect(sources.filter(({ lines }) => lines > LINES_MAX).map(({ path, lines }) => `${path}: ${lines}`)).toEqual([])
+  expect(
+    sources
+      .filter(({ path, lines }) => lines > LINES_MAX && !LONGER.includes(path))
+      .map(({ path, lines }) => `${path}: ${lines}`),
+  ).toEqual([])
 })
 
 describe('a test file', () => {

@@ -3,6 +3,7 @@ import { blankEndpoint, type Endpoint, SVIX_ENDPOINT } from '../domain/endpoint.
 import type { Clock } from '../lib/clock.ts'
 import type { Endpoints } from '../store/port/endpoints.ts'
 import type { Queue } from '../store/port/queue.ts'
+import { edit } from './edit.ts'
 
 /** Shown as the target where the SDK chooses the server. */
 const DEFAULT_URL = 'https://api.svix.com'
@@ -11,9 +12,6 @@ interface Settings {
   serverUrl: string | null
   retryScheduleMs: readonly number[]
 }
-
-/** Nodes that start together do this together; whoever comes second reads again, this often. */
-const TRIES = 5
 
 /**
  * Sees to it that the endpoint which stands for the Svix destination is there, with the settings of the configuration. Where
@@ -24,51 +22,48 @@ export async function prepareSvixEndpoint(
   config: Settings | null,
   clock: Clock,
 ): Promise<void> {
-  await persistently(() => prepare(store, config, clock))
+  if (!(await adjust(store, config, clock))) await make(store, config, clock)
   await store.holdEndpoint({ appId: DEFAULT_APP, id: SVIX_ENDPOINT, held: config === null }, clock.now())
 }
 
-async function persistently(work: () => Promise<boolean>): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    try {
-      if ((await work()) || tries === TRIES) return
-    } catch (error) {
-      if (tries === TRIES) throw error
-    }
-  }
+const settingsFrom = (config: Settings | null) => ({
+  url: config?.serverUrl ?? DEFAULT_URL,
+  retryScheduleMs: config === null ? null : [...config.retryScheduleMs],
+  disabled: false,
+  disabledReason: null,
+})
+
+/** Gives the endpoint the settings of the configuration; false when there is no endpoint. Throws `edit_conflict`. */
+async function adjust(store: Endpoints, config: Settings | null, clock: Clock): Promise<boolean> {
+  const settings = settingsFrom(config)
+  const edited = await edit({
+    now: clock.now(),
+    read: () => store.getEndpoint(DEFAULT_APP, SVIX_ENDPOINT),
+    change(before: Endpoint) {
+      // A write at every start of every node would make the other nodes drop their cached copy for nothing.
+      const isAsItShouldBe =
+        before.url === settings.url &&
+        before.retryScheduleMs?.join() === settings.retryScheduleMs?.join() &&
+        !before.disabled
+      return config === null || isAsItShouldBe ? null : settings
+    },
+    write: (after, before) => store.updateEndpoint(after, before.updatedAt),
+  })
+  return edited !== null
 }
 
-/** False when another node was faster. */
-async function prepare(store: Endpoints, config: Settings | null, clock: Clock): Promise<boolean> {
-  const now = clock.now()
-  const before = await store.getEndpoint(DEFAULT_APP, SVIX_ENDPOINT)
-  if (before !== null && config === null) return true
-  const settings = {
-    url: config?.serverUrl ?? DEFAULT_URL,
-    retryScheduleMs: config === null ? null : [...config.retryScheduleMs],
-    disabled: false,
-  }
-  if (before !== null) {
-    // Not at every start of every node: the others would forget it for nothing.
-    const isAsItShouldBe =
-      before.url === settings.url &&
-      before.retryScheduleMs?.join() === settings.retryScheduleMs?.join() &&
-      !before.disabled
-    if (isAsItShouldBe) return true
-    const after: Endpoint = {
-      ...before,
-      ...settings,
-      disabledReason: null,
-      updatedAt: Math.max(now, before.updatedAt + 1),
-    }
-    return (await store.updateEndpoint(after, before.updatedAt)) === 'updated'
-  }
-  await store.createEndpoint({
-    ...blankEndpoint({ appId: DEFAULT_APP, id: SVIX_ENDPOINT, now }),
-    ...settings,
+async function make(store: Endpoints, config: Settings | null, clock: Clock): Promise<void> {
+  const endpoint: Endpoint = {
+    ...blankEndpoint({ appId: DEFAULT_APP, id: SVIX_ENDPOINT, now: clock.now() }),
+    ...settingsFrom(config),
     kind: 'svix',
     managed: true,
     description: 'Svix, as SVIX_TOKEN and SVIX_APP_ID say',
-  })
-  return true
+  }
+  try {
+    await store.createEndpoint(endpoint)
+  } catch (error) {
+    // Nodes that start together make it together: the second one finds that of the first.
+    if (!(await adjust(store, config, clock))) throw error
+  }
 }
