@@ -33,7 +33,7 @@ export function workOf(ground: Ground, { store, cache, pacing, dispatcher, hando
     tasks,
     ...dispatcher.services,
     createSweeper({ queue: store, clock, observer, onFound: (now) => dispatcher.noteDue(now) }),
-    createPruner({ retention: store, clock, attemptRetentionMs: config.attemptRetentionMs }),
+    createPruner({ retention: store, clock, observer, attemptRetentionMs: config.attemptRetentionMs }),
     createClockWatch({
       queue: store,
       clock,

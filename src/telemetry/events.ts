@@ -59,6 +59,10 @@ export const DEFER_REASONS = [
   'node_exhausted',
 ] as const satisfies readonly DeferReason[]
 
+/** What retention removes: attempts, the payloads of messages (their rows stay), and the first answers to repeated requests. */
+export const RETAINED_TABLES = ['attempt', 'payload', 'idempotency'] as const
+export type RetainedTable = (typeof RETAINED_TABLES)[number]
+
 /** Each event has one argument at most. No method throws or waits. */
 export interface Observer {
   /**
@@ -102,6 +106,10 @@ export interface Observer {
   /** The clock was put back, and the times that it wrote while it was ahead are put right. */
   clockPutBack(what: { backMs: number; moved: number }): void
   swept(what: { expired: number; repaired: number }): void
+  /** A step of retention removed something. */
+  rowsRemoved(what: { table: RetainedTable; rows: number }): void
+  /** Retention has looked at everything; this happens every few seconds. */
+  retentionSwept(): void
   /** Repeats of one trouble are counted, and logged only now and then. */
   storeTrouble(what: { doing: string; error: unknown }): void
   /** The store has just committed: troubles that are over are reported as over. */

@@ -15,6 +15,8 @@ const EVENTS: Readonly<Record<keyof Observer, true>> = {
   targetBlocked: true,
   clockPutBack: true,
   swept: true,
+  rowsRemoved: true,
+  retentionSwept: true,
   storeTrouble: true,
   storeWorks: true,
   committed: true,

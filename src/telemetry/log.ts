@@ -1,7 +1,7 @@
 /** The log as a sink: it says which events are a line, at which level, and how often repeats are logged. */
 import type { Logger } from '../lib/log.ts'
 import { Repeats } from '../lib/repeats.ts'
-import type { CloseReason, Observer } from './events.ts'
+import type { CloseReason, Observer, RetainedTable } from './events.ts'
 
 /** Nothing went wrong: the caller asked for an operation that does not exist. */
 const NOT_IMPLEMENTED = 501
@@ -9,10 +9,19 @@ const NOT_IMPLEMENTED = 501
 /** Least time between two log lines about the same trouble. */
 const REPEATED_EVERY_MS = 10_000
 
+/** Between two log lines about what retention removed. */
+const REMOVED_EVERY_MS = 60_000
+
 /** `now` is monotonic, ms. */
 export function createLogSink(log: Logger, now: () => number = () => performance.now()): Partial<Observer> {
   const store = storeLines(log, now)
-  return { ...requestLines(log), ...deliveryLines(log, store.storeWorks), ...store, ...nodeLines(log) }
+  return {
+    ...requestLines(log),
+    ...deliveryLines(log, store.storeWorks),
+    ...store,
+    ...retentionLine(log, now),
+    ...nodeLines(log),
+  }
 }
 
 const requestLines = (log: Logger): Partial<Observer> => ({
@@ -140,6 +149,24 @@ function storeLines(log: Logger, now: () => number): Partial<Observer> & Pick<Ob
     swept({ expired, repaired }) {
       if (expired > 0) log.warn({ expired }, 'deliveries whose lease had expired are due again')
       if (repaired > 0) log.error({ repaired }, 'deliveries that nothing would have woken are due again')
+    },
+  }
+}
+
+/** One line a minute at most, with all that was removed since the last one. */
+function retentionLine(log: Logger, now: () => number): Partial<Observer> {
+  let unsaid: Partial<Record<RetainedTable, number>> | null = null
+  let saidAt = -Infinity
+  return {
+    rowsRemoved({ table, rows }) {
+      unsaid ??= {}
+      unsaid[table] = (unsaid[table] ?? 0) + rows
+    },
+    retentionSwept() {
+      if (unsaid === null || now() - saidAt < REMOVED_EVERY_MS) return
+      log.info(unsaid, 'retention removed rows')
+      saidAt = now()
+      unsaid = null
     },
   }
 }

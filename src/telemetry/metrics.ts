@@ -4,7 +4,14 @@
  * listed starts with 0 for each value. docs/operations.md documents each metric; a test compares the two.
  */
 import type { AttemptOutcome } from '../domain/attempt.ts'
-import { CLOSE_REASONS, DEFER_REASONS, DISABLED_REASONS, INBOX_RESULTS, SOURCE_RESULTS } from './events.ts'
+import {
+  CLOSE_REASONS,
+  DEFER_REASONS,
+  DISABLED_REASONS,
+  INBOX_RESULTS,
+  RETAINED_TABLES,
+  SOURCE_RESULTS,
+} from './events.ts'
 
 /** The values that a label may have. `anyOf` names a bounded set that is known only as the gateway runs. */
 export type LabelValues = readonly string[] | { readonly anyOf: string }
@@ -110,6 +117,9 @@ export const METRICS = {
   leasesLost: counter('hookferry_leases_lost_total', 'Attempts that ended after their lease had been lost'),
   recovered: counter('hookferry_deliveries_recovered_total', 'Deliveries made due again by the sweeper', {
     why: ['lease_expired', 'lane_repaired'],
+  }),
+  rowsRemoved: counter('hookferry_rows_removed_total', 'Rows whose retention was over and that were removed', {
+    table: RETAINED_TABLES,
   }),
   batchSize: histogram('hookferry_commit_batch_size', 'Writes that shared a transaction', { buckets: BATCH_SIZES }),
   storeErrors: counter('hookferry_store_errors_total', 'Requests to the store that the store could not carry out'),

@@ -93,6 +93,7 @@ const sinkOf = (metrics: Instruments): Partial<Observer> => ({
     metrics.recovered.inc({ why: 'lease_expired' }, expired)
     metrics.recovered.inc({ why: 'lane_repaired' }, repaired)
   },
+  rowsRemoved: ({ table, rows }) => metrics.rowsRemoved.inc({ table }, rows),
   storeTrouble: () => metrics.storeErrors.inc(),
   committed: (size) => metrics.batchSize.observe(size),
 })

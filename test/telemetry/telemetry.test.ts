@@ -68,6 +68,8 @@ function tellAll(observer: Observer): void {
   observer.targetBlocked({ host: 'its-host.example', why: 'private' })
   observer.clockPutBack({ backMs: 5, moved: 1 })
   observer.swept({ expired: 2, repaired: 3 })
+  observer.rowsRemoved({ table: 'attempt', rows: 4 })
+  observer.retentionSwept()
   observer.storeTrouble({ doing: 'record an attempt', error })
   observer.storeWorks()
   observer.committed(3)
@@ -107,6 +109,7 @@ test('each event changes the metrics that count it', async () => {
     'hookferry_endpoints_disabled_total{reason="gone"}': 1,
     'hookferry_deliveries_recovered_total{why="lease_expired"}': 2,
     'hookferry_deliveries_recovered_total{why="lane_repaired"}': 3,
+    'hookferry_rows_removed_total{table="attempt"}': 4,
     hookferry_store_errors_total: 1,
     hookferry_commit_batch_size_sum: 3,
     'hookferry_redis_command_duration_ms_sum{command="keep"}': 1,
@@ -167,6 +170,23 @@ test('a sink that throws disturbs neither the caller nor the other sinks', () =>
   observer.committed(3)
   expect(seen).toEqual([3])
   expect(failures).toEqual(['committed: Error: full'])
+})
+
+test('what retention removes is logged once a minute at most, and nothing is left out', () => {
+  const { observer, lines, wait } = telemetry()
+  const sweep = (rows: number) => {
+    if (rows > 0) observer.rowsRemoved({ table: 'attempt', rows })
+    observer.retentionSwept()
+  }
+  for (const rows of [0, 5, 1, 2, 0, 0, 0, 0, 0]) {
+    sweep(rows)
+    wait(10_000)
+  }
+  const said = lines.filter((line) => line['msg'] === 'retention removed rows')
+  expect(said).toMatchObject([
+    { level: 'INFO', attempt: 5 },
+    { level: 'INFO', attempt: 3 },
+  ])
 })
 
 test('a store that is away for a minute is logged a few times with how often, counted always, and said to work again', async () => {

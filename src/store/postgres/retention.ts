@@ -10,6 +10,7 @@ import { failHeld } from './hold.ts'
 import { foldCounts } from './inbox-counts.ts'
 import type { Writer } from './once.ts'
 import { ATTEMPT, type Partition, PARTITIONS_LOCK, partitionsOf, PAYLOAD } from './partitions.ts'
+import type { PayloadStep } from '../port/retention.ts'
 import { PAYLOAD_GRACE_MS } from './payloads.ts'
 import { sqlState } from './trouble.ts'
 import { textArray } from './values.ts'
@@ -17,16 +18,16 @@ import { textArray } from './values.ts'
 const LOCK_NOT_AVAILABLE = '55P03'
 
 /** Runs `work` unless another node is at it. Dropping waits for readers only briefly: everybody else would wait behind it. */
-const alone = async (pool: Pool, work: (session: Session) => Promise<number>): Promise<number> => {
+const alone = async <T>(pool: Pool, otherwise: T, work: (session: Session) => Promise<T>): Promise<T> => {
   try {
     return await pool.transaction(async (session) => {
       await session.run("SET LOCAL lock_timeout = '300ms'")
       const lock = await session.get<{ free: boolean }>('SELECT pg_try_advisory_xact_lock($1) AS free', PARTITIONS_LOCK)
-      return lock?.free === true ? await work(session) : 0
+      return lock?.free === true ? await work(session) : otherwise
     })
   } catch (error) {
     // Somebody reads what should be dropped: another time.
-    if (sqlState(error) === LOCK_NOT_AVAILABLE) return 0
+    if (sqlState(error) === LOCK_NOT_AVAILABLE) return otherwise
     throw error
   }
 }
@@ -40,15 +41,27 @@ const PRUNE_ATTEMPTS = statement(
 /** Removes attempts made before `before`: a partition of them, or some of those outside of all partitions. */
 export async function pruneAttempts({ pool, partitions }: Writer, before: number, max: number): Promise<number> {
   await partitions.maintain()
-  return alone(pool, async (session) => {
+  return alone(pool, 0, async (session) => {
     for (const { name, end } of await partitionsOf(session, ATTEMPT)) {
       if (end > before) break
-      const isEmpty = (await session.run(`SELECT 1 FROM ${name} LIMIT 1`)) === 0
+      const rows = await rowsIn(session, name)
       await session.run(`DROP TABLE ${name}`)
-      if (!isEmpty) return 1
+      if (rows > 0) return rows
     }
     return session.run(PRUNE_ATTEMPTS, startId('atmpt', before), max)
   })
+}
+
+/** About how many rows a partition has: the server's estimate, and a count where it made none because there are few. */
+async function rowsIn(session: Session, name: string): Promise<number> {
+  if ((await session.run(`SELECT 1 FROM ${name} LIMIT 1`)) === 0) return 0
+  const known = await session.get<{ rows: number }>(
+    'SELECT reltuples AS rows FROM pg_class WHERE oid = $1::regclass',
+    name,
+  )
+  if (known !== undefined && known.rows >= 1) return Math.round(known.rows)
+  const counted = await session.get<{ rows: string }>(`SELECT count(*) AS rows FROM ${name}`)
+  return Number(counted?.rows ?? 1)
 }
 
 /** Payloads of a partition that one step looks at, for each that it may move. */
@@ -100,16 +113,18 @@ export interface PruneMemory {
   prunedUpTo: PayloadCursor | null
 }
 
-/** Removes payloads that expired and that no delivery needs any more. Returns how many messages or partitions it dealt with. */
+const NOTHING: PayloadStep = { dealt: 0, removed: 0 }
+
+/** Removes payloads that expired and that no delivery needs any more; a step deals with messages or with a partition. */
 export async function prunePayloads(
   { pool, memory }: Writing & { memory: PruneMemory },
   now: number,
   max: number,
-): Promise<number> {
+): Promise<PayloadStep> {
   await foldCounts(pool)
   const cursor = memory.prunedUpTo
   let next = cursor
-  const count = await alone(pool, async (session) => {
+  const step = await alone(pool, NOTHING, async (session) => {
     const oldest = await oldestPayloads(session, now - PAYLOAD_GRACE_MS)
     if (oldest === undefined) return pruneDefault(session, now, max)
     const from = cursor?.partition === oldest.name ? cursor : { partition: oldest.name, app_id: '', msg_id: '' }
@@ -120,15 +135,17 @@ export async function prunePayloads(
       from.msg_id,
       max * LOOKED_AT,
     )
-    await postpone(session, await stillOpen(session, rows), now + POSTPONE_MS)
+    const kept = await stillOpen(session, rows)
+    await postpone(session, kept, now + POSTPONE_MS)
     const last = rows.at(-1)
     next = last === undefined ? null : { partition: oldest.name, app_id: last.app_id, msg_id: last.msg_id }
     // Everything in it was looked at: whatever is left, nobody needs.
     if (last === undefined) await session.run(`DROP TABLE ${oldest.name}`)
-    return Math.max(rows.length, 1)
+    // What is not moved goes with the partition.
+    return { dealt: Math.max(rows.length, 1), removed: rows.length - kept.length }
   })
   memory.prunedUpTo = next
-  return count
+  return step
 }
 
 /** The oldest partition that has expired; empty ones go away on the way to it. */
@@ -141,9 +158,9 @@ async function oldestPayloads(session: Session, before: number): Promise<Partiti
   return undefined
 }
 
-async function pruneDefault(session: Session, now: number, max: number): Promise<number> {
+async function pruneDefault(session: Session, now: number, max: number): Promise<PayloadStep> {
   const held = await session.all<Omit<Expired, 'open'>>(HOLD_EXPIRED_IN_DEFAULT, now, max)
-  if (held.length === 0) return 0
+  if (held.length === 0) return NOTHING
   const rows = await session.all<Expired>(
     ARE_OPEN,
     textArray(held.map((row) => row.app_id)),
@@ -164,7 +181,7 @@ async function pruneDefault(session: Session, now: number, max: number): Promise
       textArray(done.map((row) => row.msg_id)),
       now,
     )
-  return rows.length
+  return { dealt: rows.length, removed: done.length }
 }
 
 /** Moves payloads to a later partition, together with their messages' expiry. */

@@ -1,6 +1,7 @@
 import { startId } from '../../domain/ids.ts'
 import { POSTPONE_MS } from '../shared/constants.ts'
 import { pruneAnswers } from './answers.ts'
+import type { PayloadStep } from '../port/retention.ts'
 import type { Database } from './database.ts'
 import { failHeld } from './hold.ts'
 
@@ -63,20 +64,24 @@ const OPEN = `SELECT 1 FROM delivery d
 const isOpen = (db: Database, { app_id, id }: { app_id: string; id: string }): boolean =>
   db.get(`SELECT 1 FROM msg m WHERE app_id = ? AND id = ? AND EXISTS (${OPEN})`, app_id, id) !== undefined
 
-/** Removes payloads that expired and that no delivery needs any more. Returns how many messages it dealt with. */
-export function prunePayloads(db: Database, now: number, max: number): number {
+/** Removes payloads that expired and that no delivery needs any more. */
+export function prunePayloads(db: Database, now: number, max: number): PayloadStep {
   const rows = db.all<{ app_id: string; id: string; open: number }>(
     `SELECT app_id, id, EXISTS (${OPEN}) AS open FROM msg m WHERE payload IS NOT NULL AND expires_at <= ? ORDER BY expires_at LIMIT ?`,
     now,
     max,
   )
+  let removed = 0
   for (const row of rows) {
     if (row.open === 1) failHeld(db, row.app_id, row.id)
     if (row.open === 1 && isOpen(db, row))
       db.run('UPDATE msg SET expires_at = ? WHERE app_id = ? AND id = ?', now + POSTPONE_MS, row.app_id, row.id)
-    else db.run('UPDATE msg SET payload = NULL, shown = NULL WHERE app_id = ? AND id = ?', row.app_id, row.id)
+    else {
+      db.run('UPDATE msg SET payload = NULL, shown = NULL WHERE app_id = ? AND id = ?', row.app_id, row.id)
+      removed++
+    }
   }
-  return rows.length
+  return { dealt: rows.length, removed }
 }
 
 /** Both kinds of first answers, of the messages and of the requests. */
