@@ -55,7 +55,7 @@ const openHttp: OpenDestination = ({ config, clock }, { guard, proxy }) =>
 
 const openSvix: OpenDestination = async ({ config, secrets, clock }, { proxy }) => {
   if (config.svix === null || secrets.svixToken === null) return null
-  // A gateway that does not use Svix need not wait for its SDK to be loaded.
+  // The SDK of Svix is loaded only when the gateway uses Svix.
   const { createSvixDriver } = await import('../destinations/svix.ts')
   return createSvixDriver({ ...config.svix, token: secrets.svixToken.reveal(), clock, proxy })
 }

@@ -1,7 +1,7 @@
 /**
- * Accepting: de-duplicate, store, enqueue, in one transaction. When it returns, the event survives anything; only then
- * may the sender be told. Deliveries for which this node has room are leased to it by the insert itself and start from
- * memory; the others are due in the store.
+ * Accepts events: de-duplicate, store, enqueue, in one transaction. When the call returns, the event survives anything,
+ * and only then may the sender be told. The insert itself leases the deliveries for which this node has room, and those
+ * start from memory. The other deliveries are due in the store.
  */
 import { type Audience, type Candidate, isHeld } from '../domain/endpoint.ts'
 import type { DeliveryKey } from '../domain/delivery.ts'
@@ -24,7 +24,10 @@ export interface Handoff {
   start(delivery: LeasedDelivery): void
   /** Gives the room back: the delivery was not stored. */
   unreserve(endpoint: Candidate, bytes: number): void
-  /** These may be stored and leased to `owner` all the same: nobody knows. Room is given back apart from this. */
+  /**
+   * Reports deliveries that may be stored and leased to `owner`: the result of the write is unknown. The room is given
+   * back separately.
+   */
   doubt(leases: readonly (DeliveryKey & { tries: number })[]): void
   /** Something is due in the store at this time. */
   noteDue(at: number): void
@@ -41,7 +44,10 @@ export interface AcceptContext {
 /** An event that is ready to be stored, and the endpoints that get it. */
 export interface NewEvent {
   appId: AppId
-  /** Of the message, where its sender's answer has to name it before the message is stored; else one is made. */
+  /**
+   * The message's id, set when the sender's answer has to name the message before it is stored; otherwise an id is
+   * made.
+   */
   id?: MessageId
   eventType: string
   channels: string[] | null
@@ -49,22 +55,22 @@ export interface NewEvent {
   contentType: string
   eventId: string | null
   body: Uint8Array
-  /** Of `Message`. */
+  /** `hops` of the message. */
   hops: number
-  /** What the Svix API can say about a message and the plain routes cannot. */
+  /** Facts of a message that only the Svix API can set, not the plain routes. */
   more?: MoreOfMessage
-  /** `windowMs`: how long a repeat is known at most; else as long as the message is kept. */
+  /** `windowMs`: longest time that a repeat is recognised; without it, as long as the message is kept. */
   idempotency: { scope: string; key: string; windowMs?: number | null } | null
-  /** What it brings along for a table of its own. */
+  /** A row that the event adds to a table of its own. */
   projected?: Projected
   endpoints: readonly Candidate[]
 }
 
 export interface MoreOfMessage {
   tags: string[] | null
-  /** What its sender is shown, where it is not the body. */
+  /** The payload as the sender is shown it, when it differs from the body. */
   shownPayload: Uint8Array | null
-  /** How long the payload is kept at least; null is the gateway's `MESSAGE_RETENTION`. */
+  /** Shortest time that the payload is kept; null is the gateway's `MESSAGE_RETENTION`. */
   retentionMs: number | null
   /** First attempts are due at this time, if it is later than now. */
   deliverAt: number | null
@@ -73,12 +79,12 @@ export interface MoreOfMessage {
 }
 
 export interface Receipt {
-  /** The request was answered before, and nothing stored now: the answer is in the store. */
+  /** The request was answered before, and nothing is stored now: the first answer is in the store. */
   replayed: boolean
   messageId: MessageId
   deliveries: number
   duplicate: boolean
-  /** As it was to be stored; of a duplicate nothing is. */
+  /** The message as it was to be stored; a duplicate is not stored. */
   message: Message
 }
 
@@ -88,7 +94,10 @@ export async function accept(context: AcceptContext, event: NewEvent, now: numbe
   return receipt!
 }
 
-/** All of the events or none, in one transaction. One that is repeated among them is a duplicate like any other. */
+/**
+ * Accepts all of the events or none, in one transaction. An event that is repeated among them is a duplicate like any
+ * other.
+ */
 export async function acceptAll(context: AcceptContext, events: readonly NewEvent[], now: number): Promise<Receipt[]> {
   const { queue, handoff, observer } = context
   const offers = events.map((event) => offer(context, event, now))
@@ -111,10 +120,10 @@ export async function acceptAll(context: AcceptContext, events: readonly NewEven
   return receipts.map((receipt, i) => ({ ...receipt, message: offers[i]!.acceptance.message }))
 }
 
-/** An event as the store will get it, and the endpoints for whose deliveries there is room in memory. */
+/** An event in the form of the store, and the endpoints for whose deliveries there is room in memory. */
 interface Offer {
   acceptance: Acceptance
-  /** Of its deliveries, in their order. */
+  /** The endpoints of the deliveries, in their order. */
   endpoints: readonly Candidate[]
   reserved: ReadonlySet<Candidate>
   leaseUntil: number
@@ -164,7 +173,8 @@ function offer({ handoff, ids, messageRetentionMs }: AcceptContext, event: NewEv
 function handOver(handoff: Handoff, one: Offer): void {
   const { acceptance, endpoints, reserved } = one
   for (const endpoint of reserved) handoff.start(leased(one, endpoint))
-  // Not simply now: for a paused endpoint that would be a claim for every message, which finds nothing.
+  // The time is not simply now: for a paused endpoint that would cause a claim for every message, and the claim would
+  // find nothing.
   acceptance.deliveries.forEach(({ lease, dueAt }, i) => {
     if (lease === null && !isHeld(endpoints[i]!)) handoff.noteDue(dueAt)
   })

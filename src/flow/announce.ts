@@ -1,4 +1,4 @@
-/** What the gateway tells about itself, as messages that are stored together with what they tell of. */
+/** Builds the gateway's own events, as messages that are stored together with their cause. */
 import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
 import type { OrgId } from '../domain/ids.ts'
@@ -15,8 +15,8 @@ export interface AnnounceContext {
 }
 
 /**
- * The messages that tell an organization of `events`; none when it does not listen, or is the management itself. `hops` are
- * those of the message that the events came of: what is told of a message may be delivered to the gateway as well.
+ * The messages that tell an organization of `events`; none when the organization does not listen, or is the management
+ * itself. `hops` is that of the message that caused the events: these messages may be delivered to the gateway as well.
  */
 export async function announcements(
   context: AnnounceContext,

@@ -5,21 +5,21 @@ import type { Clock } from '../lib/clock.ts'
 import type { LeasedDelivery } from '../store/port/queue.ts'
 
 export interface DeliverContext {
-  /** By the kind of destination; those that are not configured are not there. */
+  /** Drivers by kind of destination; kinds that are not configured are missing. */
   drivers: ReadonlyMap<string, Driver>
   clock: Clock
   deliveryTimeoutMs: number
 }
 
-/** One attempt that was made. */
+/** One finished attempt. */
 export interface Tried {
   outcome: Outcome
-  /** When it started, ms since the epoch. */
+  /** Start of the attempt, ms since the epoch. */
   at: number
   durationMs: number
 }
 
-/** Only where another node, with other settings, let go of what this one would hold. */
+/** Used only when another node, with other settings, no longer holds an endpoint that this node would hold. */
 const NOT_CONFIGURED_WAIT_MS = 60_000
 
 /** Hands the message to the endpoint's driver, once. A failure is an outcome. */
@@ -55,7 +55,7 @@ async function attempt(driver: Driver | undefined, request: DeliveryRequest): Pr
   try {
     return await driver.deliver(request)
   } catch (error) {
-    // A driver reports failures as values; one that throws all the same must not leave the delivery without an end.
+    // Drivers report failures as values. A driver that throws all the same must not leave the delivery without an end.
     return { kind: 'unreachable', error: error instanceof Error ? error.message : String(error) }
   }
 }

@@ -39,7 +39,7 @@ export async function ingestTo(
 ): Promise<Receipt & { isDisabled: boolean }> {
   const appId: AppId = DEFAULT_APP
   const endpoint = await context.cache.get(appId, endpointId)
-  // The gateway's own destinations are no subscriptions: they have no secret, and anybody may know their ids.
+  // The gateway's own destinations are no subscriptions: they have no secret, and their ids are public.
   if (endpoint === null || endpoint.managed) throw new GatewayError('subscription_not_found')
   const now = context.clock.now()
 
@@ -51,7 +51,8 @@ export async function ingestTo(
     event.idempotencyKey === null ? null : { scope: `ingest/${endpointId}`, key: event.idempotencyKey }
   const receipt = await accept(
     context,
-    // It came in for this one alone: another one that takes everything is not meant, also not when it is replayed.
+    // The event came in for this endpoint alone. An endpoint that takes everything does not get it, not even when it is
+    // replayed.
     { ...event, appId, channels: null, audience: 'named', eventId: null, idempotency, endpoints },
     now,
   )
@@ -73,8 +74,8 @@ export async function ingestToAll(context: InboundContext, request: RawRequest, 
 export type OutboundContext = DeliverContext & RecordContext
 
 /**
- * One attempt of a delivery that this node holds, and its record. A manual attempt is made even if the endpoint is
- * disabled. `succeeded` is called between the two when the destination has taken it.
+ * Makes one attempt of a delivery that this node holds, and records it. A manual attempt is made even if the endpoint
+ * is disabled. `succeeded` is called between the two when the destination has taken the message.
  */
 export async function carryOut(
   context: OutboundContext,
@@ -83,7 +84,7 @@ export async function carryOut(
 ): Promise<Recorded> {
   const endpoint = await context.cache.get(delivery.appId, delivery.endpointId)
   if (endpoint === null || (endpoint.disabled && delivery.run === 0)) {
-    // Others may wait as well that were left when a process ended in the middle of it.
+    // Other deliveries may wait as well, left when a process ended in the middle of cancelling.
     context.cancelWaiting(delivery.appId, delivery.endpointId, endpoint === null ? 'all' : 'scheduled')
     return cancel(context, delivery)
   }

@@ -1,4 +1,4 @@
-/** The inbox: the way of an event through `/webhook`, from its signature to the answer. */
+/** The way of an event through `/webhook`, the inbox: from its signature to the answer. */
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { GatewayError } from '../domain/errors.ts'
@@ -17,14 +17,16 @@ import { parseJson, type RawRequest } from './receive.ts'
 import { route } from './route.ts'
 import { toIssues } from './validate.ts'
 
-/** What a first-time message is published as. */
+/** The event type of a message that came in for the first time. */
 export const INBOX_EVENT_TYPE = 'message.received'
 
-/** With 32 digits of a second. */
+/** Longest timestamp: with 32 digits of a second. */
 const TIMESTAMP_CHARS_MAX = 53
 const TEXT_TOO_LONG = `has more than ${INBOX_TEXT_CODE_POINTS_MAX} characters`
 
-/** Text that can be stored and compared as it is: half of a surrogate pair would silently become another character. */
+/**
+ * A text that can be stored and compared as it is: half of a surrogate pair would silently become another character.
+ */
 const wellFormed = z.string().refine((text) => text.isWellFormed(), 'contains half of a surrogate pair')
 const key = wellFormed.min(1, 'must not be empty').max(INBOX_KEY_CHARS_MAX)
 const phoneNumber = key

@@ -1,11 +1,11 @@
-/** Compressed bodies. They are inflated only once their sender is known, for a signature covers the bytes as they came. */
+/** Inflates compressed bodies, and only once their sender is known: a signature covers the bytes as they came. */
 import { CODINGS, codingsOf } from '../domain/content-encoding.ts'
 import { GatewayError, invalid } from '../domain/errors.ts'
 import { LIMITS } from '../domain/limits.ts'
 import { Inflater, InflateError } from '../lib/inflate.ts'
 import type { RawRequest } from './receive.ts'
 
-/** Bodies that are being inflated take no more memory than those that are being received. */
+/** Bodies that are being inflated take no more memory than bodies that are being received. */
 export function createInflater(sizes: { maxBodyBytes: number; maxBodyBytesInProgress: number }): Inflater {
   const room = Math.max(1, Math.floor(sizes.maxBodyBytesInProgress / sizes.maxBodyBytes))
   return new Inflater({
@@ -15,7 +15,7 @@ export function createInflater(sizes: { maxBodyBytes: number; maxBodyBytesInProg
   })
 }
 
-/** Why the body that a header announces cannot be read; null where it can be. */
+/** The reason why the body that a header announces cannot be read; null when it can be. */
 export function encodingProblem(header: string, { takesEvents }: { takesEvents: boolean }): GatewayError | null {
   const codings = codingsOf(header)
   if (codings !== null && (takesEvents || codings.length === 0)) return null
@@ -26,8 +26,9 @@ export function encodingProblem(header: string, { takesEvents }: { takesEvents: 
 }
 
 /**
- * The request with its body as it was before it was compressed; the same one, and no promise, for a body that is not compressed.
- * Throws `unsupported_encoding`, `body_too_large`, `overloaded`, or `validation` where the body is not what the header says.
+ * The request with its body as it was before compression. For a body that is not compressed, the same request is
+ * returned, without a promise. Throws `unsupported_encoding`, `body_too_large`, `overloaded`, or `validation` when the
+ * body is not what the header says.
  */
 export function inflated<R extends RawRequest>(inflater: Inflater, request: R): R | Promise<R> {
   const header = request.header('content-encoding')

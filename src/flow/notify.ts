@@ -1,4 +1,4 @@
-/** Notifications: events that are handed on to Svix, once each, and to the subscriptions that want them. */
+/** Notifications: events that go to Svix, once each, and to the subscriptions that want them. */
 import { DEFAULT_APP } from '../domain/application.ts'
 import type { Candidate } from '../domain/endpoint.ts'
 import { GatewayError, invalid, type Issue } from '../domain/errors.ts'
@@ -17,17 +17,17 @@ export interface Notified extends Receipt {
   eventId: string
 }
 
-/** Where notifications go besides subscriptions. */
+/** The Svix destination of notifications. */
 export interface SvixDestination {
-  /** The endpoint that stands for it; null when there is none. */
+  /** The endpoint that stands for Svix; null when there is none. */
   endpoint: Candidate | null
-  /** Null when nobody said so far. */
+  /** The setting for the Svix application; null when it is not set. */
   app: SvixApp | null
 }
 
 /**
- * Takes in one event or many, all or none. Throws `validation`, naming every problem, also of an event that names no Svix
- * application, or a 503.
+ * Takes in one event or many, all or none. Throws `validation`, naming every problem, including an event that names no
+ * Svix application; or a 503.
  */
 export async function notify(
   context: InboundContext,
@@ -57,15 +57,15 @@ export async function notify(
 }
 
 export interface NotificationRequest extends RawRequest {
-  /** The headers that begin with `ce-`, without that. */
+  /** The headers that begin with `ce-`, without that prefix. */
   cloudEventHeaders: Readonly<Record<string, string>>
 }
 
-/** The events of a request, in whichever of the ways it brings them. */
+/** The events of a request, in any of the forms in which a request can carry them. */
 function read(request: NotificationRequest, app: SvixApp | null): Notification[] {
   const contentType = request.header('content-type')?.toLowerCase() ?? ''
   const issues: Issue[] = []
-  // The batch's type begins with that of a single event, so it is asked for first.
+  // The batch's type begins with that of a single event, so the batch is checked first.
   const isBatch = contentType.startsWith('application/cloudevents-batch')
   const isCloudEvent = contentType.startsWith('application/cloudevents')
   const isBinary = !isCloudEvent && 'specversion' in request.cloudEventHeaders
@@ -75,7 +75,7 @@ function read(request: NotificationRequest, app: SvixApp | null): Notification[]
   return found.filter((one) => one !== null)
 }
 
-/** What the reading of a request finds wrong, and the Svix application that its events have to name. */
+/** Problems found while reading a request, and the Svix application that its events have to name. */
 interface Reading {
   issues: Issue[]
   app: SvixApp | null
@@ -95,7 +95,7 @@ function readJson(
     throw invalid(['body'], `There are ${value.length} events; a request may bring ${LIMITS.notificationsMax}.`)
   const slices = arrayElements(body)
   return value.map((event, i) => {
-    // A copy of its own for each: a view would keep the whole request in memory for as long as one of its events is.
+    // Each event gets a copy: a view would keep the whole request in memory for as long as one of its events exists.
     const slice = Uint8Array.from(slices[i]!)
     return readOne(event, slice, { loc: ['body', i], isCloudEvent }, reading)
   })
@@ -108,7 +108,7 @@ function readOne(value: unknown, body: Uint8Array, place: EventPlace, { issues, 
   return notification
 }
 
-/** Svix would refuse it for ever, and its id would be used up: so its sender is told. */
+/** Svix would refuse such an event for ever, and its id would be used up. So its sender is told. */
 function svixAppIssue(event: unknown, app: SvixApp, loc: Issue['loc']): Issue | null {
   if ('id' in app || typeof event !== 'object' || event === null) return null
   const found = svixAppOf(event, app)
@@ -131,7 +131,7 @@ function readBinary(request: NotificationRequest, { issues, app }: Reading): Not
     { loc: ['header'], prefix: 'ce-', isCloudEvent: true },
     issues,
   )
-  // The application may be named in the data, which is read only where somebody asks.
+  // The application may be named in the data, which is parsed only when a setting asks for it.
   if (notification === null || issues.length > before || app === null || 'id' in app) return notification
   const problem = svixAppIssue(parseJson(body), app, ['body'])
   if (problem !== null) issues.push(problem)

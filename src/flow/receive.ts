@@ -1,4 +1,4 @@
-/** What came in, checked as far as that is possible without knowing who sent it. */
+/** Checks a request as far as that is possible without knowing its sender. */
 import { isUtf8 } from 'node:buffer'
 import { eventTypeFrom, eventTypeProblem } from '../domain/event-filter.ts'
 import { GatewayError, invalid, type Issue } from '../domain/errors.ts'
@@ -7,11 +7,11 @@ import { isFormType, jsonTypeOf } from '../domain/media-type.ts'
 import type { SourceRequest } from '../sources/source.ts'
 import { cloudEventKey, keySaid, type Said, sendsFormPayload, typeSaid } from '../domain/sender-headers.ts'
 
-/** A request as any transport can hand it over: nothing of a web framework in it. */
+/** A request as any transport can hand it over, without any part of a web framework. */
 export interface RawRequest extends SourceRequest {
-  /** Names in lower case; a repeated header has its values joined. */
+  /** Names in lower case; the values of a repeated header are joined. */
   header(name: string): string | undefined
-  /** How many deliveries of Hookferry lie behind it. */
+  /** Number of Hookferry deliveries that the event has been through. */
   hops: number
 }
 
@@ -20,7 +20,7 @@ export interface ReceivedEvent {
   hops: number
   contentType: string
   eventType: string
-  /** The sender's word for "this is the same request again"; null when it gave none. */
+  /** The sender's key for "this is the same request again"; null when the sender gave none. */
   idempotencyKey: string | null
 }
 
@@ -28,8 +28,8 @@ export interface ReceivedEvent {
 const DEFAULT_EVENT_TYPE = 'webhook'
 
 /**
- * Reads the event's type and idempotency key, and sees to it that the body is JSON. `requireType` is for doors where only
- * the type tells who wants the event. Throws `validation`, naming every problem.
+ * Reads the event's type and idempotency key, and makes sure that the body is JSON. `requireType` is for doors where
+ * only the type tells who wants the event. Throws `validation`, naming every problem.
  */
 export function receive(
   request: RawRequest,
@@ -74,7 +74,10 @@ const TYPE_MISSING = "Name the event type: the header X-Event-Type or a provider
 
 type Place = Issue['loc']
 
-/** Where the request around the body names the type: the gateway's own words first, then those of providers and standards. */
+/**
+ * The type that the request around the body names: the gateway's own words first, then those of providers and
+ * standards.
+ */
 function typeOf(header: RawRequest['header'], query: { event_type?: string | undefined }) {
   const own = header('x-event-type')
   if (own !== undefined) return { loc: ['header', 'X-Event-Type'] as Place, value: own }
@@ -83,7 +86,7 @@ function typeOf(header: RawRequest['header'], query: { event_type?: string | und
   return said === null ? null : { loc: ['header', said.name] as Place, value: said.value }
 }
 
-/** The JSON of a request, and what it says of itself where it is a CloudEvent in structured mode. */
+/** The JSON of a request, and its attributes if it is a CloudEvent in structured mode. */
 interface Content {
   body: Uint8Array
   mediaType: string
@@ -91,7 +94,7 @@ interface Content {
   key: Said | null
 }
 
-/** Only the body's bytes are kept; what they say is the receiver's affair. */
+/** Only the body's bytes are kept; their meaning is the receiver's affair. */
 function readContent(request: RawRequest, issues: Issue[]): Content {
   const mediaType = request.header('content-type')
   const content: Content = { body: request.body, mediaType: jsonTypeOf(mediaType), type: null, key: null }
@@ -116,7 +119,7 @@ const FORM: Issue = {
   type: 'json_invalid',
 }
 
-/** The JSON text that a form has as its `payload`, as GitHub sends it unless it is told to send JSON; null without one. */
+/** The JSON text in a form's `payload`, as GitHub sends it unless it is told to send JSON; null without one. */
 function formPayload(body: Uint8Array): Uint8Array | null {
   const form = new URLSearchParams(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'))
   const payload = Buffer.from(form.get('payload') ?? '')

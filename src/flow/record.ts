@@ -1,4 +1,4 @@
-/** What an attempt comes to: the decision, its record in one transaction, and who has to know. */
+/** Decides what follows an attempt, records it in one transaction, and tells those who have to know. */
 import { decide, type Next, type Outcome, type Overload } from '../domain/delivery.ts'
 import type { Endpoint } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
@@ -12,13 +12,15 @@ import type { CancelWaiting } from './cancel-waiting.ts'
 import type { Tried } from './deliver.ts'
 import type { Observer } from '../telemetry/events.ts'
 
-/** What this node knows of the endpoints that answered that they are sent too much. */
+/** This node's knowledge of the endpoints that answered that they are sent too much. */
 export interface Pressure {
-  /** The endpoint took something just now. */
+  /** Notes that the endpoint took something just now. */
   took(endpointId: EndpointId): void
-  /** How long an endpoint that did not say for how long is left alone, ms: longer each time, until it takes something. */
+  /**
+   * The pause of an endpoint that did not say for how long, ms: longer each time, until the endpoint takes something.
+   */
   pauseMs(endpointId: EndpointId, now: number): number
-  /** Whether the endpoint took something at `since` or later. */
+  /** True when the endpoint took something at `since` or later. */
   isTaking(endpointId: EndpointId, since: number): boolean
 }
 
@@ -27,7 +29,7 @@ export interface RecordContext extends AnnounceContext {
   clock: Clock
   observer: Observer
   pressure: Pressure
-  /** In [0, 1). */
+  /** A random number in [0, 1). */
   random: () => number
   owner: string
   cancelWaiting: CancelWaiting
@@ -35,19 +37,28 @@ export interface RecordContext extends AnnounceContext {
   endpointDisableAfterMs: number
 }
 
-/** What the dispatcher has to know of a delivery that ended. */
+/** The dispatcher's news of an attempt that was recorded. */
 export interface Recorded {
-  /** When the same delivery is due again, or what was written beside it; null when there is neither. */
+  /** The due time of the same delivery, or of the rows written beside it; null when there is neither. */
   dueAgainAt: number | null
-  /** It may have held its slot for the whole time-out, and the next attempt may as well. */
+  /** The attempt may have held its slot for the whole time-out, and the next attempt may do the same. */
   gotNoAnswer: boolean
-  /** The endpoint asked for less: no attempt before this time, and then slowly. Null when it did not. */
+  /**
+   * The endpoint asked for less: no attempt before this time, and slow ones after it. Null when the endpoint did not
+   * ask.
+   */
   pausedUntil: number | null
-  /** This node lacked the means for the attempt: it leaves the endpoint alone for so long, ms. 0 when it did not. */
+  /**
+   * Time for which this node leaves the endpoint alone because it lacked the means for the attempt, ms. 0 when it did
+   * not lack them.
+   */
   restMs: number
 }
 
-/** Records an attempt and decides what follows. It is tried again while the store is away, as long as this node lives. */
+/**
+ * Records an attempt and decides what follows. The write is repeated while the store is away, as long as this node
+ * lives.
+ */
 export async function record(
   context: RecordContext,
   delivery: LeasedDelivery,
@@ -118,7 +129,7 @@ export async function record(
   }
 }
 
-/** What this node lacks says nothing about the endpoint, which other nodes may well reach. */
+/** A lack on this node says nothing about the endpoint, which other nodes may well reach. */
 const restOf = (outcome: Outcome): number =>
   outcome.kind === 'deferred' && outcome.reason === 'node_exhausted' ? outcome.waitMs : 0
 
@@ -147,7 +158,7 @@ interface Told {
   now: number
 }
 
-/** What operators of the application are told of the attempt, to be stored together with it. */
+/** The events about the attempt for the application's operators, to be stored together with the attempt. */
 async function announcementsOf(
   context: RecordContext,
   { delivery, endpoint, attempt, isLast, effect, now }: Told,
@@ -208,7 +219,7 @@ function destinationOf(next: Next, now: number): Settlement['to'] {
   }
 }
 
-/** What an attempt says about its endpoint; null when there is nothing to say but that it succeeded, or nothing at all. */
+/** The attempt's effect on its endpoint; null when there is none, or when the attempt only succeeded. */
 export function effectOn(
   endpoint: Endpoint,
   given: {
@@ -234,7 +245,7 @@ export function effectOn(
     case 'unreachable': {
       const pausedUntil = given.overload?.pausedUntil ?? null
       const gaveUp = given.next.do === 'giveUp'
-      // An attempt by hand is somebody's trial and says nothing. Of a run of failures that is known only its ends matter.
+      // An attempt by hand is a trial and says nothing. Only the ends of a known run of failures matter.
       const isNews = given.trigger === 'scheduled' && (gaveUp || endpoint.failingSince === null)
       if (pausedUntil === null && !isNews) return null
       return { ...none, failure: isNews ? { gaveUp, disableAfterMs } : null, pausedUntil }
@@ -263,7 +274,7 @@ const SETTLE_RETRY_MS = { first: 100, max: 5_000 }
 const settle = (context: RecordContext, settlement: Settlement): Promise<Settled> =>
   persistently(context, () => context.queue.settle(settlement))
 
-/** The receiver has seen the attempt, so its record must not be lost because the store was away for a while. */
+/** The receiver has seen the attempt, so the record must not be lost because the store was away for a while. */
 async function persistently<T>(context: RecordContext, work: () => Promise<T>): Promise<T> {
   for (let waitMs = SETTLE_RETRY_MS.first; ; waitMs = Math.min(waitMs * 2, SETTLE_RETRY_MS.max)) {
     try {

@@ -1,8 +1,8 @@
 import { type Audience, type Candidate, wants } from '../domain/endpoint.ts'
 
 /**
- * The endpoints that get the event, other than the Svix destination, which gets notifications only. What matches now is what
- * is delivered, whatever is changed later.
+ * The endpoints that get the event, without the Svix destination, which gets notifications only. Matching happens now;
+ * a later change of an endpoint does not change the deliveries.
  */
 export const route = (
   endpoints: readonly Candidate[],

@@ -1,4 +1,4 @@
-/** The way of an event through the door of a source, from what is asked before its body is read to the commit. */
+/** The way of an event through the door of a source, from the checks before its body is read to the commit. */
 import type { SourceCache } from '../cache/source-cache.ts'
 import { codingsOf } from '../domain/content-encoding.ts'
 import { activeSecrets } from '../domain/endpoint.ts'
@@ -17,14 +17,17 @@ export interface SourceContext extends InboundContext {
   sources: SourceCache
 }
 
-/** Throws `source_not_found`: a source that is disabled is as good as none. */
+/** Finds the source. Throws `source_not_found`, also for a disabled source. */
 export async function findSource({ sources }: SourceContext, idOrName: string): Promise<Source> {
   const source = await sources.find(idOrName)
   if (source === null || !source.enabled) throw new GatewayError('source_not_found')
   return source
 }
 
-/** What can be said before the body is read. Throws `method_not_allowed`, `content_type_not_allowed`, `unsupported_encoding`. */
+/**
+ * Checks the request before its body is read. Throws `method_not_allowed`, `content_type_not_allowed`,
+ * `unsupported_encoding`.
+ */
 export function checkHead(
   context: SourceContext,
   source: Source,
@@ -54,9 +57,8 @@ export function checkHead(
 const OK: Reply = { status: 200, contentType: 'application/json; charset=utf-8', body: '{"status":"ok"}' }
 
 /**
- * Verifies, reads, stores and routes. Nothing of the body is looked at before the signature holds, but for what the scheme itself
- * needs, and nothing is used up before the commit. The same answer is given to an event and to its repeats. Throws
- * `invalid_signature`, or a 503.
+ * Verifies, reads, stores and routes. Before the signature holds, only the scheme itself may look at the body. Nothing
+ * is used up before the commit. An event and its repeats get the same answer. Throws `invalid_signature`, or a 503.
  */
 export async function takeIn(context: SourceContext, source: Source, request: RawRequest): Promise<Reply> {
   const now = context.clock.now()
@@ -108,7 +110,7 @@ function tell({ observer }: SourceContext, source: Source, result: SourceResult,
   observer.sourceRequest({ sourceId: source.id, name: source.name, provider: source.provider, result, detail })
 }
 
-/** What APIs show whose payloads are JSON, where the body is none. */
+/** The payload that APIs with JSON payloads show, when the body is no JSON. */
 function shownOf({ body }: RawRequest, contentType: string): Uint8Array | null {
   try {
     parseJson(body)
@@ -118,7 +120,7 @@ function shownOf({ body }: RawRequest, contentType: string): Uint8Array | null {
   }
 }
 
-/** A source that is cached is opened once: each change makes another object. */
+/** A cached source is opened once: each change makes another object. */
 const opened = new WeakMap<Source, OpenSource>()
 
 function openedOf(source: Source): OpenSource {

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Issue } from '../domain/errors.ts'
 
-/** A finding of the schema library in the words and places of the API. `part` is `body`, `query` or `path`. */
+/** A finding of the schema library, in the words and places of the API. `part` is `body`, `query` or `path`. */
 export function toIssues(issue: z.core.$ZodIssue, part: string, given: unknown): Issue[] {
   const loc = [part, ...issue.path.map((step) => (typeof step === 'symbol' ? String(step) : step))]
   const isMissing = issue.code === 'invalid_type' && valueAt(given, issue.path) === undefined

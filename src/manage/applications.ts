@@ -1,4 +1,4 @@
-/** Applications of an organization: made, changed, removed. */
+/** Creates, changes and removes applications of an organization. */
 import { type Application, DEFAULT_APP } from '../domain/application.ts'
 import type { OrgId } from '../domain/ids.ts'
 import type { Answer } from '../store/port/answers.ts'
@@ -7,7 +7,7 @@ import { edit } from './edit.ts'
 
 export type ApplicationSettings = Pick<Application, 'name' | 'uid' | 'throttleRate' | 'metadata'>
 
-/** An application that is not stored so far. */
+/** A new application, not stored yet. */
 export function newApplication(
   { ids, clock }: Pick<ManageContext, 'ids' | 'clock'>,
   orgId: OrgId,
@@ -28,7 +28,10 @@ export async function createApplication(
   return result
 }
 
-/** The application with this uid, made if there is none: two requests at once find the same one. Null when neither worked. */
+/**
+ * The application with this uid, made if there is none: two requests at the same time find the same one. Null when
+ * neither worked.
+ */
 export async function findOrCreateApplication(
   context: ManageContext,
   orgId: OrgId,
@@ -39,7 +42,10 @@ export async function findOrCreateApplication(
   return context.store.findApplication(orgId, settings.uid)
 }
 
-/** The application as it is afterwards; null when there is none. Throws `edit_conflict` when others never stop changing it. */
+/**
+ * The application after the edit; null when there is none. Throws `edit_conflict` when other writers never stop
+ * changing it.
+ */
 export async function editApplication(
   context: ManageContext,
   { orgId, idOrUid }: { orgId: OrgId; idOrUid: string },
@@ -58,7 +64,10 @@ export async function editApplication(
   return edited.after
 }
 
-/** Removes it with its endpoints; what waits for them is cancelled. `is_default`: the plain routes need it. */
+/**
+ * Removes the application with its endpoints; their waiting deliveries are cancelled. `is_default`: the plain routes
+ * need it.
+ */
 export async function removeApplication(
   context: ManageContext,
   application: Application,

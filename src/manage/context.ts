@@ -1,7 +1,7 @@
 /**
- * What the product does on request. A verb is one function, `(context, …, input) → result`: the routes of both APIs, the command
- * line and the pages are its faces. A verb knows no HTTP and no schema; what can come of it is its result, which a face puts into
- * the words of its users.
+ * The verbs of the product: its acts on request. A verb is one function, `(context, …, input) → result`. The routes of
+ * both APIs, the command line and the pages are its faces. A verb knows no HTTP and no schema. Its result lists every
+ * possible end, and a face puts that into the words of its users.
  */
 import type { ApplicationCache } from '../cache/application-cache.ts'
 import type { EndpointCache } from '../cache/endpoint-cache.ts'
@@ -19,8 +19,8 @@ export interface ManageContext extends AcceptContext {
   sources: SourceCache
   clock: Clock
   cancelWaiting: CancelWaiting
-  /** There is something to do in the background. */
+  /** Announces new background work. */
   taskStarted: () => void
-  /** The payload of a message was taken away: what waits of it in this node's memory is given up. */
+  /** Gives up the waiting deliveries of a message in this node's memory, after its payload was removed. */
   discard: (msgId: MessageId) => void
 }

@@ -1,21 +1,21 @@
 import { GatewayError } from '../domain/errors.ts'
 
-/** An edit that meets another one reads again and repeats itself, this often. */
+/** Number of tries: an edit that meets another one reads again and starts over. */
 const TRIES = 5
 
 interface Edit<T, R extends string> {
-  /** Null when there is nothing to change. */
+  /** Reads the current value; null when there is nothing to change. */
   read: () => Promise<T | null>
-  /** Null refuses the edit. */
+  /** Returns the changed value; null refuses the edit. */
   change: (before: T) => Partial<T> | null
-  /** Writes `after`, provided that it still is as it was `before`; otherwise `changed`. */
+  /** Writes `after` if the stored value is still `before`; otherwise returns `changed`. */
   write: (after: T, before: T) => Promise<R | 'changed'>
   now: number
 }
 
 /**
- * Reads, changes and writes; starts over when somebody else wrote in between. Null when there is nothing to change. Throws
- * `edit_conflict` when the others never stop.
+ * Reads, changes and writes; starts over when another writer came between. Null when there is nothing to change. Throws
+ * `edit_conflict` when other writers never stop.
  */
 export async function edit<T extends { updatedAt: number }, R extends string>({
   read,

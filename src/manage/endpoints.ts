@@ -1,4 +1,7 @@
-/** Endpoints: made, changed, removed. With the write goes what the organization is told of it; then caches forget. */
+/**
+ * Creates, changes and removes endpoints. The write includes the messages that tell the organization of it; after the
+ * write, caches forget.
+ */
 import type { Application } from '../domain/application.ts'
 import { type Endpoint, rotateSecrets } from '../domain/endpoint.ts'
 import type { EndpointId } from '../domain/ids.ts'
@@ -16,7 +19,7 @@ const telling = (
   { type, endpoint, now }: { type: Told; endpoint: Endpoint; now: number },
 ) => announcements(context, application.orgId, [endpointEvent(type, application, endpoint)], { now })
 
-/** What is left to do once a write is durable. */
+/** The work that remains once a write is durable. */
 function written(context: ManageContext, endpoint: Pick<Endpoint, 'appId' | 'id'>, announced: number): void {
   context.cache.forget(endpoint.appId, endpoint.id)
   if (announced > 0) context.handoff.noteDue(context.clock.now())
@@ -36,9 +39,9 @@ export async function createEndpoint(
 }
 
 /**
- * Reads, changes and writes; starts over when somebody else wrote in between. `change` may refuse with null. Returns the
- * endpoint as it is afterwards; null when there is none. Throws `edit_conflict` when the others never stop. `isTold` says
- * whether the endpoint's owner is told of it.
+ * Reads, changes and writes; starts over when another writer came between. `change` may refuse with null. Returns the
+ * endpoint after the edit; null when there is none. Throws `edit_conflict` when other writers never stop. `isTold` says
+ * whether the endpoint's owner is told of the edit.
  */
 export async function editEndpoint(
   context: ManageContext,
@@ -68,7 +71,7 @@ export async function editEndpoint(
   return context.store.getEndpoint(after.appId, after.id)
 }
 
-/** False when it was deleted already. */
+/** False when the endpoint was deleted already. */
 export async function removeEndpoint(
   context: ManageContext,
   application: Application,
@@ -87,12 +90,12 @@ export async function removeEndpoint(
   return true
 }
 
-/** Longer than the receiver needs to take the new secret, in milliseconds. */
+/** Longest overlap, in milliseconds. It is longer than a receiver needs to take the new secret. */
 export const ROTATION_OVERLAP_MS = { fallback: 86_400_000, max: 604_800_000 }
 
 /**
- * Gives an endpoint a new secret; the old ones sign along for `overlapMs`. `limit_reached`: ten of those still sign. Null: the
- * endpoint is gone.
+ * Gives an endpoint a new secret; the old ones also sign for `overlapMs`. `limit_reached`: ten old secrets still sign.
+ * Null: the endpoint is gone.
  */
 export async function rotateSecret(
   context: ManageContext,

@@ -1,4 +1,4 @@
-/** Event types of an organization: their catalogue. */
+/** The catalogue of an organization's event types. */
 import type { EventType } from '../domain/event-type.ts'
 import type { OrgId } from '../domain/ids.ts'
 import type { Answer } from '../store/port/answers.ts'
@@ -7,7 +7,7 @@ import { edit } from './edit.ts'
 
 export type EventTypeSettings = Omit<EventType, 'orgId' | 'name' | 'createdAt' | 'updatedAt'>
 
-/** An event type that is not stored so far. */
+/** A new event type, not stored yet. */
 export function newEventType(
   { clock }: Pick<ManageContext, 'clock'>,
   { orgId, name }: { orgId: OrgId; name: string },
@@ -17,14 +17,17 @@ export function newEventType(
   return { ...settings, orgId, name, createdAt: now, updatedAt: now }
 }
 
-/** An archived one of this name comes back; `exists`: there is one that is not archived. */
+/** Creates the event type, or restores an archived one of this name. `exists`: one of this name is not archived. */
 export const createEventType = (
   { store }: ManageContext,
   eventType: EventType,
   answer: Answer | null = null,
 ): Promise<'created' | 'exists' | 'replayed'> => store.createEventType(eventType, { answer, announce: [] })
 
-/** The event type as it is afterwards; null when there is none. Throws `edit_conflict` when others never stop changing it. */
+/**
+ * The event type after the edit; null when there is none. Throws `edit_conflict` when other writers never stop changing
+ * it.
+ */
 export async function editEventType(
   { store, clock }: ManageContext,
   { orgId, name }: { orgId: OrgId; name: string },
@@ -39,7 +42,7 @@ export async function editEventType(
   return edited?.result === 'updated' ? edited.after : null
 }
 
-/** Archives it, or with `expunge` removes it. False when there is none. */
+/** Archives the event type, or removes it with `expunge`. False when there is none. */
 export async function removeEventType(
   context: ManageContext,
   { orgId, name, expunge }: { orgId: OrgId; name: string; expunge: boolean },
@@ -48,7 +51,10 @@ export async function removeEventType(
   return (await editEventType(context, { orgId, name }, () => ({ archived: true }))) !== null
 }
 
-/** Those of `names` that the organization does not have: a misspelt one in a filter would silently get nothing. */
+/**
+ * The event types of `names` that the organization does not have: a misspelt one in a filter would silently get
+ * nothing.
+ */
 export async function unknownEventTypes(
   { store }: ManageContext,
   orgId: OrgId,

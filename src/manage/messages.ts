@@ -1,4 +1,4 @@
-/** Publishing: a message for the endpoints of an application that want it. */
+/** Publishes a message to the endpoints of an application that want it. */
 import type { Application } from '../domain/application.ts'
 import { type Candidate, wants } from '../domain/endpoint.ts'
 import type { EventType } from '../domain/event-type.ts'
@@ -14,13 +14,16 @@ export interface Publication extends Pick<
   'eventType' | 'channels' | 'contentType' | 'eventId' | 'body' | 'hops'
 > {
   more: Omit<MoreOfMessage, 'answer'>
-  /** The first answer for repeats of the request, by the id that the message gets. */
+  /** Builds the first answer, stored for repeats of the request, from the id of the message. */
   answerFor: (id: MessageId) => Answer | null
 }
 
 export type Published = { kind: 'published'; message: Message } | { kind: 'duplicate' } | { kind: 'replayed' }
 
-/** Accepts a message. `duplicate`: there is one with its event id. Rejects with a 503 of the catalogue when nothing was stored. */
+/**
+ * Accepts a message. `duplicate`: a message with its event id exists. Rejects with a 503 of the catalogue when nothing
+ * was stored.
+ */
 export async function publish(
   context: ManageContext,
   application: Pick<Application, 'id'>,
@@ -31,7 +34,8 @@ export async function publish(
 }
 
 /**
- * Sends an example to one endpoint, whatever its filters are: its owner wants to see it arrive. Only a disabled one gets nothing.
+ * Sends an example to one endpoint, whatever its filters are: its owner wants to see it arrive. Only a disabled
+ * endpoint gets nothing.
  */
 export function sendExample(
   context: ManageContext,

@@ -1,4 +1,4 @@
-/** One more attempt by hand. The schedule of the delivery stays as it is, and a delivery that is missing is made. */
+/** Makes one more attempt by hand. The schedule of the delivery stays as it is; a missing delivery is made. */
 import type { DeliveryKey } from '../domain/delivery.ts'
 import { SVIX_ENDPOINT } from '../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../domain/ids.ts'
@@ -7,7 +7,7 @@ import { route } from '../flow/route.ts'
 import type { Answer } from '../store/port/answers.ts'
 import type { ManageContext } from './context.ts'
 
-/** `unknown`: the message or the endpoint is gone. `expired`: the payload is. */
+/** `unknown`: the message or the endpoint is gone. `expired`: the payload is gone. */
 export async function resend(
   { store, clock, handoff }: ManageContext,
   { appId, msgId, endpointId }: Omit<DeliveryKey, 'run'>,
@@ -21,9 +21,9 @@ export async function resend(
 }
 
 /**
- * Resends a message to `only`, or else to all endpoints that have a delivery of it, or, where there is none at all, to those that
- * name its type now: it may have come in for a single one, and is nothing for those that take everything. The number of attempts
- * that are due; `expired`: the payload is gone.
+ * Resends a message to `only`, otherwise to all endpoints that have a delivery of it. If no endpoint has one, the
+ * message goes to those that name its type now: it may have come in for a single endpoint, and is then not for those
+ * that take everything. Returns the number of attempts that are due. `expired`: the payload is gone.
  */
 export async function resendToAll(
   context: ManageContext,
@@ -37,10 +37,10 @@ export async function resendToAll(
   let queued = 0
   for (const endpointId of only === undefined ? all : [only]) {
     const endpoint = await cache.get(appId, endpointId)
-    // Only what has an identity of its own can become one message in Svix: notifications.
+    // Only an event with its own identity can become one message in Svix. Notifications have one.
     if (endpoint === null || (endpoint.id === SVIX_ENDPOINT && !isNotification(message, known))) continue
     const result = await resend(context, { appId, msgId, endpointId })
-    // The payload was there when the message was looked up: retention or an expunging came in between.
+    // The payload was there when the message was looked up; retention or an expunge has removed it since.
     if (result === 'expired') return 'expired'
     if (result === 'added') queued++
   }

@@ -1,4 +1,4 @@
-/** Sources: made, changed, removed. */
+/** Creates, changes and removes sources. */
 import type { Issue } from '../domain/errors.ts'
 import type { AppId } from '../domain/ids.ts'
 import { type Source, SOURCES_MAX } from '../domain/source.ts'
@@ -8,7 +8,7 @@ import { edit } from './edit.ts'
 
 export type SourceChange = Pick<Source, 'name' | 'enabled' | 'settings' | 'secrets'>
 
-/** Why the source could not work: where, as members of its settings, and what would be valid. */
+/** Says why the source could not work: the place, as members of its settings, and what would be valid. */
 export function sourceProblem(source: Source): Pick<Issue, 'loc' | 'msg'> | null {
   try {
     openSource(source)
@@ -24,7 +24,7 @@ export function sourceProblem(source: Source): Pick<Issue, 'loc' | 'msg'> | null
   return null
 }
 
-/** `limit_reached`: the application has `SOURCES_MAX`. */
+/** `limit_reached`: the application has `SOURCES_MAX` sources. */
 export async function createSource(
   { store, sources }: ManageContext,
   source: Source,
@@ -34,7 +34,9 @@ export async function createSource(
   return result
 }
 
-/** The source as it is afterwards; null when there is none. Throws `edit_conflict` when others never stop changing it. */
+/**
+ * The source after the edit; null when there is none. Throws `edit_conflict` when other writers never stop changing it.
+ */
 export async function editSource(
   { store, clock, sources }: ManageContext,
   { appId, idOrName }: { appId: AppId; idOrName: string },
@@ -52,7 +54,7 @@ export async function editSource(
   return edited.after
 }
 
-/** False when it was deleted already. What came in by it is delivered. */
+/** False when the source was deleted already. Events that came in through it are still delivered. */
 export async function removeSource({ store, sources }: ManageContext, source: Source): Promise<boolean> {
   const wasThere = await store.deleteSource(source.appId, source.id)
   sources.forget(source)

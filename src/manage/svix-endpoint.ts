@@ -5,7 +5,7 @@ import type { Endpoints } from '../store/port/endpoints.ts'
 import type { Queue } from '../store/port/queue.ts'
 import { edit } from './edit.ts'
 
-/** Shown as the target where the SDK chooses the server. */
+/** The target that is shown when the SDK chooses the server. */
 const DEFAULT_URL = 'https://api.svix.com'
 
 interface Settings {
@@ -14,8 +14,8 @@ interface Settings {
 }
 
 /**
- * Sees to it that the endpoint which stands for the Svix destination is there, with the settings of the configuration. Where
- * there are none it is held: what is accepted for it waits until it is configured.
+ * Makes sure that the endpoint of the Svix destination exists, with the settings of the configuration. Without settings
+ * the endpoint is held: deliveries for it wait until it is configured.
  */
 export async function prepareSvixEndpoint(
   store: Endpoints & Pick<Queue, 'holdEndpoint'>,

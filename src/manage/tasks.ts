@@ -1,4 +1,4 @@
-/** Work in the background for one endpoint and a stretch of time. */
+/** Background work on one endpoint and a range of time. */
 import type { Application } from '../domain/application.ts'
 import { BUCKET_MS, type EndpointId } from '../domain/ids.ts'
 import { LIMITS } from '../domain/limits.ts'
@@ -8,10 +8,10 @@ import type { ManageContext } from './context.ts'
 
 const DAY_MS = 86_400_000
 export const TASK_WINDOW_DAYS = 14
-/** Clocks differ, and requests take a moment. */
+/** Tolerance for clocks that differ, and for the time that requests take. */
 const LEEWAY_MS = 5 * 60_000
 
-/** How many tasks may be unfinished: of one kind for an endpoint, and of an application. */
+/** Limits of unfinished tasks: of one kind for an endpoint, and of an application. */
 export const OPEN_TASKS = { ofKind: LIMITS.tasksOpenOfKind, ofApplication: LIMITS.tasksOpenOfApplication }
 
 export interface TaskRequest {
@@ -23,13 +23,13 @@ export interface TaskRequest {
   until: number | null
 }
 
-/** A task that is not stored so far, or why there can be none: the stretch is too long, or ends before it begins. */
+/** A new task, not stored yet, or the reason why there can be none: the range is too long, or ends before it begins. */
 export function newTask(
   { ids, clock }: Pick<ManageContext, 'ids' | 'clock'>,
   { kind, application, endpointId, since, until }: TaskRequest,
 ): TaskInfo | 'too_long' | 'reversed' {
   const now = clock.now()
-  // What is accepted later is not lost yet, and the task has to come to an end.
+  // Events accepted later are not lost yet, and the task has to end.
   const end = Math.min(until ?? now, now)
   if (since < end - TASK_WINDOW_DAYS * DAY_MS - LEEWAY_MS) return 'too_long'
   if (since > end) return 'reversed'
@@ -40,7 +40,7 @@ export function newTask(
     appId: application.id,
     endpointId,
     since,
-    // Messages are found by the times of their ids: all of the last moment belong to the window.
+    // Messages are found by the times of their ids, so all messages of the last moment belong to the range.
     until: end + BUCKET_MS,
     status: 'running',
     added: 0,
@@ -49,7 +49,10 @@ export function newTask(
   }
 }
 
-/** `endpoint_busy`, `application_busy`: as many as `OPEN_TASKS` says are not finished. `unknown`: the endpoint is gone. */
+/**
+ * `endpoint_busy`, `application_busy`: there are as many unfinished tasks as `OPEN_TASKS` allows. `unknown`: the
+ * endpoint is gone.
+ */
 export async function startTask(
   { store, taskStarted }: ManageContext,
   task: TaskInfo,
