@@ -11,6 +11,7 @@ import { urlText } from './bounded.ts'
 import type { HttpContext, Server } from './context.ts'
 import { named, onWire } from './described.ts'
 import { DeliveryStatus, toAttempt, toDelivery } from './delivery-schemas.ts'
+import { readBounded } from './page-bytes.ts'
 import { count, instant, Refusal, toEndpointId, toId, ValidationRefusal } from './schemas.ts'
 
 const Retried = named('Retried', z.object({ id: z.string(), status: z.literal('queued'), deliveries: count }))
@@ -49,6 +50,10 @@ export function deliveryRoutes(app: Server, { store, cache, manage }: HttpContex
     async (request) => {
       const message = await find(request.params.id)
       const deliveries = await store.deliveriesOf(appId, message.id)
+      const { rows } = await readBounded<ReturnType<typeof toDelivery>>(deliveries.length, (some, { length }) =>
+        Promise.all(deliveries.slice(length, length + some).map(describe)),
+      )
+      const leftOut = deliveries.length - rows.length
       const attempts = await store.listAttempts(
         attemptsWith({ appId, msgId: message.id }),
         newest(LIMITS.recentAttempts),
@@ -58,7 +63,8 @@ export function deliveryRoutes(app: Server, { store, cache, manage }: HttpContex
         event_type: message.eventType,
         received_at: instant(message.receivedAt),
         status: messageStatus(deliveries),
-        deliveries: await Promise.all(deliveries.map(describe)),
+        deliveries: rows,
+        ...(leftOut > 0 ? { deliveries_left_out: leftOut } : {}),
         attempts: attempts.map(toAttempt),
       }
     },

@@ -90,6 +90,11 @@ export const DeliveryStatus = named(
     received_at: Instant,
     status: Status.describe('The worst of its deliveries that is still open, else the worst final one'),
     deliveries: z.array(Delivery),
+    deliveries_left_out: count
+      .optional()
+      .describe(
+        'How many more deliveries there are: the answer has no room for them, at about 16 MB. `GET /deliveries` lists every one',
+      ),
     attempts: z.array(Attempt).describe('Newest first'),
   }),
 )

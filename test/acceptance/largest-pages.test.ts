@@ -1,11 +1,13 @@
 /** Pages whose size is bounded by what their rows may hold: the largest ones. */
+import { join } from 'node:path'
 import { DESTINATION_LIMITS } from '../../src/destinations/limits.ts'
 import { afterAll, expect, test } from 'vitest'
 import type { Attempt } from '../../src/domain/attempt.ts'
 import { toAttempt } from '../../src/http/delivery-schemas.ts'
 import { PAGE_BYTES_MAX } from '../../src/http/page-bytes.ts'
-import { newId } from '../conformance/builders.ts'
-import { startGateway } from './gateway.ts'
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
+import { acceptance, createEndpoint, newId } from '../conformance/builders.ts'
+import { startGateway, temporaryDirectory } from './gateway.ts'
 import { inboxMessage, post, SECRET } from './inbox-gateway.ts'
 
 /** Six bytes in JSON. */
@@ -66,3 +68,28 @@ test('a page of attempts is below the bound of all pages', async () => {
   expect(250 * Buffer.byteLength(JSON.stringify(toAttempt(attempt)))).toBeLessThan(PAGE_BYTES_MAX)
   expect((await gateway.send('/subscriptions/svix/attempts?limit=251')).status).toBe(422)
 })
+
+test('the deliveries of a message are cut before they are too large, and how many were left out is told', async () => {
+  using directory = temporaryDirectory()
+  const { url, id, ids } = await seeded(join(directory.path, 'hookferry.db'), 2_100)
+  await using large = await startGateway({}, directory.path)
+
+  const message = await large.message(id)
+  const shown = message.deliveries.map((delivery) => delivery.subscription_id)
+  expect(shown).toEqual(ids.slice(0, shown.length))
+  expect(message).toMatchObject({ status: 'queued', deliveries_left_out: ids.length - shown.length })
+  expect(shown.length).toBeLessThan(ids.length)
+  expect(shown.length * url.length).toBeGreaterThan(0.9 * PAGE_BYTES_MAX)
+  expect(Buffer.byteLength(JSON.stringify(message))).toBeLessThan(1.1 * PAGE_BYTES_MAX)
+})
+
+/** A file with one message that is to go to `count` endpoints with the longest URLs, years from now. */
+async function seeded(path: string, count: number) {
+  await using store = await openSqliteStore({ path })
+  const url = `https://example.com/${'x'.repeat(8_172)}`
+  expect(url).toHaveLength(8_192)
+  const ids = await Promise.all(Array.from({ length: count }, () => createEndpoint(store, { url })))
+  const accepted = acceptance(ids)
+  await store.accept([accepted])
+  return { url, id: accepted.message.id, ids: ids.toSorted() }
+}
