@@ -35,6 +35,17 @@ const REFUSALS: Readonly<Record<string, ErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
 }
 
+/** Node's parser ends a request at a method that it does not know, before there is a path to allow others for. */
+const UNKNOWN_METHOD = {
+  code: 'HPE_INVALID_METHOD',
+  detail: 'The request could not be read: it does not begin with a method that is registered for HTTP.',
+}
+
+const refusalFor = (code = ''): GatewayError =>
+  code === UNKNOWN_METHOD.code
+    ? new GatewayError('bad_request', UNKNOWN_METHOD)
+    : new GatewayError(REFUSALS[code] ?? 'bad_request')
+
 /** How requests end that no answer of the server ends. Each is told once. */
 export interface Ends {
   /** The connection was closed before the answer was out. */
@@ -166,7 +177,7 @@ export class Connections {
     const connection = this.#bySocket.get(socket)
     // Whoever is gone is told of when the connection closes, with all requests that it leaves behind.
     if (connection === undefined || connection.isCut || code === 'ECONNRESET' || !socket.writable) socket.destroy()
-    else this.#refuse(connection, new GatewayError((code !== undefined && REFUSALS[code]) || 'bad_request'))
+    else this.#refuse(connection, refusalFor(code))
   }
 
   #refuse(connection: Connection, refusal: GatewayError): void {

@@ -221,6 +221,14 @@ describe('a request that cannot be read', () => {
     await soon(() => gateway.log.filter((line) => line['request_id'] === idIn(answer)).length).toBe(1)
   })
 
+  test.each(['FOO /subscriptions HTTP/1.1', 'get /subscriptions HTTP/1.1', 'hello'])(
+    'because of its method is answered so in words: %s',
+    async (line) => {
+      const answer = await sendRaw(gateway.url, `${line}\r\nHost: a\r\n\r\n`)
+      expect(answer).toMatch(/^HTTP\/1\.1 400 [\s\S]*does not begin with a method that is registered for HTTP/)
+    },
+  )
+
   test.each([
     ['HTTP/1.0 without a Host', 'GET /health/live HTTP/1.0\r\n\r\n'],
     [
