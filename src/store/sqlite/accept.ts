@@ -31,7 +31,7 @@ function acceptOne(db: Database, acceptance: Acceptance): Accepted {
   return { duplicate: false, replayed: false, messageId: message.id, deliveries: deliveries.length }
 }
 
-/** The message that this one repeats; null when it is new, and then what it brings along is stored. */
+/** The message that this one repeats; null when it is new: its projected row has then been stored. */
 const repeated = (db: Database, { message, idempotency, projected }: Acceptance): Known | null =>
   (idempotency && firstAnswer(db, message, idempotency)) ??
   (message.eventId === null ? null : sameEvent(db, message.appId, message.eventId)) ??

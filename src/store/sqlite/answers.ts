@@ -2,7 +2,7 @@ import type { Answer } from '../port/answers.ts'
 import type { Database } from './database.ts'
 import { READS } from './reads.ts'
 
-/** Whether the request was answered before, and the answer still stands. */
+/** True when the request was answered before and that answer has not expired. */
 export const isReplay = (db: Database, { orgId, key, at }: Answer): boolean =>
   READS.getAnswer(db, orgId, key, at) !== null
 

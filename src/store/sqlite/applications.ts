@@ -40,7 +40,7 @@ export function updateApplication(
   return 'updated'
 }
 
-/** What waits for its endpoints is cancelled when it becomes due, like that of any deleted endpoint. */
+/** The waiting deliveries of its endpoints are cancelled when they become due, like those of any deleted endpoint. */
 export function deleteApplication(db: Database, orgId: string, id: string, now: number): boolean {
   const deleted = db.run(
     `UPDATE application SET deleted_at = ?1, updated_at = ?1, uid = NULL

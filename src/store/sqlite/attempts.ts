@@ -17,9 +17,9 @@ const OF_MESSAGE = 'FROM attempt a INDEXED BY attempt_msg WHERE a.app_id = ? AND
 const OF_ENDPOINT = 'FROM attempt a WHERE a.app_id = ? AND a.endpoint_id = ?'
 
 /**
- * Walks the attempts of the message, or those of the endpoint: of the latter's failures when only they are asked for.
- * What else is asked for is looked at row by row, so that a page of something rare costs what lies between `from` and
- * `until`, of the one endpoint.
+ * Walks the attempts of the message, or those of the endpoint; if only failures are asked for, the endpoint's failures.
+ * Other conditions are checked row by row. So a page of something rare costs as much as the attempts of that endpoint
+ * between `from` and `until`.
  */
 export function listAttempts(db: Database, filter: AttemptFilter, page: Keyset): Attempt[] {
   if (filter.eventTypes?.length === 0 || filter.outcomes?.length === 0) return []
@@ -43,7 +43,7 @@ export function listAttempts(db: Database, filter: AttemptFilter, page: Keyset):
   })
 }
 
-/** The condition that the index was made with has to be said again for it to be used. */
+/** Repeats the condition of the index, without which that index is not used. */
 const OF_FAILURES = `FROM attempt a INDEXED BY attempt_failed
   WHERE a.outcome <> 'success' AND a.app_id = ? AND a.endpoint_id = ? AND a.outcome = ?`
 

@@ -1,4 +1,7 @@
-/** The thread of one backup: SQLite does not return until the copy is done, and the process has to hear signals meanwhile. */
+/**
+ * The thread of one backup. SQLite does not return until the copy is done, and the process has to hear signals
+ * meanwhile.
+ */
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { UnusableDatabase } from '../shared/unusable-database.ts'
@@ -8,11 +11,11 @@ export interface BackupThreadOptions {
   path: string
   /** An empty file, which becomes the copy. */
   draft: string
-  /** What may be written where the draft is. */
+  /** Bytes that may be written to the draft's directory. */
   freeBytes: number
 }
 
-/** `keyIds` are those that the secrets of the copy are under. */
+/** `keyIds` are the ids of the keys that encrypt the secrets of the copy. */
 export type BackupFromThread = { keyIds: string[] } | { failed: string }
 
 const { path, draft, freeBytes } = workerData as BackupThreadOptions
@@ -36,7 +39,7 @@ function copy(): void {
   source.prepare('VACUUM INTO ?').run(draft)
 }
 
-/** A copy that nobody has looked at is a hope. */
+/** Checks the copy: without a check, it is not known whether it can be used. */
 function check(): string[] {
   using copied = new DatabaseSync(draft, { readOnly: true })
   const found = copied.prepare('PRAGMA integrity_check(1)').get()

@@ -1,10 +1,10 @@
 /**
- * A copy of the file while a gateway writes to it. `VACUUM INTO` reads one state of the database, in a read transaction that
- * waits for nobody. (SQLite's own backup in steps begins anew whenever another process has written, so that under load it
- * never ends: https://www.sqlite.org/backup.html.)
+ * Copies the file while a gateway writes to it. `VACUUM INTO` reads one state of the database, in a read transaction
+ * that waits for no other one. (SQLite's own backup in steps begins anew whenever another process has written, so that
+ * under load it never ends: https://www.sqlite.org/backup.html.)
  *
- * The copy is made under another name beside its place, and moved there once it is on disk and was checked: whatever is
- * at the place is whole.
+ * The copy is made under another name beside its target. It is moved to the target once it is on disk and was checked:
+ * a file at the target is always whole.
  */
 import { randomBytes } from 'node:crypto'
 import {
@@ -29,13 +29,13 @@ import { SUFFIXES } from './private-files.ts'
 export interface BackupOptions {
   /** The database. */
   path: string
-  /** Where the copy goes; its directory has to be there. */
+  /** Path of the copy; its directory has to exist. */
   target: string
   /** Replaces a file at `target`. */
   isForced: boolean
-  /** Of ENCRYPTION_KEY. */
+  /** The keys of ENCRYPTION_KEY. */
   keys: readonly EncryptionKey[]
-  /** Takes what was begun away. The promise is rejected, and the thread goes on until it has noticed. */
+  /** Stops the backup and removes its draft. The promise is rejected, and the thread goes on until it has noticed. */
   signal: AbortSignal
   /** For tests: bytes that may be written to a directory. */
   freeBytes?: (directory: string) => number
@@ -47,17 +47,17 @@ export interface Backup {
   key: BackupKey
 }
 
-/** What opens the secrets of a copy. */
+/** The keys that open the secrets of a copy. */
 export interface BackupKey {
-  /** Ids of the keys that they are under; none when they are in the clear. */
+  /** Ids of the keys that encrypt the secrets; none when they are in the clear. */
   ids: readonly string[]
-  /** Who has all of these keys; null when neither has. */
+  /** The holder of all of these keys; null when neither has all. */
   heldBy: 'environment' | 'file' | null
 }
 
 const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 
-/** Copies the database to `target`. Throws `UnusableDatabase` with one line; then there is nothing new at `target`. */
+/** Copies the database to `target`. Throws `UnusableDatabase` with one line; then nothing at `target` has changed. */
 export async function backupSqlite(options: BackupOptions): Promise<Backup> {
   const { path, target, isForced, signal } = options
   const startedAt = performance.now()
@@ -85,7 +85,7 @@ export async function backupSqlite(options: BackupOptions): Promise<Backup> {
   }
 }
 
-/** Neither the database that is copied may be written over, nor what others may take for the log of the copy. */
+/** Refuses to overwrite the database itself, or a file that other programs would take for the log of the copy. */
 function refuseTarget(path: string, target: string, isForced: boolean): void {
   const directory = dirname(target)
   if (statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true)
@@ -102,7 +102,7 @@ function refuseTarget(path: string, target: string, isForced: boolean): void {
   }
   if (found !== undefined && !isForced)
     throw new UnusableDatabase(`${target} exists: name another file, or add --force to replace it`)
-  // SQLite would play a log that is left there into the copy.
+  // SQLite would play a log that was left at this place into the copy.
   for (const log of ['-wal', '-journal'])
     if (statSync(`${target}${log}`, { throwIfNoEntry: false }) !== undefined)
       throw new UnusableDatabase(
@@ -114,7 +114,7 @@ const realPath = (path: string): string => join(realpathSync(dirname(path)), bas
 
 function makeDraft(draft: string): void {
   try {
-    // SQLite writes into it and keeps its rights.
+    // SQLite writes into this file and keeps its rights.
     closeSync(openSync(draft, 'wx', 0o600))
   } catch (error) {
     throw new UnusableDatabase(`${dirname(draft)} cannot be written to: ${(error as Error).message}`, { cause: error })
@@ -141,7 +141,7 @@ function freeBytes(directory: string): number {
   return bavail * bsize
 }
 
-/** Moves the copy to its place, where something may have come meanwhile. */
+/** Moves the copy to its target, where a file may have appeared meanwhile. */
 function put(draft: string, target: string, isForced: boolean): void {
   const descriptor = openSync(draft, 'r+')
   try {
@@ -151,12 +151,12 @@ function put(draft: string, target: string, isForced: boolean): void {
   }
   if (isForced) return renameSync(draft, target)
   try {
-    // Unlike a rename it fails where there is a file. The name of the draft is removed afterwards.
+    // Unlike a rename, a link fails when there is a file. The name of the draft is removed afterwards.
     linkSync(draft, target)
   } catch (error) {
     if (statSync(target, { throwIfNoEntry: false }) !== undefined)
       throw new UnusableDatabase(`${target} exists: name another file, or add --force to replace it`, { cause: error })
-    // A file system without links.
+    // For a file system without links.
     renameSync(draft, target)
   }
 }
@@ -171,7 +171,7 @@ function keyFor(path: string, ids: string[], given: readonly EncryptionKey[]): B
   }
 }
 
-/** What an operator has to keep beside a copy, one sentence. */
+/** The key that an operator has to keep beside a copy, in one sentence. */
 export function sayKey({ ids, heldBy }: BackupKey, path: string, target: string): string {
   if (ids.length === 0) return 'the secrets in it are in the clear: keep it as you keep secrets'
   const keys = ids.length === 1 ? `the key ${ids[0]}` : `the keys ${ids.join(', ')}`

@@ -28,17 +28,20 @@ interface DueRow {
 
 const turns = new WeakMap<Database, number>()
 
-/** What one claim has taken so far, and what it passes over. */
+/** The deliveries that one claim has taken so far, and the lanes that it passes over. */
 interface Taking {
   request: ClaimRequest
   skip: ReadonlySet<string>
-  /** Applications that are passed over, or that as much was taken of as may be. */
+  /** Applications that are passed over, or that have reached their share of this claim. */
   full: Set<string>
   takings: Takings
   deliveries: LeasedDelivery[]
 }
 
-/** Takes due deliveries, lane by lane: first attempts before retries, no endpoint and no application more than its turn. */
+/**
+ * Takes due deliveries, lane by lane: first attempts before retries, and no more than the share of each endpoint and
+ * application.
+ */
 export function claim(db: Database, request: ClaimRequest): Claimed {
   const turn = turns.get(db) ?? 0
   turns.set(db, (turn + 1) % RETRY_SHARE)
@@ -53,7 +56,10 @@ export function claim(db: Database, request: ClaimRequest): Claimed {
   return { deliveries: taking.deliveries, nextDueAt: nextWake(db, request) }
 }
 
-/** An application that has had its turn stands in front with all of its lanes: then the others are asked for. */
+/**
+ * Goes through the lanes. The lanes of an application that has had its turn may stand in front: then the others are
+ * asked for.
+ */
 function takeFrom(db: Database, pass: Pass, taking: Taking): void {
   for (let full = -1; full < taking.full.size;) {
     full = taking.full.size
@@ -61,7 +67,7 @@ function takeFrom(db: Database, pass: Pass, taking: Taking): void {
   }
 }
 
-/** Those whose turn it is. All entries of the index that the condition needs are in its key. */
+/** The lanes whose turn it is. All columns that the condition needs are in the key of the index. */
 function lanesOf(db: Database, pass: Pass, { request, skip, full, takings }: Taking): LaneRow[] {
   const room = takings.room(pass)
   if (room === 0) return []
@@ -90,7 +96,7 @@ function takeFromLanes(db: Database, lanes: readonly LaneRow[], pass: Pass, taki
   }
 }
 
-/** Leases up to `max` deliveries of the lane. Returns how many it asked for, with those that were cancelled instead. */
+/** Leases up to `max` deliveries of the lane. Returns how many it asked for, cancelled ones included. */
 function takeFromLane(
   db: Database,
   lane: LaneKey,
@@ -131,7 +137,7 @@ function lease(
   { lease: { owner, until } }: ClaimRequest,
 ): LeasedDelivery | null {
   if (due.payload === null) {
-    // Its payload was taken away while it waited: there is nothing left that could be delivered.
+    // The payload was removed while the delivery waited: nothing is left that could be delivered.
     endWaiting(db, { app_id: lane.appId, msg_id: due.msg_id, endpoint_id: lane.endpointId, run: due.run })
     return null
   }
@@ -163,7 +169,7 @@ function lease(
   }
 }
 
-/** When the first lane that may be served wants to be looked at. */
+/** Time at which the first lane that may be served has to be looked at. */
 function nextWake(db: Database, { skip, skipApplications }: ClaimRequest): number | null {
   const skipped = new Set<string>(skip)
   let next: number | null = null

@@ -5,7 +5,10 @@ import { type WaitingRow, BEGINNING, dueOf, placeOf } from '../shared/clock-step
 import type { Database } from './database.ts'
 import type { LaneKey } from './lanes.ts'
 
-/** Puts right what a clock wrote that was ahead: first the pauses, then what waits, in the order of its index. */
+/**
+ * Puts right the times that were written by a clock that was ahead: first pauses, then waiting deliveries, in the order
+ * of their index.
+ */
 export function putClockBack(
   db: Database,
   step: ClockStep,
@@ -78,7 +81,9 @@ function move(db: Database, row: WaitingRow, dueAt: number): void {
   )
 }
 
-/** Lanes sleep until their oldest delivery is due and the pause is over; those that would sleep longer are woken then. */
+/**
+ * Lanes sleep until their oldest delivery is due and the pause is over; lanes that would sleep longer are woken then.
+ */
 function wakeLanesInTime(db: Database, now: number): void {
   db.run(
     `UPDATE lane SET wake_at = max(oldest_due_at,

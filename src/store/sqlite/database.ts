@@ -1,9 +1,9 @@
 /**
- * Opening the file: what has to be true before the gateway may promise anything.
+ * Opens the file, and checks the facts on which the gateway's promises rest.
  *
  * WAL with synchronous=FULL means that a commit is on disk when it returns. One process owns a file: SQLite would let
- * several write, but leases, caches and group commit assume one. The right is an exclusive lock on a file beside the
- * database, which the operating system takes back when the process dies, however it dies.
+ * several write, but leases, caches and group commit assume one. Ownership is an exclusive lock on a file beside the
+ * database. The operating system takes the lock back when the process dies, however it dies.
  */
 import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
@@ -38,7 +38,7 @@ export class Database {
   #prepare(sql: string): StatementSync {
     let statement = this.#statements.get(sql)
     if (statement === undefined) {
-      // A statement of both engines has `$1` for its first value, which would be the name of a value here.
+      // A statement of both engines has `$1` for its first value; SQLite would take `$1` for the name of a value.
       statement = this.connection.prepare(sql.replaceAll(/\$(\d+)/g, '?$1'))
       this.#statements.set(sql, statement)
     }
@@ -59,7 +59,7 @@ export class Database {
     return this.#prepare(sql).all(...values) as T[]
   }
 
-  /** Runs queries that have to see the same state of the file. For readers: a writer is in a transaction anyway. */
+  /** Runs queries that have to see the same state of the file. For readers: a writer is in a transaction already. */
   snapshot<T>(work: () => T): T {
     this.exec('BEGIN')
     try {
@@ -78,7 +78,7 @@ export class Database {
   }
 }
 
-/** All of `work`, or nothing of it. */
+/** Does all of `work`, or nothing of it. */
 export function transaction<T>(db: Database, work: () => T): T {
   db.exec('BEGIN IMMEDIATE')
   try {
@@ -92,7 +92,7 @@ export function transaction<T>(db: Database, work: () => T): T {
   }
 }
 
-/** The value of a pragma that has one. */
+/** The value of a pragma. */
 export const pragma = (connection: DatabaseSync, name: string) =>
   Object.values(connection.prepare(`PRAGMA ${name}`).get() ?? {})[0]
 
@@ -130,7 +130,10 @@ export function openReader(path: string): Database {
   return new Database(connection)
 }
 
-/** Opens a file for writing beside the gateway that owns it: for small transactions that do not touch what it remembers. */
+/**
+ * Opens a file for writing beside the gateway that owns it: for small transactions on rows that the gateway does not
+ * cache.
+ */
 export function openBeside(path: string): Database {
   try {
     const connection = new DatabaseSync(path, { timeout: 30_000 })
@@ -145,7 +148,7 @@ export function openBeside(path: string): Database {
   }
 }
 
-/** Of two processes that start at the same time, each may be in the other's way for a moment: one of them has to get it. */
+/** Two processes that start at the same time may block each other for a moment: one of them has to get the lock. */
 const LOCK_TIMEOUT_MS = 500
 
 function takeLock(path: string): DatabaseSync {
@@ -193,7 +196,7 @@ function configure(connection: DatabaseSync, path: string): void {
 }
 
 function migrate(connection: DatabaseSync): void {
-  // What a step removes must not stay behind in free space of the file.
+  // Text that a step removes must not stay behind in free space of the file.
   connection.exec('PRAGMA secure_delete = ON; BEGIN IMMEDIATE')
   try {
     const version = Number(pragma(connection, 'user_version'))
@@ -224,7 +227,7 @@ const isCode = (error: unknown, code: number) =>
 export const isFileTrouble = (error: unknown) =>
   [SQLITE_BUSY, SQLITE_IOERR, SQLITE_CORRUPT, SQLITE_FULL, SQLITE_READONLY].some((code) => isCode(error, code))
 
-/** There is no space left where it should be written. */
+/** The disk is full. */
 export const isFull = (error: unknown): boolean => isCode(error, SQLITE_FULL)
 
 /** Turns a failure to open into one line that says what to do. */

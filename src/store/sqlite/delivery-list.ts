@@ -1,4 +1,4 @@
-/** Deliveries, newest first, from the indexes that a filter is answered from. */
+/** Deliveries, newest first, read from the indexes that answer a filter. */
 import { isExact, pageOf, type Walk, type Walked, walksOf } from '../shared/delivery-list.ts'
 import { END } from '../shared/keyset.ts'
 import type { DeliveryFilter, DeliveryPage, DeliveryPageQuery } from '../port/history.ts'
@@ -53,7 +53,7 @@ interface Source {
   /** The columns that the rows are ordered by. */
   id: string
   endpointId: string
-  /** What the index is entered by, and what is asked of each row. */
+  /** The condition by which the index is entered, and the one that is checked on each row. */
   conditions: { index: string; row: string }
   values: { index: string[]; row: string[] }
 }

@@ -1,4 +1,4 @@
-/** Opening: which keys the file needs, and that nothing secret stays in the clear. */
+/** Opens the encryption of a file: finds the keys that it needs, and leaves no secret in the clear. */
 import { randomBytes } from 'node:crypto'
 import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
 import { missingKey, renewMeta, renewRow, type SecretRow } from '../keys.ts'
@@ -11,14 +11,14 @@ import { keyFileOf, makeKeyFile, readKeyFile } from './key-file.ts'
 export interface Prepared {
   /** Newest first; at least one. */
   keys: readonly EncryptionKey[]
-  /** What the operator has to know, a sentence each. */
+  /** Facts that the operator has to know, one sentence each. */
   notices: string[]
 }
 
 /**
- * The keys of ENCRYPTION_KEY, or those of the file beside the database, which is made for a database that has no key yet.
- * From then on all that is secret is encrypted, what was there before at once. For the holder of the lock. Throws
- * `UnusableDatabase`, which names the key that is wanted.
+ * Uses the keys of ENCRYPTION_KEY, or those of the key file, which is made for a database that has no key yet. From
+ * then on all secrets are encrypted; those that were in the clear are encrypted at once. Only the holder of the lock
+ * may call this. Throws `UnusableDatabase`, which names the missing key.
  */
 export function prepareEncryption(db: Database, path: string, given: readonly EncryptionKey[]): Prepared {
   const used = usedKeys(db)
@@ -40,7 +40,7 @@ export function prepareEncryption(db: Database, path: string, given: readonly En
   return { keys, notices }
 }
 
-/** The keys that records may be under. */
+/** Ids of the keys under which records may be. */
 export const usedKeys = (db: Database): string[] =>
   db.all<{ id: string }>('SELECT id FROM encryption_key ORDER BY id').map(({ id }) => id)
 
@@ -66,7 +66,7 @@ function adviceFor(path: string, used: readonly string[]): string {
   return `restore ${file} from where it is backed up, or set ENCRYPTION_KEY`
 }
 
-/** Those of the file beside the database. */
+/** The keys of the file beside the database. */
 export function fileKeys(path: string): readonly EncryptionKey[] {
   try {
     return readKeyFile(path)
@@ -75,15 +75,15 @@ export function fileKeys(path: string): readonly EncryptionKey[] {
   }
 }
 
-/** Notes that records may be under this key from now on, and encrypts those in the clear. Returns how many. */
+/** Notes that records may be under this key from now on, and encrypts those in the clear. Returns their number. */
 function begin(db: Database, encryption: Encryption, isFirst: boolean): number {
-  // What was in the clear must not stay behind in free space of the file.
+  // Text that was in the clear must not stay behind in free space of the file.
   db.exec('PRAGMA secure_delete = ON')
   const encrypted = transaction(db, () => {
     db.run('INSERT INTO encryption_key (id) VALUES (?)', encryption.keyId)
     return isFirst ? encryptAll(db, encryption) : 0
   })
-  // Nor in the log: it is written over from its beginning, and cut.
+  // Nor in the log: it is overwritten from its beginning, and cut.
   if (encrypted > 0) db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
   db.exec('PRAGMA secure_delete = OFF')
   return encrypted
@@ -106,7 +106,7 @@ function encryptAll(db: Database, encryption: Encryption): number {
   return encrypted
 }
 
-/** Unless it was changed meanwhile. */
+/** Replaces the secrets of one row, unless they were changed meanwhile. */
 export function replaceSecrets(db: Database, { before, after }: Change<SecretRow>): void {
   const of = [before.app_id, before.id, before.secrets] as const
   if (secretTable(before.id) === 'source')
@@ -122,7 +122,7 @@ export function replaceSecrets(db: Database, { before, after }: Change<SecretRow
     )
 }
 
-/** Likewise. */
+/** Replaces one value of `meta`, unless it was changed meanwhile. */
 export function replaceMeta(db: Database, { before, after }: Change<MetaRow>): void {
   db.run('UPDATE meta SET value = ? WHERE name = ? AND value = ?', after.value, before.name, before.value)
 }

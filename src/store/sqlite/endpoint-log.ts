@@ -1,4 +1,4 @@
-/** What became of deliveries, seen from the message and from the endpoint. */
+/** Deliveries and their results, by message and by endpoint. */
 import type { DeliveryInfo, DeliveryState } from '../../domain/delivery.ts'
 import type { Candidate } from '../../domain/endpoint.ts'
 import { startId } from '../../domain/ids.ts'
@@ -46,8 +46,9 @@ interface Window {
 }
 
 /**
- * What was tried is counted in its index, and so is what was cancelled untried: both cost what lies in the window. What
- * waits has no index by message, so that counting it costs what waits for the endpoint and what is leased in all.
+ * Counts deliveries by status. Deliveries that were tried, or cancelled untried, have an index: their count costs as
+ * much as the window holds. Waiting deliveries have no index by message: their count costs as much as waits for the
+ * endpoint and is leased in all.
  */
 export function countDeliveries(
   db: Database,

@@ -14,7 +14,7 @@ const isUidTaken = (db: Database, { appId, id, uid }: StoredEndpoint): boolean =
   uid !== null &&
   db.get('SELECT 1 FROM endpoint WHERE app_id = ? AND uid = ? AND id <> ?', appId, uid, id) !== undefined
 
-/** Whether the application has that many endpoints that deliver over HTTP. No more of them are counted. */
+/** True when the application has that many endpoints that deliver over HTTP; stops counting there. */
 const hasAtLeast = (db: Database, appId: string, count: number): boolean =>
   db.get<{ n: number }>(
     `SELECT count(*) AS n FROM (SELECT 1 FROM endpoint INDEXED BY endpoint_live WHERE app_id = ? AND deleted_at IS NULL AND NOT managed LIMIT ?)`,
@@ -60,7 +60,8 @@ function replaceEndpoint(
   if (before.updated_at !== unchangedSince) return 'changed'
   if (isUidTaken(db, endpoint)) return 'uid_taken'
   db.run(UPDATE, ...bound(endpointSettings.values(endpoint)), ...of)
-  // What was learnt about the old receiver does not hold for a new one, nor after its owner says that it is well again.
+  // The record of failures is cleared: a new URL has another receiver, and an owner who enables the endpoint says that
+  // it is well.
   if (before.url !== endpoint.url || (before.disabled === 1 && !endpoint.disabled)) {
     db.run(
       'UPDATE endpoint SET failing_since = NULL, given_up_since = NULL, paused_until = NULL WHERE app_id = ? AND id = ?',

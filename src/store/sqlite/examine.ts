@@ -1,6 +1,6 @@
 /**
- * Looks at a file as `hookferry doctor` does, beside a gateway that may be running: it makes no file, migrates nothing, takes
- * no lock for longer than one small commit, and reads nothing but the schema's version and the ids of keys.
+ * Examines a file for `hookferry doctor`, beside a gateway that may be running. It makes no file, migrates nothing,
+ * takes no lock for longer than one small commit, and reads nothing but the schema's version and the ids of keys.
  */
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -11,7 +11,7 @@ import { checkKeys, fileKeys, usedKeys } from './encryption.ts'
 import { SCHEMA_VERSION } from './migrations.ts'
 import { SUFFIXES } from './private-files.ts'
 
-/** A start and a full log need this much (docs/storage.md). */
+/** Free space that a start and a full log need (docs/storage.md). */
 const FREE_MIN_BYTES = 128 * 1_048_576
 const FREE_WARN_BYTES = 1_024 * 1_048_576
 
@@ -22,7 +22,7 @@ export function examineSqlite(path: string, given: readonly EncryptionKey[], now
   return [...examineContent(path, given, now), examineDisk(path), ...files]
 }
 
-/** The next directory on the way to the file that exists. */
+/** The nearest directory above the file that exists. */
 function directoryOf(path: string): string {
   const directory = dirname(resolve(path))
   return existsSync(directory) || directory === dirname(directory) ? directory : directoryOf(directory)
@@ -76,7 +76,7 @@ function examineContent(path: string, given: readonly EncryptionKey[], now: numb
   }
 }
 
-/** As the gateway's own probe does: one row that says nothing. */
+/** Commits one empty row, as the gateway's own probe does. */
 function examineCommit(path: string): Finding {
   const db = openBeside(path)
   try {
@@ -92,7 +92,7 @@ function examineCommit(path: string): Finding {
   }
 }
 
-/** The file was written before now, unless the clock was ahead then or is behind now. */
+/** The file was written in the past, unless the clock was ahead then or is behind now. */
 function examineClock(path: string, now: number): Finding {
   const written = Math.max(
     ...[path, `${path}-wal`].map((file) => statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? 0),

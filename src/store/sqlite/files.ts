@@ -1,10 +1,10 @@
 /**
- * Whether the files that are open are still the ones at their paths. A file that was deleted or replaced below a running
- * gateway stays open: SQLite goes on writing into what nobody will find again, and once the lock is gone a second gateway
- * takes the same file. So the writer compares after each commit, before it is answered.
+ * Checks that the open files are still the ones at their paths. A file that was deleted or replaced below a running
+ * gateway stays open. SQLite goes on writing into the open file, which no other process will find again, and once the
+ * lock is gone a second gateway takes the same path. So the writer compares after each commit, before it is answered.
  *
- * Only by path. Opening one of these files and closing it again would take away all locks that this process has on it
- * (POSIX advisory locks, https://www.sqlite.org/howtocorrupt.html, 2.2).
+ * The files are compared by path only. To open one of them and close it again would release all locks that this process
+ * has on it (POSIX advisory locks, https://www.sqlite.org/howtocorrupt.html, 2.2).
  */
 import { type BigIntStats, statSync } from 'node:fs'
 import { LIMITS } from '../../domain/limits.ts'
@@ -14,10 +14,10 @@ export class FileTaken extends Error {
   override readonly name = 'FileTaken'
 }
 
-/** What `OpenFiles` found, with the advice to save what is in the log. */
+/** A file that was taken away, with the advice whether the log can be saved. */
 export interface Taken {
   error: FileTaken
-  /** Nobody else can be at work on the same files: what is in the open log may still be moved into the database. */
+  /** No other process can work on the same files: the content of the open log may still be moved into the database. */
   canRescue: boolean
 }
 
@@ -27,9 +27,9 @@ interface OpenFile {
   inode: bigint
 }
 
-/** The files with what was committed: without one of them a 2xx would be a lie. */
+/** The files that hold committed data: without one of them a 2xx would be a lie. */
 const HOLDING = ['', '-wal']
-/** The files that keep others away, and together. Looked at once in `LIMITS.fileCheckMs`. */
+/** The files that keep other processes away, and readers and writer together. Checked once in `LIMITS.fileCheckMs`. */
 const GUARDING = ['-shm', '.lock']
 
 export class OpenFiles {
@@ -37,7 +37,7 @@ export class OpenFiles {
   readonly #guarding: readonly OpenFile[]
   #guardedAt = performance.now()
 
-  /** Once the database has been written to, so that all of its files are there. Throws `FileTaken`. */
+  /** Call this once the database has been written to, so that all of its files exist. Throws `FileTaken`. */
   constructor(path: string) {
     const open = (suffix: string): OpenFile => {
       const file = `${path}${suffix}`
@@ -49,7 +49,7 @@ export class OpenFiles {
     this.#guarding = GUARDING.map(open)
   }
 
-  /** Null as long as the files with the data are at their paths, and, looked at now and then, the others. */
+  /** Null as long as the files with the data are at their paths; the other files are checked now and then. */
   check(): Taken | null {
     const error = firstTaken(this.#holding)
     if (error !== null) return { error, canRescue: firstTaken(this.#guarding) === null }
@@ -71,7 +71,7 @@ function firstTaken(files: readonly OpenFile[]): FileTaken | null {
   return null
 }
 
-/** Undefined when there is no such file. As integers: an inode may need more digits than a number has. */
+/** Undefined when there is no such file. Numbers are bigints: an inode may need more digits than a number has. */
 function find(path: string): BigIntStats | undefined {
   return statSync(path, { bigint: true, throwIfNoEntry: false })
 }

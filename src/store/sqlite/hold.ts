@@ -1,9 +1,9 @@
-/** Endpoints that are held until somebody configures them: their lanes sleep, and nothing asks for what waits in them. */
+/** Holds endpoints until they are configured: their lanes sleep, and their waiting deliveries are not claimed. */
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import type { Database } from './database.ts'
 import { pauseLanes, removeFromLane, wakeLanes } from './lanes.ts'
 
-/** Holds a live endpoint, or lets it go again. False when it was so already. */
+/** Holds a live endpoint, or lets it go again. False when it was in that state already. */
 export function holdEndpoint(
   db: Database,
   { appId, id, held }: { appId: string; id: string; held: boolean },
@@ -27,7 +27,7 @@ export function holdEndpoint(
 export const heldDeliveries = (db: Database): number =>
   db.get<{ size: number | null }>(`SELECT sum(size) AS size FROM lane WHERE wake_at >= ${HELD_UNTIL}`)?.size ?? 0
 
-/** Ends what waits of a message for endpoints that are held, as failed; a manual attempt that waits simply goes away. */
+/** Ends the waiting deliveries of a message for held endpoints, as failed; a waiting manual attempt is removed. */
 export function failHeld(db: Database, appId: string, msgId: string): void {
   const rows = db.all<{ endpoint_id: string; run: number; retry: 0 | 1 }>(
     `SELECT d.endpoint_id, d.run, d.retry FROM delivery d

@@ -5,7 +5,7 @@ import type { Message } from '../../domain/message.ts'
 import { HOUR_CHARS, TOP_SENDERS } from '../shared/constants.ts'
 import type { Database } from './database.ts'
 
-/** False when there is a message with this id already; nothing is changed then. */
+/** Returns false when there is a message with this id already; nothing is changed then. */
 export function insertInbox(db: Database, inbox: InboxMessage, announcedBy: Message): boolean {
   const key = timestampKey(inbox.ts)
   const folded = inbox.text === null ? null : foldCase(inbox.text)
@@ -19,7 +19,7 @@ export function insertInbox(db: Database, inbox: InboxMessage, announcedBy: Mess
     inbox.text,
     new Date(inbox.createdAt).toISOString(),
     key,
-    // Most texts are kept once: only what folding changed is stored beside them.
+    // Most texts are kept once: a folded text is stored only if folding changed it.
     folded === inbox.text ? null : folded,
     announcedBy.id,
   )
@@ -36,7 +36,7 @@ export function insertInbox(db: Database, inbox: InboxMessage, announcedBy: Mess
   return true
 }
 
-/** The event that such a message came with, and how many deliveries that had. */
+/** The event that brought the stored message of this id, and the number of its deliveries. */
 export const inboxAnnouncedBy = (db: Database, { messageId }: InboxMessage, { appId }: Message) =>
   db.get<{ msg_id: string; deliveries: number }>(
     `SELECT msg_id, (SELECT count(*) FROM delivery d WHERE d.app_id = ? AND d.msg_id = m.msg_id AND d.run = 0) AS deliveries
@@ -56,7 +56,7 @@ interface InboxRow {
 
 export function listInbox(db: Database, query: InboxQuery): { data: InboxMessage[]; total: number } {
   return db.snapshot(() => {
-    // Of one sender there is an index to walk; otherwise a search has to read every text.
+    // For one sender there is an index to walk; any other search has to read every text.
     if (query.q !== null && query.from === null) return searchAll(db, query)
     const total = count(db, query)
     const data = query.offset >= total ? [] : page(db, query)
@@ -64,7 +64,7 @@ export function listInbox(db: Database, query: InboxQuery): { data: InboxMessage
   })
 }
 
-/** Rows that a search reads before it lets the other threads have the processor, and for how long. */
+/** Rows that a search reads before it yields the processor to the other threads, and the length of that pause. */
 const STRETCH_ROWS = 10_000
 const BREATH_MS = 2
 const pauseCell = new Int32Array(new SharedArrayBuffer(4))
@@ -100,7 +100,7 @@ function searchAll(db: Database, query: InboxQuery): { data: InboxMessage[]; tot
   return { data: data.map(fromRow), total }
 }
 
-/** By bytes, as SQLite compares. */
+/** Compares bytes, as SQLite does. */
 const compare = (a: string, b: string): number => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)))
 
 const byTime = (a: { ts_key: string; message_id: string }, b: { ts_key: string; message_id: string }): number =>
@@ -129,7 +129,7 @@ function page(db: Database, query: InboxQuery): InboxMessage[] {
     .map(fromRow)
 }
 
-/** How many messages match: from the kept counts where they can tell. */
+/** Number of matching messages: from the kept counts where these suffice. */
 function count(db: Database, query: InboxQuery): number {
   const { from, since, q } = query
   if (q === null && since === null)
@@ -141,7 +141,7 @@ function count(db: Database, query: InboxQuery): number {
   return db.get<{ n: number }>(`SELECT count(*) AS n FROM messages ${where}`, ...values)!.n
 }
 
-/** Whole hours from their counts, and the rest of the first one by counting. */
+/** Counts whole hours from their counts, and the rest of the first hour row by row. */
 function countSince(db: Database, key: string): number {
   const hour = key.slice(0, HOUR_CHARS)
   const row = db.get<{ n: number }>(

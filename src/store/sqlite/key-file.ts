@@ -1,6 +1,6 @@
 /**
- * The key beside the file, for whoever has set no ENCRYPTION_KEY: one key a line, newest first. It protects what leaves
- * without it, such as a copy of the database; whoever reads the whole directory has both.
+ * The key file beside the database, used when no ENCRYPTION_KEY is set: one key a line, newest first. It protects data
+ * that leaves without the key file, such as a copy of the database. A reader of the whole directory has both.
  */
 import { randomBytes } from 'node:crypto'
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
@@ -28,8 +28,8 @@ export function readKeyFile(path: string): EncryptionKey[] {
 }
 
 /**
- * Makes the file with a new key and returns the key, when both the file and its name are on disk. For the holder of the
- * lock: a file that is there already would be replaced.
+ * Makes the file with a new key and returns the key, once both the file and its name are on disk. Only the holder of
+ * the lock may call this: a file that exists already would be replaced.
  */
 export function makeKeyFile(path: string): EncryptionKey[] {
   const file = keyFileOf(path)
@@ -48,7 +48,7 @@ export function makeKeyFile(path: string): EncryptionKey[] {
   return readKeyFile(path)
 }
 
-/** So that the names in it are on disk. */
+/** Flushes a directory, so that the names in it are on disk. */
 export function flushDirectory(path: string): void {
   // Windows cannot open a directory, and needs no flush for its names.
   if (process.platform === 'win32') return

@@ -1,9 +1,10 @@
 /**
  * Lanes: one row for each endpoint with pending deliveries, first attempts and retries apart. A claim asks the lanes
- * whose turn it is instead of sorting all due deliveries, so it costs the same with a thousand of them and with ten
- * million, and an endpoint with a million due ones gets no more turns than one with three.
+ * whose turn it is instead of sorting all due deliveries. So a claim costs the same with a thousand due deliveries and
+ * with ten million, and an endpoint with a million gets no more turns than one with three.
  *
- * `wake_at` says when the lane wants to be looked at. Being served moves it behind the others that are due.
+ * `wake_at` is the time at which the lane has to be looked at. A lane that was served moves behind the others that are
+ * due.
  */
 import { END_OF_TIME } from '../shared/constants.ts'
 import type { Database } from './database.ts'
@@ -28,7 +29,7 @@ export function addToLane(db: Database, lane: LaneKey, dueAt: number): void {
   )
 }
 
-/** Takes `taken` deliveries off the lane's count and sets when it is looked at again; an empty lane goes away. */
+/** Takes `taken` deliveries off the lane's count and sets when it is looked at next; an empty lane is removed. */
 export function afterTaking(db: Database, lane: LaneKey, taken: number, now: number): void {
   const next = oldestOf(db, lane)
   if (next === undefined) {
@@ -52,7 +53,10 @@ export function afterTaking(db: Database, lane: LaneKey, taken: number, now: num
   )
 }
 
-/** Takes one delivery off the lane that nobody claimed. Unlike after a claim it is not the lane's turn, nor does a pause end. */
+/**
+ * Takes one delivery that was not claimed off the lane. Unlike a claim, this uses up no turn of the lane and ends no
+ * pause.
+ */
 export function removeFromLane(db: Database, lane: LaneKey): void {
   const of = [lane.appId, lane.endpointId, lane.retry] as const
   const next = oldestOf(db, lane)
@@ -86,8 +90,8 @@ export function wakeLanes(db: Database, appId: string, endpointId: string, now: 
 }
 
 /**
- * Compares the lanes with the deliveries they stand for, a stretch of them at a time, and repairs what differs in the
- * dangerous direction: a pending delivery that no lane will wake for. It should never find any.
+ * Compares the lanes with their deliveries, a stretch of them at a time. Repairs the dangerous difference: a pending
+ * delivery that no lane will wake for. It should never find any.
  */
 export function repairLanes(
   db: Database,

@@ -3,8 +3,9 @@ import type { Call } from './thread.ts'
 import type { ThreadClient } from './thread-client.ts'
 
 /**
- * A thread that is started when it is first asked something: each takes about 18 MB, and many gateways are never asked for a
- * list or a search. Calls that come while it starts wait for it; when it cannot start they fail, and the next one tries again.
+ * A thread that is started when it is first asked something: each takes about 18 MB, and many gateways are never asked
+ * for a list or a search. Calls that come while the thread starts wait for it. If it cannot start, they fail, and the
+ * next call tries again.
  */
 export class LateThread {
   readonly #open: () => Promise<ThreadClient>
@@ -30,7 +31,7 @@ export class LateThread {
     }
   }
 
-  /** Starts nothing any more, and closes the thread if there is one. */
+  /** Starts no thread any more, and closes the one that there is. */
   async close(): Promise<void> {
     this.#isClosed = true
     const client = await this.#opened?.catch(() => null)

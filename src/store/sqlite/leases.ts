@@ -9,7 +9,7 @@ type Held = DeliveryKey & { tries: number }
 const KEY = 'app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = ?'
 const keyOf = (held: DeliveryKey) => [held.appId, held.msgId, held.endpointId, held.run] as const
 
-/** Prolongs leases; returns those that are not this owner's any more. */
+/** Prolongs leases; returns the keys of those that this owner has lost. */
 export function renew(db: Database, held: readonly Held[], lease: Lease): DeliveryKey[] {
   return held.filter(
     (one) =>
@@ -79,14 +79,14 @@ export function sweep(db: Database, now: number, max: number): { expired: number
   return { expired, repaired }
 }
 
-/** One process owns the file: whatever is leased when it is opened was held by a process that is gone. */
+/** One process owns the file: a delivery that is leased when the file is opened was held by a process that is gone. */
 export function takeOverLeases(db: Database, now: number): void {
   const end = Number.MAX_SAFE_INTEGER
   db.run("UPDATE delivery SET due_at = 0 WHERE state = 'leased' AND due_at < ?", end)
   while (expireLeases(db, now, 1_000) > 0);
 }
 
-/** Cancels a pending delivery; a manual attempt that waits simply goes away. Its lane is the caller's affair. */
+/** Cancels a pending delivery; a waiting manual attempt is removed. The caller changes the lane. */
 export function endWaiting(
   db: Database,
   row: { app_id: string; msg_id: string; endpoint_id: string; run: number },
@@ -96,7 +96,7 @@ export function endWaiting(
   else db.run(`DELETE FROM delivery WHERE ${KEY}`, ...key)
 }
 
-/** Cancels what waits for an endpoint, a step of it. */
+/** Cancels waiting deliveries of an endpoint, one step of them. */
 export function cancelWaiting(
   db: Database,
   appId: string,

@@ -1,8 +1,9 @@
 /**
- * Lists of messages. The ids of a page are found first, in an index that has them in order, and then their rows by key.
+ * Lists of messages. The ids of a page are found first, in an index that has them in order; then their rows are read by
+ * key.
  *
- * Nothing here reads more because a table grew, with one exception: several conditions at once are answered by walking
- * the index of one of them and asking for the others at each step. When few messages have all of them, that walk is as
+ * No read here gets slower because a table grew, with one exception. For several conditions at once, the index of one
+ * condition is walked, and the others are checked at each step. When few messages meet all of them, that walk is as
  * long as the stretch between `from` and `until`.
  */
 import type { DeliveryState } from '../../domain/delivery.ts'
@@ -19,7 +20,10 @@ import { merge } from './merge.ts'
 import { messageHas } from './labels.ts'
 import { MESSAGE_COLUMNS, messageFrom } from './messages.ts'
 
-/** Of `msg m`; the content only where it is asked for, since it has to be copied between the threads. */
+/**
+ * The columns, from `msg m`. The content is included only where it is asked for, since it has to be copied between the
+ * threads.
+ */
 const columns = (withContent: boolean): string =>
   `${MESSAGE_COLUMNS}, ${withContent ? 'coalesce(m.shown, m.payload)' : 'NULL'} AS shown`
 

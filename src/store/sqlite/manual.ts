@@ -1,4 +1,4 @@
-/** What somebody asks for beside the schedule. */
+/** Attempts that a request asks for, outside of the schedule. */
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Extras } from '../port/accept.ts'
 import type { Database } from './database.ts'
@@ -6,7 +6,7 @@ import { READS } from './reads.ts'
 import { addToLane } from './lanes.ts'
 import { once } from './once.ts'
 
-/** A row of the queue that is due now. */
+/** Inserts a row of the queue that is due now. */
 export function insertDue(db: Database, key: DeliveryKey, now: number): void {
   db.run(
     "INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at) VALUES (?, ?, ?, ?, 'pending', ?)",
@@ -19,7 +19,7 @@ export function insertDue(db: Database, key: DeliveryKey, now: number): void {
   addToLane(db, { appId: key.appId, endpointId: key.endpointId, retry: 0 }, now)
 }
 
-/** Null when there is no such message. */
+/** True when the payload was removed; null when there is no such message. */
 const isPayloadRemoved = (db: Database, appId: string, msgId: string): boolean | null => {
   const row = db.get<{ removed: number }>(
     'SELECT payload IS NULL AS removed FROM msg WHERE app_id = ? AND id = ?',
@@ -29,7 +29,7 @@ const isPayloadRemoved = (db: Database, appId: string, msgId: string): boolean |
   return row === undefined ? null : row.removed === 1
 }
 
-/** Adds a manual attempt of a delivery whose payload is there. One that waits already is not doubled. */
+/** Adds a manual attempt of a delivery whose payload is there. A manual attempt that waits already is not doubled. */
 export function addManual(db: Database, key: Omit<DeliveryKey, 'run'>, now: number): { run: number } | null {
   const of = [key.appId, key.msgId, key.endpointId] as const
   const rows = db.all<{ run: number; state: string }>(

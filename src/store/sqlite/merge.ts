@@ -1,6 +1,6 @@
 import type { Stretch } from '../shared/keyset.ts'
 
-/** The first of what several walks over the same stretch found; no id is in two of them. */
+/** Merges several walks over the same stretch and returns the first ids; no id is in two of the walks. */
 export function merge(
   parts: readonly { id: string }[][],
   { direction, limit }: Pick<Stretch, 'direction' | 'limit'>,

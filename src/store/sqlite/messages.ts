@@ -7,7 +7,10 @@ import { removeFromLane } from './lanes.ts'
 import { READS } from './reads.ts'
 import { endWaiting } from './leases.ts'
 
-/** Of `msg m`: reading them leaves the payload where it is. `deliver_at` is behind it, but a null there takes no bytes. */
+/**
+ * The columns, from `msg m`. The payload is not read. `deliver_at` lies behind the payload, but a null there takes no
+ * bytes.
+ */
 export const MESSAGE_COLUMNS = `${messageRow.names('m')}, m.payload IS NULL AS payload_removed`
 
 export const messageFrom = (row: Row): MessageInfo => ({
@@ -53,7 +56,10 @@ export function getShownPayload(db: Database, appId: string, id: string): Uint8A
   return row?.shown ?? null
 }
 
-/** Takes the payload away and cancels what waits. An attempt that is under way still has it, and may succeed. */
+/**
+ * Removes the payload and cancels waiting deliveries. An attempt that is under way still has the payload, and may
+ * succeed.
+ */
 export function expungeMessage(db: Database, appId: AppId, id: MessageId): { heldBy: string[] } | null {
   if (db.run('UPDATE msg SET payload = NULL, shown = NULL WHERE app_id = ? AND id = ?', appId, id) === 0) return null
   const waiting = db.all<{ endpoint_id: string; run: number; retry: 0 | 1 }>(
@@ -68,5 +74,5 @@ export function expungeMessage(db: Database, appId: AppId, id: MessageId): { hel
   return { heldBy: READS.holdersOf(db, appId, id) }
 }
 
-/** One process owns the file: who expunges knows it. */
+/** Always empty: one process owns the file, and the process that expunges knows of it. */
 export const recentlyExpunged = (): MessageId[] => []

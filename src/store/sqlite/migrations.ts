@@ -1,6 +1,6 @@
 /**
- * The schema, as numbered steps that are never changed once released. Why the tables look like this is told in
- * `docs/storage.md`. Every key leads with the application, so that the same model can be distributed by it.
+ * The schema, as numbered steps that are never changed once released. `docs/storage.md` explains the tables. Every key
+ * leads with the application, so that the same model can be distributed by it.
  */
 import { DEFAULT_APP, DEFAULT_APP_UID, DEFAULT_ORG } from '../../domain/application.ts'
 import { MANAGEMENT_ORG, OPERATIONAL_EVENTS } from '../../domain/operational.ts'
@@ -221,7 +221,7 @@ CREATE TABLE messages (
 CREATE INDEX messages_ts ON messages (ts_key, message_id);
 CREATE INDEX messages_sender ON messages (from_msisdn, ts_key, message_id);
 
--- Counts that are kept, so that nobody has to count ten million rows.
+-- Kept counts, so that no read has to count ten million rows.
 CREATE TABLE inbox_sender (
   from_msisdn TEXT PRIMARY KEY,
   count INTEGER NOT NULL
@@ -246,7 +246,7 @@ INSERT INTO event_type (org_id, name, description, created_at, updated_at) VALUE
 `,
   },
   {
-    // Behind the payload, which is read whenever the number is.
+    // The column lies behind the payload, which is read whenever `hops` is.
     version: 2,
     sql: 'ALTER TABLE msg ADD COLUMN hops INTEGER NOT NULL DEFAULT 0',
   },
@@ -272,7 +272,7 @@ CREATE TABLE encryption_key (
 `,
   },
   {
-    // First answers that hold a valid token in the clear. Whoever repeats such a request gets a new one.
+    // Removes first answers that hold a valid token in the clear. A repeat of such a request gets a new token.
     version: 6,
     sql: `DELETE FROM answer WHERE body LIKE '{"url":"%","token":"%"}'`,
   },
@@ -332,7 +332,7 @@ CREATE INDEX delivery_unsent ON delivery (app_id, endpoint_id, state, msg_id)
 `,
   },
   {
-    // How messages are handed over, and whose the endpoint is, are two things.
+    // The kind of destination and the owner of the endpoint are two facts.
     version: 12,
     sql: `
 ALTER TABLE endpoint RENAME COLUMN driver TO kind;

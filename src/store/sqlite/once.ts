@@ -3,7 +3,10 @@ import { accept } from './accept.ts'
 import { isReplay, keepAnswer } from './answers.ts'
 import type { Database } from './database.ts'
 
-/** Does a write unless its request was answered before; when it was `done`, its answer and what tells of it are stored. */
+/**
+ * Does a write unless its request was answered before. When the write was `done`, its answer and its announcements are
+ * stored.
+ */
 export function once<R extends string>(
   db: Database,
   extras: Extras | undefined,

@@ -1,6 +1,4 @@
-/**
- * What the threads can do. The main thread knows only the names of the verbs: no SQL runs on the event loop.
- */
+/** The operations of the threads. The main thread knows only the names of the verbs: no SQL runs on the event loop. */
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import type { ArgumentsOf, ResultOf, Verb } from '../verbs.ts'
 import * as accept from './accept.ts'
@@ -75,7 +73,7 @@ function backlog(db: Database, now: number): { pending: number; oldestDueAt: num
 function problem(db: Database): string | null {
   const version = db.get<{ user_version: number }>('PRAGMA user_version')?.user_version
   if (version !== SCHEMA_VERSION) return `the schema is version ${version}, this gateway needs ${SCHEMA_VERSION}`
-  // The same value again is a commit all the same, and shows that there can be others.
+  // To write the same value again is a commit all the same, and shows that commits work.
   db.run("INSERT INTO meta (name, value) VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value")
   return null
 }

@@ -1,6 +1,7 @@
 /**
- * The files are for the gateway's user alone. Those that exist are changed by their path and never opened here: closing one
- * of them would take away the locks that this process has on it (https://www.sqlite.org/howtocorrupt.html, 2.2).
+ * Makes the files private to the gateway's user. Files that exist are changed by their path and never opened here: to
+ * close one of them would release the locks that this process has on it (https://www.sqlite.org/howtocorrupt.html,
+ * 2.2).
  */
 import { chmodSync, closeSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs'
 import { basename, dirname, normalize } from 'node:path'
@@ -8,15 +9,15 @@ import { basename, dirname, normalize } from 'node:path'
 const OTHERS = 0o077
 const PRIVATE_FILE = 0o600
 const PRIVATE_DIRECTORY = 0o700
-/** Of the database and of what lies beside it. */
+/** Suffixes of the database and of the files beside it. */
 export const SUFFIXES = ['', '-wal', '-shm', '-journal', '.lock', '.key']
 
-/** Makes the directories on the way to the file that are missing. */
+/** Makes the missing directories on the way to the file. */
 export function makeDirectory(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: PRIVATE_DIRECTORY })
 }
 
-/** Makes an empty file unless there is one: SQLite would make one that everybody may read, and its log like it. */
+/** Makes an empty file unless there is one: SQLite would make a file that any user may read, and its log likewise. */
 export function makeFile(path: string): void {
   try {
     closeSync(openSync(path, 'wx', PRIVATE_FILE))
@@ -25,14 +26,14 @@ export function makeFile(path: string): void {
   }
 }
 
-/** Takes the rights of others away from the files of a database. Returns those that could not be changed. */
+/** Removes the rights of other users from the files of a database. Returns the files that could not be changed. */
 export function makePrivate(path: string): string[] {
   const files = SUFFIXES.map((suffix) => `${path}${suffix}`).filter((file) => !restrict(file, PRIVATE_FILE))
   if (isOwnDirectory(path)) restrict(dirname(path), PRIVATE_DIRECTORY)
   return files
 }
 
-/** False when others have rights that could not be taken away. */
+/** Returns false when other users have rights that could not be removed. */
 function restrict(path: string, mode: number): boolean {
   const found = statSync(path, { throwIfNoEntry: false })
   if (found === undefined || (found.mode & OTHERS) === 0 || process.platform === 'win32') return true
@@ -45,8 +46,8 @@ function restrict(path: string, mode: number): boolean {
 }
 
 /**
- * `data` in the working directory, which the gateway makes by default, with nothing else in it. Any other directory was
- * made by somebody who may have opened it to others on purpose, such as the mount point of a container.
+ * True for `data` in the working directory, which the gateway makes by default, with no other files in it. Any other
+ * directory was made by a user who may have opened it to others on purpose, such as the mount point of a container.
  */
 function isOwnDirectory(path: string): boolean {
   if (normalize(dirname(path)) !== 'data') return false

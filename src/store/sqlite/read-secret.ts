@@ -5,8 +5,9 @@ import { openReader } from './database.ts'
 import { checkKeys, fileKeys } from './encryption.ts'
 
 /**
- * A secret of the installation, read beside a gateway that may be running; null when there is none yet. `keys` are those of
- * ENCRYPTION_KEY; without any, the key file is read. Throws `UnusableDatabase` when none of them is the right one.
+ * A secret of the installation, read beside a gateway that may be running; null when there is none yet. `keys` are
+ * those of ENCRYPTION_KEY; without any, the key file is read. Throws `UnusableDatabase` when none of the keys is the
+ * right one.
  */
 export function readSecret(path: string, name: string, keys: readonly EncryptionKey[]): string | null {
   if (!existsSync(path)) return null

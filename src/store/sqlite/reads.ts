@@ -1,4 +1,4 @@
-/** The plain reads of both engines, on a connection of this one. */
+/** The plain reads of both engines, on a connection of SQLite. */
 import { type PreparedReads, preparedReads, type ReadVerb } from '../reads/reads.ts'
 import type { Row } from '../shared/value.ts'
 import type { ArgumentsOf, ResultOf } from '../verbs.ts'

@@ -6,7 +6,7 @@ import { type Database, openBeside, transaction } from './database.ts'
 import { checkKeys, fileKeys, replaceMeta, replaceSecrets, usedKeys } from './encryption.ts'
 
 /**
- * Brings a file under the newest key of ENCRYPTION_KEY, or of the file beside it, also beside a gateway that runs on it.
+ * Brings a file under the newest key of ENCRYPTION_KEY, or of the key file. A gateway may be running on the file.
  * Throws an Error of one line.
  */
 export async function rekeySqlite(
@@ -19,11 +19,11 @@ export async function rekeySqlite(
   try {
     const keys = given.length > 0 ? given : fileKeys(path)
     const encryption = checkKeys(path, keys, usedKeys(db))
-    // What was under the old key must not stay behind in free space of the file.
+    // Text under the old key must not stay behind in free space of the file.
     db.exec('PRAGMA secure_delete = ON')
     return await rekey(rowsOf(db), encryption, onProgress)
   } finally {
-    // As far as readers let it: what they still need is emptied by the gateway's own checkpoints.
+    // The log is emptied as far as readers allow; the gateway's own checkpoints empty the rest.
     db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     db.close()
   }

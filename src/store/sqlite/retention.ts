@@ -15,9 +15,9 @@ const ENDPOINTS_PER_STEP = 1_000
 const cursors = new WeakMap<Database, Stretch>()
 
 /**
- * Removes attempts made before `before`, walking the endpoints in turn: within one, attempt ids sort by time, so the old
- * ones are a stretch at its beginning. Returns how many; with more endpoints than one step looks at, zero means that the
- * others' turn is next.
+ * Removes attempts made before `before`, walking the endpoints in turn. Within one endpoint, attempt ids sort by time,
+ * so the old ones are a stretch at the beginning. Returns how many were removed. With more endpoints than one step
+ * looks at, zero means that the turn of the others is next.
  */
 export function pruneAttempts(db: Database, before: number, max: number): number {
   const cutoff = startId('atmpt', before)
@@ -27,8 +27,8 @@ export function pruneAttempts(db: Database, before: number, max: number): number
   let wrapped = false
   while (removed < max && looked < ENDPOINTS_PER_STEP) {
     const next = db.get<Stretch>(
-      // Compared by the whole key, with an end that no id reaches: by a part of it SQLite would walk every attempt of
-      // the endpoint it comes from, a tenth of a second with a million of them, and not seek.
+      // Compared by the whole key, with an end that no id reaches, so that SQLite seeks. By a part of the key, SQLite
+      // would walk every attempt of the endpoint it comes from: a tenth of a second with a million of them.
       `SELECT app_id, endpoint_id FROM attempt WHERE (app_id, endpoint_id, id) > (?, ?, '~')
        ORDER BY app_id, endpoint_id, id LIMIT 1`,
       at.app_id,
@@ -51,7 +51,7 @@ export function pruneAttempts(db: Database, before: number, max: number): number
     for (const { id } of rows)
       db.run('DELETE FROM attempt WHERE app_id = ? AND endpoint_id = ? AND id = ?', next.app_id, next.endpoint_id, id)
     removed += rows.length
-    // When the step is used up, the next one goes on at this endpoint: it may have more.
+    // When the step is used up, the next one goes on at this endpoint, which may have more.
     if (removed < max) at = next
   }
   cursors.set(db, at)
@@ -84,7 +84,7 @@ export function prunePayloads(db: Database, now: number, max: number): PayloadSt
   return { dealt: rows.length, removed }
 }
 
-/** Both kinds of first answers, of the messages and of the requests. */
+/** Removes both kinds of first answers: those of messages and those of requests. */
 export function pruneIdempotency(db: Database, now: number, max: number): number {
   const rows = db.all<{ app_id: string; scope: string; key: string }>(
     'SELECT app_id, scope, key FROM idempotency WHERE expires_at <= ? ORDER BY expires_at LIMIT ?',

@@ -6,7 +6,7 @@ import { accept } from './accept.ts'
 import type { Database } from './database.ts'
 import { addToLane, pauseLanes } from './lanes.ts'
 
-/** Writes an attempt and what follows from it. The attempt is kept even when the lease was lost: a receiver saw it. */
+/** Writes an attempt and its effects. The attempt is kept even when the lease was lost: a receiver saw it. */
 export function settle(db: Database, settlement: Settlement): Settled {
   const { attempt } = settlement
   const settled = settlement.key.run === 0 ? settleDelivery(db, settlement) : settleManual(db, settlement)
@@ -16,7 +16,7 @@ export function settle(db: Database, settlement: Settlement): Settled {
   const effect = settlement.endpoint && affectEndpoint(db, settlement, settlement.endpoint)
   const { held, number, outcome } = settled
   if (!isRepeat) announce(db, settlement, { held, disabled: (effect?.disabled ?? null) !== null })
-  // Of a repeat nobody knows any more what it changed: caches had better forget.
+  // A repeated settlement cannot tell what the first one changed, so it reports a change and lets caches reload.
   return {
     held,
     number,
@@ -26,7 +26,7 @@ export function settle(db: Database, settlement: Settlement): Settled {
   }
 }
 
-/** A settlement that is repeated has told everything the first time. */
+/** Stores the announcements. A settlement that is repeated has announced everything the first time. */
 function announce(db: Database, settlement: Settlement, is: Record<'held' | 'disabled', boolean>): void {
   const due = settlement.announce.filter(({ when }) => is[when])
   if (due.length > 0)
@@ -66,7 +66,7 @@ function settleDelivery(db: Database, { key, owner, tries, attempt, to }: Settle
   return { held: true, number: attempt === null ? 0 : row.attempts, outcome: attempt?.outcome ?? null }
 }
 
-/** A manual attempt's row lives until it was made; what it proved is written to the delivery itself. */
+/** The row of a manual attempt lives until the attempt is made; its result is written to the delivery itself. */
 function settleManual(db: Database, { key, owner, attempt, to }: Settlement): Progress {
   const where = [key.appId, key.msgId, key.endpointId, key.run, owner] as const
   const isHeld = 'app_id = ? AND msg_id = ? AND endpoint_id = ? AND run = ? AND lease_owner = ?'
@@ -84,8 +84,8 @@ function settleManual(db: Database, { key, owner, attempt, to }: Settlement): Pr
 }
 
 /**
- * What was recorded when the same attempt was settled before: whoever does not know whether a commit succeeded asks for it
- * again.
+ * The record of an earlier settlement of the same attempt. A caller that does not know whether its commit succeeded
+ * settles again.
  */
 function recordedBefore(
   db: Database,
@@ -166,7 +166,7 @@ function affectEndpoint(
   return { changed: changed > 0 || failed?.changed === true || disabled !== null, disabled }
 }
 
-/** A success ends the run of failures that is on record, whatever was known of it when the attempt began. */
+/** A success ends the run of failures that is on record, whatever was known of the run when the attempt began. */
 const endFailures = (db: Database, { key }: Settlement): boolean =>
   db.run(
     `UPDATE endpoint SET failing_since = NULL, given_up_since = NULL
@@ -198,7 +198,7 @@ function noteFailure(
   return { changed, disables }
 }
 
-/** Disabling counts as a change of the endpoint, so that an edit made at the same time does not undo it unseen. */
+/** Disabling counts as a change of the endpoint, so that a concurrent edit does not undo it unnoticed. */
 const disable = (
   db: Database,
   of: readonly [string, string],

@@ -13,9 +13,9 @@ import { ThreadClient, type ThreadClientOptions } from './thread-client.ts'
 export interface SqliteOptions {
   /** Path of the database file; its directory is created. */
   path: string
-  /** Of ENCRYPTION_KEY, newest first; without any there is a key file beside the database. */
+  /** The keys of ENCRYPTION_KEY, newest first; without any there is a key file beside the database. */
   encryptionKeys?: readonly EncryptionKey[]
-  /** Told what the operator has to know of the start, a sentence each. */
+  /** Called with each fact that the operator has to know about the start, one sentence each. */
   onNotice?: (notice: string) => void
   onBatch?: OnBatch
   /** Bytes of messages that may wait to be stored. */
@@ -25,16 +25,16 @@ export interface SqliteOptions {
 }
 
 /**
- * The embedded store: one SQLite file, one thread that writes, three that read: points, which deliveries wait for,
- * lists, and searches, so that the slow never delay the fast. Lists and searches run at a lower priority, and their threads
- * start when they are first asked.
+ * The embedded store: one SQLite file, one thread that writes, and three that read. `points` serves reads that
+ * deliveries wait for; lists and searches have threads of their own, so that slow reads never delay fast ones. Lists
+ * and searches run at a lower priority, and their threads start when they are first asked.
  */
 export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   await using stack = new AsyncDisposableStack()
   const clients: ThreadClient[] = []
   const open = async (thread: Omit<ThreadClientOptions, 'path' | 'onDeath' | 'keys'>) => {
     const onDeath = (error: Error) => {
-      // What the others read may be of a file that nobody will find again.
+      // The other threads may have open a file that is no longer at its path.
       if (thread.role === 'writer') for (const one of clients) one.abandon(error)
       options.onDeath?.(error)
     }
@@ -57,7 +57,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
     isPatient: false,
     waitingMax: LIMITS.writesWaitingMax,
     timeoutMs: LIMITS.writeTimeoutMs,
-    // Two keep the writer busy while the answers of the first are handed out.
+    // Two batches keep the writer busy while the answers of the first are handed out.
     batchesInFlight: 2,
     batchMax: 512,
     weigh: ([name, first]) => (name === 'accept' ? bytesOf(first as readonly Acceptance[]) : 0),
@@ -98,7 +98,7 @@ export async function openSqliteStore(options: SqliteOptions): Promise<Store> {
   return {
     ...verbs,
     ...secretVerbs,
-    // Without a text to look for it is a page of an index.
+    // Without a text to look for, the list is a page of an index.
     listInbox: (query) => (query.q === null ? pageOfInbox(query) : listInbox(query)),
     waiting: () => ({ writes: writer.load.calls, bytes: writer.load.weight }),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

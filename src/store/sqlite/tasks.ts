@@ -43,8 +43,8 @@ const openTasks = (db: Database, { appId, endpointId, kind }: TaskInfo): OpenTas
   )!
 
 /**
- * Behind all tasks of the organization, and not before anybody's who is waiting: so organizations take turns, whatever
- * number of tasks each has.
+ * The turn of a new step: behind all tasks of the organization, and not before any task that waits. So organizations
+ * take turns, whatever number of tasks each has.
  */
 const nextTurn = (db: Database, orgId: string): number =>
   db.get<{ turn: number }>(
@@ -74,7 +74,7 @@ export function stepTask(db: Database, now: number, max: number): TaskStep {
   return { task: taskRow.from(row), added }
 }
 
-/** The oldest that waited for this one to be finished. */
+/** Starts the oldest task that waited for this one to be finished. */
 function startNextOfKind(db: Database, { app_id, endpoint_id, kind }: TaskPosition): void {
   const waiting = db.get<{ org_id: string; id: string }>(
     `SELECT org_id, id FROM task WHERE status = 'running' AND app_id = ? AND endpoint_id = ? AND kind = ?
@@ -88,13 +88,13 @@ function startNextOfKind(db: Database, { app_id, endpoint_id, kind }: TaskPositi
   db.run('UPDATE task SET turn = ? WHERE org_id = ? AND id = ?', turn, waiting.org_id, waiting.id)
 }
 
-/** Looks at the next messages; `next` is where to go on, null at the end. */
+/** Looks at the next messages. `next` is where the next step begins; null at the end. */
 function walk(db: Database, task: TaskPosition, now: number, max: number): { added: number; next: string | null } {
   const { app_id: appId, endpoint_id: endpointId } = task
-  // An application takes its endpoints along when it is deleted.
+  // A deleted application has no endpoints any more: they were deleted with it.
   const endpoint = READS.getEndpoint(db, appId, endpointId)
   if (endpoint === null || endpoint.disabled) return { added: 0, next: null }
-  // One more than it looks at, which is where the next step begins.
+  // One message more than the step looks at: the next step begins there.
   const found =
     task.kind === 'endpoint.recover' ? endedWithoutSuccess(db, task, max + 1) : missed(db, task, endpoint, max + 1)
   const keys = found
@@ -107,7 +107,7 @@ function walk(db: Database, task: TaskPosition, now: number, max: number): { add
   return { added: keys.length, next: found[max]?.id ?? null }
 }
 
-/** A message of the window, and whether it is to be made due. */
+/** A message of the window. `isWanted`: it is to be made due. */
 interface Found {
   id: string
   isWanted: boolean
@@ -115,7 +115,7 @@ interface Found {
 
 const restOf = (task: TaskPosition) => [task.position, startId('msg', task.until)] as const
 
-/** Deliveries that ended without success are in three indexes; the first of all of them are looked at. */
+/** Deliveries that ended without success are in three indexes; a step looks at the first ones of all three together. */
 const ENDED = [
   "delivery_tried WHERE state = 'failed' AND attempts > 0",
   "delivery_tried WHERE state = 'cancelled' AND attempts > 0",
@@ -133,7 +133,7 @@ function endedWithoutSuccess(db: Database, task: TaskPosition, limit: number): F
       limit,
     ),
   )
-  // Nor where a manual attempt waits already.
+  // A message for which a manual attempt waits already is not wanted either.
   const isWanted = (id: string) =>
     db.get(
       `SELECT 1 FROM msg m WHERE m.app_id = ?1 AND m.id = ?3 AND m.payload IS NOT NULL AND NOT EXISTS (

@@ -8,7 +8,7 @@ import type { Call, FromThread, ThreadError, ThreadOptions, ToThread } from './t
 
 export interface ThreadClientOptions
   extends ThreadOptions, Omit<BatcherOptions<Call, unknown>, 'run' | 'refusalOf' | 'writes' | 'clock'> {
-  /** The thread died of itself, so its file has to be opened again: in a new process. */
+  /** Called when the thread died of itself: its file has to be opened again, in a new process. */
   onDeath: (error: Error) => void
 }
 
@@ -16,12 +16,12 @@ const EXTENSION = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
 const CLOSE_TIMEOUT_MS = 10_000
 
 export class ThreadClient {
-  /** What the writer found out about the keys; null of a reader. */
+  /** The writer's findings about the keys; null for a reader. */
   readonly prepared: Prepared | null
   readonly #worker: Worker
   readonly #batcher: Batcher<Call, unknown>
   readonly #onDeath: (error: Error) => void
-  /** Who waits for an answer of the thread, in the order in which it was asked: its answers come in the same. */
+  /** The callers that wait for an answer, in the order of their questions: the thread answers in the same order. */
   readonly #asked: ((replies: Reply<unknown>[]) => void)[] = []
   #state: 'open' | 'closing' | 'closed' = 'open'
 
@@ -32,7 +32,7 @@ export class ThreadClient {
     const worker = new Worker(new URL(`./thread.${EXTENSION}`, import.meta.url), { workerData, name: options.role })
     const prepared = await new Promise<Prepared | null>((resolve, reject) => {
       worker.once('error', reject)
-      // Not only the first message: under `node --watch` a thread tells of its imports before it speaks itself.
+      // The first message is not enough: under `node --watch` a thread reports its imports before its own messages.
       worker.on('message', (message: FromThread) => {
         if ('failed' in message) reject(new Error(message.failed))
         else if ('opened' in message) resolve(message.opened)
@@ -73,12 +73,15 @@ export class ThreadClient {
     return this.#batcher.call(call)
   }
 
-  /** Calls that wait or are on their way, and the bytes that they hold. */
+  /** The calls that wait or are on their way, and the bytes that they hold. */
   get load(): { calls: number; weight: number } {
     return this.#batcher.load
   }
 
-  /** Sends what can be sent, and refuses what cannot: a value that is nested too deeply must not take others with it. */
+  /**
+   * Sends the calls, and refuses those that cannot be sent: a value that is nested too deeply must not fail other
+   * calls.
+   */
   async #run(calls: Call[]): Promise<Reply<unknown>[]> {
     try {
       return await this.#ask(calls)
@@ -104,13 +107,13 @@ export class ThreadClient {
     this.#onDeath(error)
   }
 
-  /** Refuses everything, now and from now on. The thread is left as it is. */
+  /** Refuses everything, now and from now on. The thread is left running. */
   abandon(error: Error): void {
     this.#state = 'closed'
     this.#batcher.abandon(error)
   }
 
-  /** Lets what was asked for finish, then closes the file. */
+  /** Lets accepted calls finish, then closes the file. */
   async close(): Promise<void> {
     if (this.#state === 'closed') await this.#worker.terminate()
     if (this.#state !== 'open') return

@@ -1,6 +1,6 @@
 /**
  * A thread that owns one connection. The writer runs each batch it is sent as one transaction; a reader answers one
- * question after the other. Nothing here waits for anything but the disk.
+ * question after the other. A thread waits for nothing but the disk.
  */
 import { readlinkSync } from 'node:fs'
 import { constants, setPriority } from 'node:os'
@@ -17,9 +17,9 @@ import { OPERATIONS } from './operations.ts'
 export interface ThreadOptions {
   role: 'writer' | 'reader'
   path: string
-  /** It yields the processor to the other threads: what it does may take longer than what they do. */
+  /** True when the thread yields the processor to the others: its operations may take longer than theirs. */
   isPatient: boolean
-  /** Of ENCRYPTION_KEY, newest first; for the writer. */
+  /** The keys of ENCRYPTION_KEY, newest first; for the writer. */
   keys: readonly EncryptionKey[]
 }
 
@@ -28,10 +28,10 @@ export type Call = [verb: Verb, ...args: unknown[]]
 export type Reply = { ok: true; value: unknown } | { ok: false; error: ThreadError }
 export interface ThreadError {
   message: string
-  /** The store could not do it now; otherwise the operation itself is at fault. */
+  /** True when the store could not do it now; otherwise the operation itself is at fault. */
   unavailable: boolean
 }
-/** `opened` by the writer tells of the keys. */
+/** `opened` of the writer reports the keys. */
 export type FromThread = { opened: Prepared | null } | { failed: string } | { replies: Reply[] } | { closed: true }
 export type ToThread = { calls: Call[] } | { close: true }
 
@@ -58,7 +58,8 @@ try {
       db,
       (calls) => {
         const replies = inOneTransaction(db, calls)
-        // Between the commit and its answer: nothing is acknowledged that went into a file which is not there any more.
+        // Checked between the commit and its answer: a write into a file that is no longer at its path is not
+        // acknowledged.
         watch.check()
         return replies
       },
@@ -76,7 +77,9 @@ try {
   port.postMessage({ failed: explain(error, path).message } satisfies FromThread)
 }
 
-/** A file that was taken away ends the thread, and with it the process: a new one opens what is there. */
+/**
+ * A file that was taken away ends the thread, and with it the process: a new process opens the files that are there.
+ */
 function watchFiles(db: Database): { check: () => void; stop: () => void } {
   const files = new OpenFiles(path)
   const check = () => {
@@ -89,12 +92,12 @@ function watchFiles(db: Database): { check: () => void; stop: () => void } {
   return { check, stop: () => clearInterval(timer) }
 }
 
-/** Moves what is in the log into the database: with the log deleted, a new process would not find it. */
+/** Moves the content of the log into the database: the log was deleted, so a new process would not find it. */
 function rescue(db: Database): void {
   try {
     db.exec('PRAGMA busy_timeout = 500; PRAGMA wal_checkpoint(FULL)')
   } catch {
-    // Then it goes away with this process. Nobody is told that it was kept.
+    // Then the log goes away with this process; no message claims that it was kept.
   }
 }
 
@@ -126,7 +129,9 @@ function run(db: Database, [verb, ...args]: Call): unknown {
   return operation(db, ...args)
 }
 
-/** All calls in one transaction. If one of them throws, each is tried alone: a bad one must not take others with it. */
+/**
+ * Runs all calls in one transaction. If one of them throws, each is tried alone: a bad call must not fail the others.
+ */
 function inOneTransaction(db: Database, calls: Call[]): Reply[] {
   const [first] = calls
   try {
