@@ -52,6 +52,13 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+/** Details for a request that only reads: it sends nothing that could be accepted. */
+const READ_DETAILS: Partial<Record<ErrorCode, string>> = {
+  store_unavailable: 'The store cannot answer at the moment. Try again.',
+  overloaded: 'Too much is waiting already. Try again.',
+  shutting_down: 'The gateway is shutting down. Try again.',
+}
+
 /** One problem of a request: its place (`['body', 'target_url']`), words, and a stable kind. */
 export interface Issue {
   loc: (string | number)[]
@@ -98,6 +105,13 @@ export class OutcomeUnknown extends GatewayError {
   constructor(what: string, cause?: unknown) {
     super('store_unavailable', { detail: `${what}; the outcome is unknown.`, cause })
   }
+}
+
+/** The refusal in the words for a request that only reads. A detail of its own stays. */
+export function refusalOfRead(error: GatewayError): GatewayError {
+  const detail = READ_DETAILS[error.code]
+  if (detail === undefined || error.message !== ERRORS[error.code].detail) return error
+  return new GatewayError(error.code, { detail, cause: error.cause })
 }
 
 /** A validation error about one place. */

@@ -1,5 +1,5 @@
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type ErrorCode, ERRORS, GatewayError } from '../domain/errors.ts'
+import { type ErrorCode, ERRORS, GatewayError, refusalOfRead } from '../domain/errors.ts'
 import type { Observer } from '../telemetry/events.ts'
 
 /** What the framework refuses by itself, in the catalogue's words. */
@@ -17,13 +17,19 @@ export function useErrors(app: FastifyInstance, observer: Observer): void {
     if (error.code === 'internal') observer.unexpected({ requestId: request.id, error: thrown })
     else if (error.code === 'store_unavailable') observer.storeTrouble({ doing: 'answer a request', error })
     if (error.status === 503) reply.header('retry-after', '1')
-    return reply.code(error.status).send(bodyFor(error))
+    return reply.code(error.status).send(bodyFor(inWordsFor(request, error)))
   }
 }
 
+const READS: ReadonlySet<string> = new Set(['GET', 'HEAD'])
+
+/** The refusal in the words for what was asked: a read sends nothing that could be accepted. */
+export const inWordsFor = ({ method }: Pick<FastifyRequest, 'method'>, error: GatewayError): GatewayError =>
+  READS.has(method) ? refusalOfRead(error) : error
+
 export function bodyFor(error: GatewayError): object {
   if (error.issues !== null) return { detail: error.issues, code: error.code }
-  // Seed 2 gives this body to the letter.
+  // The inbox's contract gives this body to the letter.
   if (error.code === 'invalid_signature') return { detail: error.message }
   return { detail: error.message, code: error.code }
 }

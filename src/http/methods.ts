@@ -7,18 +7,13 @@ import { isNotHere, SVIX_PREFIX } from './svix/problems.ts'
 const ROUTED = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const
 const IS_ROUTED: ReadonlySet<string> = new Set(ROUTED)
 
-interface Known {
-  methods: Set<HTTPMethods>
-  inbox: boolean
-}
-
 /** Collects the routes that are added from here on, until the function that is returned adds what answers 405. */
 export function collectMethods(app: FastifyInstance): () => void {
-  const known = new Map<string, Known>()
-  app.addHook('onRoute', ({ url, method, config }) => {
-    const route = known.get(url) ?? { methods: new Set(), inbox: false }
-    for (const one of [method].flat()) route.methods.add(one)
-    known.set(url, { ...route, inbox: route.inbox || config?.inbox === true })
+  const known = new Map<string, Set<HTTPMethods>>()
+  app.addHook('onRoute', ({ url, method }) => {
+    const methods = known.get(url) ?? new Set()
+    for (const one of [method].flat()) methods.add(one)
+    known.set(url, methods)
   })
   let allowed: [RegExp, string][] = []
   app.addHook('onRequest', (request, reply, done) => {
@@ -32,12 +27,12 @@ export function collectMethods(app: FastifyInstance): () => void {
     const routes = Array.from(known).filter(([url]) => !url.includes('*'))
     // Of two patterns that match, the one with more names of its own is meant.
     routes.sort(([a], [b]) => a.split(':').length - b.split(':').length)
-    allowed = routes.map(([url, { methods }]) => [patternOf(url), [...methods].join(', ')])
+    allowed = routes.map(([url, methods]) => [patternOf(url), [...methods].join(', ')])
     for (const route of routes) forbidOthers(app, route)
   }
 }
 
-function forbidOthers(app: FastifyInstance, [url, { methods, inbox }]: [string, Known]): void {
+function forbidOthers(app: FastifyInstance, [url, methods]: [string, Set<HTTPMethods>]): void {
   const method = ROUTED.filter(
     // Of the Svix API they are preflights, which are answered for all of its paths.
     (one) => !methods.has(one) && !(one === 'OPTIONS' && url.startsWith(SVIX_PREFIX)),
@@ -47,8 +42,7 @@ function forbidOthers(app: FastifyInstance, [url, { methods, inbox }]: [string, 
   app.route({
     url,
     method,
-    // The log says of every request to the inbox what became of it.
-    config: { inbox, management: false },
+    config: { management: false },
     schema: { hide: true },
     handler: (request, reply) => {
       if (isNotHere(request)) throw new GatewayError('not_found')

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { GatewayError, type Issue } from '../../domain/errors.ts'
 import type { Observer } from '../../telemetry/events.ts'
 import { named } from '../described.ts'
-import { toGatewayError } from '../errors.ts'
+import { inWordsFor, toGatewayError } from '../errors.ts'
 
 export const SVIX_PREFIX = '/api/v1'
 
@@ -110,7 +110,7 @@ export function useSvixErrors(app: FastifyInstance, observer: Observer): void {
     const error = thrown instanceof SvixError ? thrown : toGatewayError(thrown)
     if (error.code === 'internal') observer.unexpected({ requestId: request.id, error: thrown })
     else if (error.code === 'store_unavailable') observer.storeTrouble({ doing: 'answer a request', error })
-    const { status, body } = svixBody(error)
+    const { status, body } = svixBody(error instanceof SvixError ? error : inWordsFor(request, error))
     if (status === 503) reply.header('retry-after', '1')
     return reply.code(status).send(body)
   }
