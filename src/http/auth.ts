@@ -7,18 +7,18 @@ import { WrongKeys } from './wrong-keys.ts'
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
 
-/** Routes are for the management unless they say that they are not, so that a new one cannot be open by mistake. */
+/** A route is a management route unless it says otherwise, so that a new route cannot be open by mistake. */
 export const isManagement = ({ is404, routeOptions }: FastifyRequest): boolean =>
   !is404 && routeOptions.config.management !== false
 
 /**
- * Refuses management routes without one of `apiKeys`: 401, and 429 for who guesses. Digests are compared, all of them, so that
- * time tells nothing.
+ * Refuses management routes without one of `apiKeys`: 401, and 429 for a client that guesses. Digests are compared,
+ * always all of them, so that the time reveals nothing.
  */
 export function useManagementKeys(app: FastifyInstance, apiKeys: readonly Hidden[], clock: Clock): void {
   const digests = apiKeys.map((key) => digest(key.reveal()))
   const wrongKeys = new WrongKeys()
-  // No promise: most requests are events, and no business of the management.
+  // No promise here: most requests are events, which need no management key.
   app.addHook('onRequest', (request, reply, done) => {
     if (isManagement(request)) check(request, reply)
     done()

@@ -1,8 +1,9 @@
 /**
- * The bodies that are being received. Each has its own bound (MAX_BODY), and all of them together have one
- * (MAX_BODY_BYTES_IN_PROGRESS). Bytes count as they arrive and not as they are announced: an announcement costs its sender
- * nothing. Beyond the bound the bodies that were begun first are refused, for honest ones are complete after a moment: whoever
- * wants to shut others out has to send the whole bound again and again, faster than they send one body.
+ * Holds the bodies that are being received. Each body has its own bound (MAX_BODY), and all of them together have one
+ * (MAX_BODY_BYTES_IN_PROGRESS). Bytes count when they arrive, not when they are announced: an announcement costs its
+ * sender nothing. Beyond the bound the bodies that began first are refused, because honest ones are complete after a
+ * moment. To shut others out, an attacker has to send the whole bound again and again, faster than the others send one
+ * body.
  */
 import type { IncomingMessage } from 'node:http'
 import { GatewayError } from '../domain/errors.ts'
@@ -12,7 +13,7 @@ const TOO_MANY = 'Too many bodies are on their way at once; nothing was accepted
 type Done = (error: Error | null, body?: Buffer) => void
 
 export interface BodyLimits {
-  /** Of one body, and of all of them that are being received, in bytes. */
+  /** Bounds of one body, and of all bodies that are being received, in bytes. */
   bodyBytesMax: number
   bodyBytesInProgressMax: number
 }
@@ -20,7 +21,7 @@ export interface BodyLimits {
 export class Bodies {
   readonly #limits: BodyLimits
   readonly #onTooMany: () => void
-  /** In the order in which they were begun. */
+  /** Bodies in the order in which they began. */
   readonly #begun = new Set<Body>()
   #bytes = 0
 
@@ -29,12 +30,12 @@ export class Bodies {
     this.#onTooMany = onTooMany
   }
 
-  /** Memory that holds bodies which are not complete yet. */
+  /** Memory that holds incomplete bodies. */
   get bytes(): number {
     return this.#bytes
   }
 
-  /** Hands the whole body over, or why it is refused; neither when its sender went away before its end. */
+  /** Hands over the whole body, or the reason of its refusal; neither when the sender closed before the body's end. */
   read(message: IncomingMessage, done: Done): void {
     const { bodyBytesMax } = this.#limits
     const announced = message.headers['content-length']
@@ -50,13 +51,14 @@ export class Bodies {
     body.refuse = () => end(new GatewayError('overloaded', { detail: TOO_MANY }))
     const onData = (chunk: Buffer) => {
       if (body.received + chunk.length > bodyBytesMax) return end(new GatewayError('body_too_large'))
-      // Most bodies arrive in one piece. Their bytes are copied, for the piece is part of a larger one with the headers.
+      // Most bodies arrive in one piece. Their bytes are copied, because the piece is part of a larger one with the
+      // headers.
       if (body.received === 0 && chunk.length === length) return body.takeWhole(chunk)
       const before = body.capacity
       body.add(chunk)
       this.#begun.add(body)
       this.#bytes += body.capacity - before
-      // One piece can make a large body twice as large, and the oldest ones may be small.
+      // One piece can double a large body, and the oldest bodies may be small.
       while (this.#bytes > this.#limits.bodyBytesInProgressMax) this.#refuseOldest()
     }
     const onEnd = () => {
@@ -80,7 +82,7 @@ export class Bodies {
 const FIRST_CAPACITY = 16_384
 const NO_BYTES = Buffer.alloc(0)
 
-/** Pieces are joined as they arrive: a thousand of one byte each take a thousand bytes, and no Buffer each. */
+/** Pieces are joined as they arrive: a thousand pieces of one byte take a thousand bytes, and no Buffer each. */
 class Body {
   received = 0
   refuse = (): void => {}
@@ -114,7 +116,7 @@ class Body {
 
   bytes(): Buffer {
     if (this.received === this.#bytes.length) return this.#bytes
-    // What follows keeps it for a while, and counts the bytes of the body only.
+    // Later steps keep the body for a while, and count only the bytes of the body.
     return Buffer.from(this.#bytes.subarray(0, this.received))
   }
 }

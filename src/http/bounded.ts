@@ -1,22 +1,22 @@
 /**
- * The one place where the texts, lists and maps of requests get their bounds: none of them can be made without a `max`. What
- * is too large is refused before anything else about it is looked at, so that a refusal is never larger than its cause.
- * `assertBounded` (in `unbounded.ts`) keeps every route to these.
+ * The one place where the texts, lists and maps of requests get their bounds: none of them can be made without a `max`.
+ * A value that is too large is refused before anything else about it is checked, so that a refusal is never larger than
+ * its cause. `assertBounded` (in `unbounded.ts`) makes every route use these.
  */
 import { z } from 'zod'
 import { onWire } from './described.ts'
 
-/** Of a URL with its query; Node refuses longer ones by itself, so that no parameter is too long for the router. */
+/** Longest URL with its query. Node refuses longer ones by itself, so no parameter is too long for the router. */
 export const URL_CHARS_MAX = 16_384
-/** Keys of maps, unless said otherwise. */
+/** Default bound of the keys of maps. */
 const KEY_CHARS_MAX = 256
 
 const wholeBodies = new WeakSet<z.ZodType>()
 
-/** Whether `MAX_BODY` is the only bound of what `schema` takes, by intent. */
+/** True when `MAX_BODY` is, on purpose, the only bound of `schema`. */
 export const isWholeBody = (schema: z.ZodType): boolean => wholeBodies.has(schema)
 
-/** Whatever takes as much as a body may hold: nothing of it but its bytes is kept. */
+/** A value as large as a body may be: only its bytes are kept. */
 export function wholeBody<S extends z.ZodType>(schema: S): S {
   wholeBodies.add(schema)
   return schema
@@ -26,10 +26,10 @@ export function wholeBody<S extends z.ZodType>(schema: S): S {
 export const text = ({ max, problem = `has more than ${max} characters` }: { max: number; problem?: string }) =>
   z.string().max(max, { error: problem, abort: true })
 
-/** What a path or query holds: the URL is its bound. Whoever reads it says what is valid. */
+/** A value of a path or query: the URL is its bound. The code that reads the value says what is valid. */
 export const urlText = () => onWire(text({ max: URL_CHARS_MAX }), { type: 'string' })
 
-/** At most `max` items. A longer list is one problem, and none of its items is looked at. */
+/** A list of at most `max` items. A longer list is one problem, and none of its items is checked. */
 export const list = <T extends z.ZodType>(item: T, { max }: { max: number }) =>
   z.array(item).max(max, { error: `has more than ${max} members`, abort: true })
 
@@ -37,11 +37,11 @@ interface MapBounds {
   max: number
   what?: string
   keyCharsMax?: number
-  /** What the caller sees to, for the document. */
+  /** A bound that the caller holds, for the document. */
   keyPattern?: string
 }
 
-/** At most `max` members, with names of at most `keyCharsMax` characters. `__proto__` is no name. */
+/** A map of at most `max` members, with names of at most `keyCharsMax` characters. `__proto__` is no name. */
 export const map = <T extends z.ZodType>(
   value: T,
   { max, what = 'members', keyCharsMax = KEY_CHARS_MAX, keyPattern }: MapBounds,

@@ -1,6 +1,6 @@
 /**
- * Bodies whose members are all known. A member that nobody knows is a slip of the pen more often than not, and leaving it out
- * can mean the opposite of what was meant: a subscription with `event_type` would take everything.
+ * Bodies whose members are all known. An unknown member is usually a slip of the pen. To leave it out can mean the
+ * opposite of the intent: a subscription with `event_type` would take everything.
  */
 import type { z } from 'zod'
 import type { Issue } from '../domain/errors.ts'
@@ -13,17 +13,20 @@ interface Members {
 
 const closedBodies = new WeakMap<z.ZodType, Members>()
 
-/** Refuses members that the object does not have. Those of `shown` are ignored: who sends back what was shown means no harm. */
+/**
+ * Refuses members that the object does not have. Members in `shown` are ignored: a client that sends back what it was
+ * shown means no harm.
+ */
 export function closed<S extends z.ZodObject>(object: S, shown: z.ZodObject): S {
   const known = Object.keys(object.shape)
   closedBodies.set(object, { known, ignored: new Set([...known, ...Object.keys(shown.shape)]) })
   return object
 }
 
-/** Of how many a suggestion is looked for; no refusal names more. */
+/** Number of members for which a suggestion is searched; no refusal names more. */
 const SUGGESTED_MAX = 100
 
-/** A problem for each member of a body that its schema does not know. */
+/** Finds a problem for each member of a body that its schema does not know. */
 export function unknownMembers(schema: z.ZodType, given: unknown): Issue[] {
   const members = closedBodies.get(schema)
   if (members === undefined || typeof given !== 'object' || given === null || Array.isArray(given)) return []

@@ -1,7 +1,7 @@
 /**
- * What inbound connections may take: how many there are, how many requests wait on each, how long a peer may leave its answers
- * unread, and how many bytes of bodies are on their way (`bodies.ts`). Every request is begun here, and ended here, or told to be
- * abandoned once its connection is closed. Nothing is allocated for a request but its place in a short list.
+ * Bounds inbound connections: how many there are, how many requests wait on each, how long a peer may leave its answers
+ * unread, and how many bytes of bodies are on their way (`bodies.ts`). Every request begins here. It ends here as well,
+ * or is told to be abandoned once its connection is closed. A request allocates only its place in a short list.
  */
 import { type IncomingMessage, type Server as HttpServer, STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
@@ -14,22 +14,22 @@ import { Lingering } from './lingering.ts'
 
 export interface ConnectionLimits extends BodyLimits {
   connectionsMax: number
-  /** Requests on one connection that wait for their answers, or are being answered. */
+  /** Requests on one connection that wait for their answers or are being answered. */
   pipelinedMax: number
-  /** How long a peer may read nothing of the answers that wait for it. */
+  /** Longest time that a peer may read nothing of its waiting answers. */
   unreadTimeoutMs: number
 }
 
 /**
- * Requests that are open on connections with more than one of them, all together. A connection may always have one, so that this
- * bounds what pipelining takes, of memory (some 6 KB each) and of one turn of the event loop, and refuses nobody who waits for
- * each answer.
+ * Requests that are open on connections with more than one of them, all together. A connection may always have one. So
+ * this bounds the cost of pipelining, in memory (some 6 KB each) and in one turn of the event loop, and refuses no
+ * client that waits for each answer.
  */
 const PIPELINED_IN_ALL_MAX = 4_096
 
 const SWEEP_MS = { longest: 5_000, shortest: 50 }
 
-/** What Node refuses before there is a request. */
+/** Refusals by Node before there is a request. */
 const REFUSALS: Readonly<Record<string, ErrorCode>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
   HPE_HEADER_OVERFLOW: 'headers_too_large',
@@ -46,13 +46,13 @@ const refusalFor = (code = ''): GatewayError =>
     ? new GatewayError('bad_request', UNKNOWN_METHOD)
     : new GatewayError(REFUSALS[code] ?? 'bad_request')
 
-/** How requests end that no answer of the server ends. Each is told once. */
+/** Reports requests that end without an answer of the server. Each is reported once. */
 export interface Ends {
   /** The connection was closed before the answer was out. */
   abandoned(reply: FastifyReply): void
-  /** The rest of the request could not be read, and `status` was answered in its stead. */
+  /** The rest of the request could not be read, and `status` was answered instead. */
   refused(reply: FastifyReply, status: number): void
-  /** There was no request that could be read. Returns the id that it is known by. */
+  /** No request could be read. Returns the id of this event. */
   unreadable(status: number): string
 }
 
@@ -60,11 +60,11 @@ interface Connection {
   readonly socket: Socket
   /** Requests that wait for their answers or are being answered, in the order in which they came. */
   readonly open: FastifyReply[]
-  /** Nothing more is read from it or answered. */
+  /** True when nothing more is read from the connection or answered. */
   isCut: boolean
-  /** The last request, if it was answered before all of it was there. */
+  /** The last request, if it was answered before all of it had arrived. */
   answeredEarly: IncomingMessage | null
-  /** What was written of the answers at the last sweep, and for how many sweeps it has been the same. */
+  /** Bytes of the answers written at the last sweep, and the number of sweeps since that figure last changed. */
   completed: number
   queued: number
   stalledSweeps: number
@@ -94,13 +94,13 @@ export class Connections {
     return this.#bySocket.size
   }
 
-  /** Takes the connections of a server into its care. */
+  /** Watches the connections of a server. */
   watch(server: HttpServer, ends: Ends): void {
     this.#ends = ends
     server.maxConnections = this.#limits.connectionsMax
     server.on('drop', () => this.#observer.connectionClosed('too_many'))
     server.on('connection', (socket: Socket) => this.#add(socket))
-    // Node would answer by itself what expects something unknown, and hang up on whoever wants a tunnel.
+    // By default Node answers an unknown expectation itself, and closes the connection of a client that wants a tunnel.
     server.on('checkExpectation', (request, response) => server.emit('request', request, response))
     server.on('connect', ({ socket }: IncomingMessage) => {
       this.#refuse(this.#bySocket.get(socket) ?? this.#add(socket), new GatewayError('method_not_allowed'))
@@ -126,10 +126,10 @@ export class Connections {
     return connection
   }
 
-  /** Notes that a request is there; false when nobody waits for its answer. */
+  /** Notes that a request has arrived; false when no client waits for its answer. */
   begin(reply: FastifyReply): boolean {
     const { socket } = reply.request.raw
-    // A name such as localhost has several addresses, and the framework makes servers of its own for all but the first.
+    // A name such as localhost has several addresses, and the framework makes its own servers for all but the first.
     const connection = this.#bySocket.get(socket) ?? this.#add(socket)
     if (connection.isCut || socket.destroyed) return false
     const count = connection.open.length
@@ -143,7 +143,7 @@ export class Connections {
     return true
   }
 
-  /** To be called before an answer goes out, so that its sender can read it even if they are still sending. */
+  /** Has to be called before an answer goes out, so that a sender that is still sending can read the answer. */
   beforeAnswer({ request: { raw } }: FastifyReply): void {
     if (raw.complete) return
     this.#lingering.beforeAnswer(raw, () => {
@@ -153,17 +153,17 @@ export class Connections {
     })
   }
 
-  /** The server closes: no answer waits any longer for the rest of its request. */
+  /** The server closes: from now on no answer waits for the rest of its request. */
   close(): void {
     this.#lingering.stop()
   }
 
-  /** Notes that an answer is out; false when the request was told before. */
+  /** Notes that an answer is out; false when the request was reported before. */
   end(reply: FastifyReply): boolean {
     const connection = this.#bySocket.get(reply.request.raw.socket)
     const place = connection?.open.indexOf(reply) ?? -1
     if (connection === undefined || place < 0) return false
-    // Nearly always it is the first, and `shift` allocates nothing.
+    // Nearly always the request is the first, and `shift` allocates nothing.
     if (place === 0) connection.open.shift()
     else connection.open.splice(place, 1)
     this.#open--
@@ -171,11 +171,14 @@ export class Connections {
     return true
   }
 
-  /** For what Node could not read, or waited for in vain: answers if the answer can be understood, and closes. */
+  /**
+   * Handles what Node could not read, or waited for in vain: answers if the client can understand the answer, and
+   * closes.
+   */
   refuseUnreadable({ code }: ConnectionError, socket: Socket): void {
     if (this.#lingering.isDropping(socket)) return
     const connection = this.#bySocket.get(socket)
-    // Whoever is gone is told of when the connection closes, with all requests that it leaves behind.
+    // A client that is gone is reported when the connection closes, with all requests that it leaves behind.
     if (connection === undefined || connection.isCut || code === 'ECONNRESET' || !socket.writable) socket.destroy()
     else this.#refuse(connection, refusalFor(code))
   }
@@ -187,9 +190,9 @@ export class Connections {
     const isUnfinished = last?.request.raw.complete === false
     connection.isCut = true
     this.#observer.connectionClosed(closeReason(refusal, isEarly || isUnfinished))
-    // What was answered early has its line in the log, too.
+    // A request that was answered early has its line in the log, too.
     const requestId = isEarly ? null : isUnfinished ? last.request.id : this.#ends.unreadable(refusal.status)
-    // Answers go out in the order of the requests: before another one is answered, this one cannot be.
+    // Answers go out in the order of the requests: while another one is to be answered first, this one cannot be.
     const isNext = open.length === Number(isUnfinished) && last?.raw.headersSent !== true
     if (requestId === null || !isNext) return void socket.destroy()
     if (isUnfinished) {
@@ -200,18 +203,26 @@ export class Connections {
     this.#lingering.closeGently(socket)
   }
 
-  /** For a gateway that stops: closes what never asked for anything; nobody could tell when it would. */
+  /**
+   * For a gateway that stops: closes connections that never sent a request, because it is unknown when one would come.
+   */
   closeSilent(): void {
     for (const { socket } of this.#bySocket.values()) if (socket.bytesRead === 0) socket.destroy()
   }
 
-  /** Later on: closes all that wait for their clients, with the rest of a request or with reading the answer. */
+  /**
+   * For a later moment of the stop: closes connections that wait for their clients, to send the rest of a request or to
+   * read the answer.
+   */
   closeWaiting(): void {
     const isServed = ({ raw, request }: FastifyReply) => request.raw.complete && !raw.writableEnded
     for (const { socket, open } of this.#bySocket.values()) if (!open.some(isServed)) socket.destroy()
   }
 
-  /** Cuts off whoever has read nothing for too long, and says what was closed. To be called every `sweepEveryMs`. */
+  /**
+   * Closes the connections of peers that have read nothing for too long, and reports them. Has to be called every
+   * `sweepEveryMs`.
+   */
   sweep(): void {
     const sweepsMax = Math.ceil(this.#limits.unreadTimeoutMs / this.sweepEveryMs)
     for (const connection of this.#bySocket.values()) {
@@ -237,8 +248,9 @@ export class Connections {
 }
 
 /**
- * Node reads pieces of 64 KB, and hands out all requests of a piece before it looks at anything else: 1,600 of them, which take
- * 4 MB until the connection is closed. Its parser stops where it is told that what follows is no HTTP (2, as for CONNECT).
+ * Node reads pieces of 64 KB, and hands out all requests of a piece before it does anything else: 1,600 of them, which
+ * take 4 MB until the connection is closed. Its parser stops when it is told that the following bytes are no HTTP (2,
+ * as for CONNECT).
  */
 function stopReading(socket: Socket): void {
   const parser = Reflect.get(socket, 'parser') as { onIncoming?: () => number } | null
@@ -246,8 +258,8 @@ function stopReading(socket: Socket): void {
 }
 
 /**
- * Bytes of the write under way that the system has not taken yet: the one sign of progress while a large answer is written in one
- * piece. Node looks at the same figure for its own time-out of writes, and has no public name for it.
+ * Bytes of the present write that the system has not taken yet: the only sign of progress while a large answer is
+ * written in one piece. Node uses the same figure for its own time-out of writes, and has no public name for it.
  */
 const queuedBytes = (socket: Socket): number =>
   (Reflect.get(socket, '_handle') as { writeQueueSize?: number } | null)?.writeQueueSize ?? 0

@@ -1,6 +1,6 @@
 /**
- * Answers that are the same for everybody. Each is made once, when it is first asked for, and sent from one Buffer: a
- * thousand of them that wait for a slow reader take the memory of one, and none of them opens a file.
+ * Answers that are the same for every client. Each is made once, when it is first asked for, and sent from one Buffer.
+ * A thousand answers that wait for a slow reader take the memory of one, and none of them opens a file.
  */
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -17,7 +17,7 @@ export function constant(type: string, body: Buffer | string): Constant {
   return { type, body: bytes, etag: `"${createHash('sha256').update(bytes).digest('base64url').slice(0, 22)}"` }
 }
 
-/** Makes something when it is first asked for. What failed is made anew the next time. */
+/** Makes a value on first use. After a failure the next use tries again. */
 export function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | null = null
   return () => {
@@ -29,7 +29,7 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
   }
 }
 
-/** Answers with all of it, or 304 to whoever has it already. */
+/** Answers with all of the content, or with 304 to a client that has it already. */
 export function sendConstant(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -41,8 +41,8 @@ export function sendConstant(
 }
 
 /**
- * Makes something at most `perSecond` times a second, however many ask: the others get what was made last. Whoever asks
- * while it is being made waits for the same one.
+ * Makes a value at most `perSecond` times a second, for any number of callers: the others get the last value. A caller
+ * that comes while the value is being made waits for that same value.
  */
 export function atMost<T>(perSecond: number, clock: Clock, make: () => Promise<T>): () => Promise<T> {
   let second = Number.NaN

@@ -16,7 +16,7 @@ import type { Store } from '../store/store.ts'
 import type { Telemetry } from '../telemetry/telemetry.ts'
 import type { Connections } from './connections.ts'
 
-/** Fastify as it is used here: requests and answers are described by zod. */
+/** Fastify with zod: requests and answers are described by zod. */
 export type Server = FastifyInstance<
   RawServerDefault,
   IncomingMessage,
@@ -25,14 +25,14 @@ export type Server = FastifyInstance<
   ZodTypeProvider
 >
 
-/** What the routes work with. */
+/** The parts that routes work with. */
 export interface HttpContext {
   config: Config
   secrets: Secrets
   /** Signs the tokens of the Svix API. */
   jwtSecret: Hidden
   store: Store
-  /** What keeps the store from committing, for probes; null when nothing does. */
+  /** The problem that keeps the store from committing, for probes; null when there is none. */
   storeProblem: () => Promise<string | null>
   cache: EndpointCache
   applications: ApplicationCache
@@ -44,32 +44,32 @@ export interface HttpContext {
   observer: Observer
   metrics: Pick<Telemetry['metrics'], 'contentType' | 'text'>
   connections: Connections
-  /** What links to this gateway begin with, without a slash at the end. */
+  /** The beginning of links to this gateway, without a slash at the end. */
   publicUrl: () => string
-  /** True from the moment that the gateway was told to stop. */
+  /** True from the moment when the gateway was told to stop. */
   isStopping: () => boolean
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /**
-     * `false` opens the route to everybody, or to those who pass a check of its own. Every other one needs a management key once there
-     * are any, and without keys refuses what pages of other sites make browsers send.
+     * `false` opens the route to every client, or to those that pass the route's own check. Every other route needs a
+     * management key once there are any. Without keys it refuses requests that pages of other sites make browsers send.
      */
     management?: boolean
-    /** It takes events, so that deliveries of a Hookferry may come here. */
+    /** The route takes events, so deliveries of a Hookferry may come here. */
     events?: boolean
-    /** The route checks its requests itself, in an order and in words of its own. */
+    /** The route checks its requests itself, in its own order and words. */
     ownValidation?: boolean
     /** The handler wants the body's bytes; its schema is for the document only. */
     rawBody?: boolean
-    /** Its answers are counted by result, and its log lines say more. */
+    /** The route's answers are counted by result, and its log lines have more fields. */
     inbox?: boolean
   }
   interface FastifyRequest {
-    /** What `/webhook` adds to the request's log line. */
+    /** Fields that `/webhook` adds to the request's log line. */
     inboxLine: InboxLine | null
-    /** The source at whose door it is, once that is known. */
+    /** The source of the door, once it is known. */
     source: Source | null
   }
 }

@@ -5,7 +5,7 @@ import type { DeliveryPlace } from '../store/port/history.ts'
 import { urlText } from './bounded.ts'
 import { onWire } from './described.ts'
 
-/** What of each answer and each description of a list says how to get the rest. */
+/** The words in answers and descriptions of lists that say how to get the rest. */
 export const NextCursor = z
   .string()
   .nullable()

@@ -16,7 +16,7 @@ import { count, instant, Refusal, toEndpointId, toId, ValidationRefusal } from '
 
 const Retried = named('Retried', z.object({ id: z.string(), status: z.literal('queued'), deliveries: count }))
 
-/** Of whatever type its sender said. */
+/** A payload may have any type that its sender named. */
 const Bytes = {
   description: 'As they came, with the type that came with them',
   content: { '*/*': { schema: onWire(z.instanceof(Buffer), { type: 'string', format: 'binary' }) } },
@@ -85,7 +85,7 @@ export function deliveryRoutes(app: Server, { store, cache, manage }: HttpContex
       const message = await find(request.params.id)
       const found = await store.getPayload(appId, message.id)
       if (found === null) throw new GatewayError('payload_removed')
-      // The sender chose the type: no browser may take it for a page of this server.
+      // The sender chose the type: no browser may treat the payload as a page of this server.
       reply.header('x-content-type-options', 'nosniff').header('content-security-policy', 'sandbox')
       return reply.type(found.contentType).send(Buffer.from(found.payload))
     },

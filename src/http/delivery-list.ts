@@ -25,7 +25,7 @@ const subscriptionParameter = onWire(
   { type: 'string' },
 )
 
-/** As senders say it: what an event type cannot hold is replaced as it was then. */
+/** The type in the sender's words: characters that event types do not allow are replaced as they were at acceptance. */
 const eventTypeParameter = onWire(
   urlText().transform((given, ctx) => {
     const eventType = eventTypeFrom(given)

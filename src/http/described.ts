@@ -1,6 +1,6 @@
 /**
- * What the OpenAPI document says of a schema where the schema alone does not say it: its name, and how a value is written on
- * the wire. Both are marks in the schema's metadata, which `openapi-document.ts` acts on.
+ * Adds to a schema what the schema alone does not tell the OpenAPI document: its name, and how a value is written on
+ * the wire. Both are marks in the schema's metadata, which `openapi-document.ts` reads.
  */
 import { z } from 'zod'
 
@@ -23,10 +23,10 @@ export interface JsonSchema {
 export const NAME = 'x-component'
 export const ON_WIRE = 'x-on-wire'
 
-/** A part of the document's `components.schemas`, so that generated clients have one class for it. */
+/** Makes the schema a part of the document's `components.schemas`, so that generated clients have one class for it. */
 export const named = <S extends z.ZodType>(name: string, schema: S): S => schema.meta({ [NAME]: name })
 
-/** Of a whole body: what the page to try the API sends unless somebody changes it. */
+/** Sets the example of a whole body: the page for trying the API sends it unless the user changes it. */
 export const withExample = <S extends z.ZodType>(example: unknown, schema: S): S => schema.meta({ example })
 
 export function nameOf(schema: z.ZodType): string | undefined {
@@ -34,5 +34,8 @@ export function nameOf(schema: z.ZodType): string | undefined {
   return typeof name === 'string' ? name : undefined
 }
 
-/** Described by `wire` alone, whatever the schema is made of. Descriptions, examples and the like that are given later are kept. */
+/**
+ * Describes the schema by `wire` alone, however the schema is built. Descriptions, examples and the like that are added
+ * later are kept.
+ */
 export const onWire = <S extends z.ZodType>(schema: S, wire: JsonSchema): S => schema.meta({ [ON_WIRE]: wire })

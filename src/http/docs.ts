@@ -1,6 +1,6 @@
 /**
- * `GET /docs`: a page to try the API, out of the package. The plug-in that makes the page reads a file for each request, so it is
- * asked once for each of them, on a server of its own that listens nowhere.
+ * `GET /docs`: a page for trying the API, from the package. The plug-in that makes the page reads a file for each
+ * request. So each file is requested once, on a separate server that listens nowhere.
  */
 import { promises as files } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -8,7 +8,10 @@ import fastify, { type FastifyInstance } from 'fastify'
 import { GatewayError } from '../domain/errors.ts'
 import { type Constant, constant, once, sendConstant } from './constants.ts'
 
-/** The page and all that it loads come from here. The plug-in's own policy lets other hosts in, and forbids plain HTTP. */
+/**
+ * The policy of the page: everything it loads comes from here. The plug-in's own policy allows other hosts, and forbids
+ * plain HTTP.
+ */
 const POLICY =
   "default-src 'self'; base-uri 'self'; frame-ancestors 'self'; img-src 'self' data:; object-src 'none'; script-src-attr 'none'"
 
@@ -29,7 +32,7 @@ export function docsRoutes(app: FastifyInstance): void {
     })
 }
 
-/** The links on the page are relative, so that it depends on the slash at the end. */
+/** The links on the page are relative, so the page depends on the slash at the end. */
 const pagePath = (path: string): string => (path.endsWith('/') ? `${PREFIX}/` : PREFIX)
 const filePath = (path: string): string => path.replace(/\/$/, '')
 
@@ -58,5 +61,5 @@ async function readPage(): Promise<ReadonlyMap<string, Constant>> {
   }
 }
 
-/** Made by the plug-in and not a file: where the page finds the document. */
+/** The plug-in makes this one; it is no file. It tells the page where the document is. */
 const INITIALIZER = `${PREFIX}/static/swagger-initializer.js`

@@ -2,7 +2,7 @@ import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from
 import { type ErrorCode, ERRORS, GatewayError, refusalOfRead } from '../domain/errors.ts'
 import type { Observer } from '../telemetry/events.ts'
 
-/** What the framework refuses by itself, in the catalogue's words. */
+/** Refusals by the framework itself, in the catalogue's words. */
 const FRAMEWORK_CODES: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_REOPENED_CLOSE_SERVER: 'shutting_down',
@@ -39,7 +39,7 @@ export function toGatewayError(error: unknown): GatewayError {
   const { code, statusCode, message } = error as Partial<FastifyError>
   const known = code === undefined ? undefined : FRAMEWORK_CODES[code]
   if (known !== undefined) return new GatewayError(known, { cause: error })
-  // A request that the framework could not read: a bad URL, a content length that is not kept.
+  // The framework could not read the request: a bad URL, or a wrong content length.
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
     return new GatewayError('bad_request', { detail: message ?? ERRORS.bad_request.detail, cause: error })
   return new GatewayError('internal', { cause: error })

@@ -1,7 +1,8 @@
 /**
- * How a sender of CloudEvents asks whether events may be sent here (https://github.com/cloudevents/spec, http-webhook.md 4, "Abuse
- * protection"). The answer is yes for whoever asks: what keeps strangers out is the key or the secret that each event has to come
- * with. `WebHook-Request-Callback` is not called: that would make requests to wherever a stranger says.
+ * Answers the question of a CloudEvents sender whether it may send events here (https://github.com/cloudevents/spec,
+ * http-webhook.md 4, "Abuse protection"). The answer is yes for every sender: strangers are kept out by the key or the
+ * secret that each event has to carry. `WebHook-Request-Callback` is not called, because that would send requests to
+ * any address that a stranger names.
  */
 import { GatewayError } from '../domain/errors.ts'
 import type { Server } from './context.ts'

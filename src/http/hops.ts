@@ -1,13 +1,16 @@
 /**
- * Loops end here, before anything else of a request is looked at. Deliveries of Hookferry may come to the doors for events
- * only, and there as long as they are not too many: whatever else a delivery could set going, such as a resend of its own
- * message, would go round for ever.
+ * Ends loops, before any other part of a request is checked. Deliveries of Hookferry may come only to the doors for
+ * events, and only up to a number of hops. Any other act that a delivery could start, such as a resend of its own
+ * message, would repeat for ever.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { GatewayError, invalid } from '../domain/errors.ts'
 import { HOPS_HEADER, parseHops } from '../domain/hops.ts'
 
-/** Refuses deliveries of Hookferry: all of them but to routes with `config.events`, and there those with more than `maxHops`. */
+/**
+ * Refuses deliveries of Hookferry: all of them except at routes with `config.events`, and there those with more than
+ * `maxHops`.
+ */
 export function useHops(app: FastifyInstance, maxHops: number): void {
   app.addHook('onRequest', (request, reply, done) => {
     const value = request.raw.headers[HOPS_HEADER]
@@ -17,7 +20,7 @@ export function useHops(app: FastifyInstance, maxHops: number): void {
     }
     const hops = parseHops(String(value))
     const problem = problemOf(hops, request.routeOptions.config.events === true, maxHops)
-    // By its own header the sender knows this answer from a 508 of other servers.
+    // By this header the sender tells this answer from a 508 of other servers.
     if (problem?.code === 'loop_detected') reply.header(HOPS_HEADER, String(value))
     done(problem ?? undefined)
   })
@@ -32,7 +35,7 @@ function problemOf(hops: number | null, takesEvents: boolean, maxHops: number): 
   return hops > maxHops ? new GatewayError('loop_detected') : null
 }
 
-/** How many deliveries of Hookferry lie behind a request that was let in. */
+/** Number of Hookferry deliveries that an accepted request has been through. */
 export const hopsOf = (request: FastifyRequest): number => {
   const value = request.raw.headers[HOPS_HEADER]
   return value === undefined ? 0 : Number(value)

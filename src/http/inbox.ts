@@ -22,7 +22,7 @@ const InboxMessage = named(
 
 const SENDER = /^\+[0-9]+$/
 
-/** A raw `+` in a query string arrives as a space, and a number begins with nothing else. */
+/** A raw `+` in a query string arrives as a space, and a number begins with no other character. */
 const senderParameter = urlText()
   .transform((text) => text.replace(/^ /, '+'))
   .pipe(urlText().regex(SENDER, 'has to be a plus sign (in a URL also as %2B) and digits'))

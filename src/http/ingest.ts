@@ -28,7 +28,7 @@ const EventTypeQuery = z.object({
     .describe('The event type, unless X-Event-Type names it'),
 })
 
-/** For the document; they are read, with the body, by `receive` and `verify`. */
+/** For the document. `receive` and `verify` read these headers together with the body. */
 const IngestHeaders = z.object({
   'x-event-type': saidEventType.optional().describe('The event type'),
   'x-hub-signature-256': onWire(urlText(), { type: 'string', pattern: '^sha256=[0-9a-fA-F]{64}$' })

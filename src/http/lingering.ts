@@ -1,16 +1,16 @@
 /**
- * Answers that are given before all of the request is there. Whoever writes everything before they read would find the
- * connection reset, and never see why: closing a socket with unread bytes resets it (RFC 9112, 9.6). So the answer is sent, our
- * side is closed, and what still comes is read and dropped until its end; or until it is too much, takes too long, or stops
- * coming. Nothing of this is done, or allocated, for requests that arrive completely before their answer.
+ * Handles answers that are given before the whole request has arrived. A client that writes everything before it reads
+ * would find the connection reset, and never see why: closing a socket with unread bytes resets it (RFC 9112, 9.6). So
+ * the answer is sent and our side is closed. The bytes that still come are read and dropped until their end, or until
+ * they are too many, take too long, or stop. Requests that arrive completely before their answer cost none of this.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Longer than this without a byte, and the connection is closed; longer than that in all, too. */
+/** Longest pause without a byte, and longest time in all, before the connection is closed. */
 const IDLE_MS = 5_000
 const WHOLE_MS = 30_000
-/** Bytes that are dropped: this times MAX_BODY, and at least so many. */
+/** Bytes that are dropped: this number times MAX_BODY, and at least the second number. */
 const TIMES_BODY = 8
 const BYTES_MIN = 16 * 1_048_576
 
@@ -27,12 +27,14 @@ export class Lingering {
     }
   }
 
-  /** Lets go of those who send nothing, or for too long. To be called every `sweepEveryMs`. */
+  /** Closes connections that send nothing, or send for too long. Has to be called every `sweepEveryMs`. */
   sweep(): void {
     for (const lingerer of this.#sockets.values()) lingerer.sweep()
   }
 
-  /** To be called before an answer is sent. `onClose` is called if that answer is the last one of the connection. */
+  /**
+   * Has to be called before an answer is sent. `onClose` is called if that answer is the last one of the connection.
+   */
   beforeAnswer(message: IncomingMessage, onClose: () => void): void {
     if (message.complete || !hasBody(message) || this.#isOver) return
     const { socket } = message
@@ -51,7 +53,9 @@ export class Lingering {
     })
   }
 
-  /** Instead of closing a connection whose last answer was written, and on which Node reads no more requests. */
+  /**
+   * Takes the place of closing a connection whose last answer was written, and on which Node reads no more requests.
+   */
   closeGently(socket: Socket): void {
     if (this.#isOver) return socket.destroySoon()
     const lingerer = this.#sockets.get(socket) ?? this.#add(socket)
@@ -62,13 +66,16 @@ export class Lingering {
     socket.resume()
   }
 
-  /** Whether what comes in on it is being dropped. Also where Node's parser still reads it, and complains of each piece. */
+  /**
+   * True when the bytes that arrive on the connection are being dropped. Also true while Node's parser still reads it,
+   * and complains about each piece.
+   */
   isDropping(socket: Socket): boolean {
     this.#sockets.get(socket)?.look()
     return this.#sockets.has(socket)
   }
 
-  /** The server closes: nobody is waited for any more. */
+  /** The server closes: it waits for no client any more. */
   stop(): void {
     this.#isOver = true
     for (const lingerer of this.#sockets.values()) lingerer.end()
@@ -89,7 +96,7 @@ interface Limits {
 }
 
 class Lingerer {
-  /** Its answer was the last one of the connection, and is on its way. */
+  /** The answer was the last one of the connection, and is on its way. */
   isLast = false
   readonly #socket: Socket
   readonly #limits: Limits
@@ -107,7 +114,9 @@ class Lingerer {
     this.#from = this.#read = socket.bytesRead
   }
 
-  /** Leaves the connection to Node again, with nothing on it: many requests of one connection may end like this. */
+  /**
+   * Returns the connection to Node, with no listeners left on it: many requests of one connection may end like this.
+   */
   end(): void {
     this.#socket.off('close', this.#onClose)
     Reflect.deleteProperty(this.#socket, 'destroySoon')
@@ -123,12 +132,12 @@ class Lingerer {
     this.#sweeps++
     this.#idleSweeps = bytesRead === this.#read ? this.#idleSweeps + 1 : 0
     this.#read = bytesRead
-    // The first of them may come right after it was begun.
+    // The first byte may come right after the start.
     const isIdle = this.#idleSweeps > this.#limits.idleSweepsMax
     if (isIdle || this.#sweeps > this.#limits.sweepsMax) this.#socket.destroy()
   }
 }
 
-/** Whether a body was announced. */
+/** True when a body was announced. */
 export const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'

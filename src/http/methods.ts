@@ -1,13 +1,16 @@
-/** Answers 405 where a path is known but not with this method. The framework by itself says 404, or 400 to QUERY. */
+/** Answers 405 when a path is known but not with this method. By default the framework says 404, or 400 to QUERY. */
 import type { FastifyInstance, FastifyReply, HTTPMethods } from 'fastify'
 import { GatewayError } from '../domain/errors.ts'
 import { isNotHere, SVIX_PREFIX } from './svix/problems.ts'
 
-/** These have routes of their own where they are not known; all others that Node reads (PROPFIND, QUERY, …) are no path's. */
+/**
+ * Methods that get routes of their own on paths that do not know them. The other methods that Node reads (PROPFIND,
+ * QUERY, …) belong to no path.
+ */
 const ROUTED = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'TRACE'] as const
 const IS_ROUTED: ReadonlySet<string> = new Set(ROUTED)
 
-/** Collects the routes that are added from here on, until the function that is returned adds what answers 405. */
+/** Collects the routes that are added from now on, until the returned function adds the routes that answer 405. */
 export function collectMethods(app: FastifyInstance): () => void {
   const known = new Map<string, Set<HTTPMethods>>()
   app.addHook('onRoute', ({ url, method }) => {
@@ -23,9 +26,9 @@ export function collectMethods(app: FastifyInstance): () => void {
     return done(found === undefined ? new GatewayError('not_found') : notAllowed(reply, path, found[1]))
   })
   return () => {
-    // The routes added here are announced too, so the lists are taken before.
+    // The routes added here are announced too, so the lists are copied before.
     const routes = Array.from(known).filter(([url]) => !url.includes('*'))
-    // Of two patterns that match, the one with more names of its own is meant.
+    // Of two patterns that match, the one with more fixed steps is meant.
     routes.sort(([a], [b]) => a.split(':').length - b.split(':').length)
     allowed = routes.map(([url, methods]) => [patternOf(url), [...methods].join(', ')])
     for (const route of routes) forbidOthers(app, route)
@@ -34,7 +37,7 @@ export function collectMethods(app: FastifyInstance): () => void {
 
 function forbidOthers(app: FastifyInstance, [url, methods]: [string, Set<HTTPMethods>]): void {
   const method = ROUTED.filter(
-    // Of the Svix API they are preflights, which are answered for all of its paths.
+    // In the Svix API these are preflights, which are answered for all of its paths.
     (one) => !methods.has(one) && !(one === 'OPTIONS' && url.startsWith(SVIX_PREFIX)),
   )
   const allow = [...methods].join(', ')

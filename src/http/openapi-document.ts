@@ -1,22 +1,22 @@
-/** Turns what the framework makes of the routes' schemas into the document that generators of clients are given. */
+/** Turns the framework's output for the routes' schemas into the document for generators of clients. */
 import { STATUS_CODES } from 'node:http'
 import { NAME, ON_WIRE } from './described.ts'
 
 type Json = Record<string, unknown>
 
-/** An OpenAPI document, as far as it is looked at here. */
+/** An OpenAPI document, as far as this file reads it. */
 export interface OpenApiDocument {
   paths?: Record<string, Record<string, Json>>
   components?: { schemas?: Record<string, unknown> } & Json
   [member: string]: unknown
 }
 
-/** Where a schema holds others: by name, in a list, or one. */
+/** Keywords under which a schema holds others: by name, in a list, or one. */
 const MAPS_OF_SCHEMAS = ['properties', 'patternProperties']
 const LISTS_OF_SCHEMAS = ['anyOf', 'oneOf', 'allOf', 'prefixItems']
 const SCHEMAS = ['items', 'additionalProperties', 'propertyNames', 'not']
 
-/** The schema with `change` made to all that it holds, the innermost first, and at last to itself. */
+/** Applies `change` to all schemas within the schema, the innermost first, and at last to the schema itself. */
 function changed(schema: Json, change: (schema: Json) => Json): Json {
   const entries = Object.entries(schema).map(([key, value]): [string, unknown] => {
     if (typeof value !== 'object' || value === null) return [key, value]
@@ -32,14 +32,14 @@ const ANNOTATIONS = [NAME, 'description', 'example', 'examples', 'deprecated', '
 const INT32_MAX = 2 ** 31 - 1
 
 /**
- * As values are on the wire: with the description that was made for that, and integers with their size. Parameters are
- * looked at before the framework takes them apart.
+ * Describes values as they are on the wire: with the description made for that, and integers with their size.
+ * Parameters are changed before the framework splits them.
  */
 export const parametersOnWire = (schema: object): object => changed(schema as Json, onWire)
 
 const onWire = (schema: Json): Json => flat(sized(described(schema)))
 
-/** A choice within a choice is one choice. */
+/** Merges a choice within a choice into one choice. */
 function flat(schema: Json): Json {
   const choices = schema['anyOf'] as Json[] | undefined
   if (choices === undefined) return schema
@@ -54,7 +54,10 @@ function described(schema: Json): Json {
   return { ...(wire as Json), ...Object.fromEntries(kept.filter(([key]) => !(key in (wire as Json)))) }
 }
 
-/** Generators take an integer for one of 32 bits unless they are told. What JavaScript cannot count is no bound that somebody set. */
+/**
+ * Generators read an integer as one of 32 bits unless the document says otherwise. A bound beyond what JavaScript can
+ * count was set by no author.
+ */
 function sized({ ...schema }: Json): Json {
   if (![schema['type']].flat().includes('integer') || schema['enum'] !== undefined) return schema
   if (schema['maximum'] === Number.MAX_SAFE_INTEGER) delete schema['maximum']
@@ -63,7 +66,7 @@ function sized({ ...schema }: Json): Json {
   return isSmall ? schema : { ...schema, format: 'int64' }
 }
 
-/** A schema wherever an operation has one. */
+/** Applies a change to every schema of an operation. */
 function changedInOperation(operation: Json, change: (schema: Json) => Json): Json {
   const media = (content: unknown) =>
     Object.fromEntries(
@@ -90,12 +93,12 @@ const toldBy = (status: string, response: Json): Json =>
     ? { ...response, description: STATUS_CODES[status] ?? status }
     : response
 
-/** With everything that has a name in `components.schemas`, once. Throws where two different schemas have the same name. */
+/** Moves every named schema to `components.schemas`, once. Throws when two different schemas have the same name. */
 export function withComponents(made: object): OpenApiDocument {
   const document = made as OpenApiDocument
   const schemas: Record<string, unknown> = {}
   const refer = (schema: Json): Json => {
-    // What is said of it at one place is not true of it everywhere.
+    // A description at one place does not hold everywhere.
     const { [NAME]: name, description, ...rest } = schema
     if (typeof name !== 'string') return schema
     if (!(name in schemas)) schemas[name] = rest

@@ -8,14 +8,14 @@ import { parametersOnWire, withComponents } from './openapi-document.ts'
 import { Refusal } from './schemas.ts'
 import { SVIX_PREFIX, SvixRefusal } from './svix/problems.ts'
 
-/** What routes of a kind may answer besides what each of them says itself. */
+/** Answers that routes of a kind may give besides those that each route lists itself. */
 function withCommonRefusals(schema: FastifySchema, { method, config, url }: RouteOptions): FastifySchema {
   const takesBody = [method].flat().some((one) => ['POST', 'PUT', 'PATCH'].includes(one))
   const isProbe = schema.tags?.includes('operation') === true
   const own = schema.response as object
   const Refused = url.startsWith(SVIX_PREFIX) ? SvixRefusal : Refusal
   const statuses = [
-    // These come before anybody looks at what is asked for, or whatever it is.
+    // These refusals come before the path or the body is checked.
     400,
     408,
     431,
@@ -40,7 +40,10 @@ const transform: SwaggerTransform = ({ schema, route, ...rest }) => {
 
 const PARAMETERS = new Set(['params', 'querystring', 'headers'])
 
-/** `GET /openapi.json`, generated from the routes' own schemas, and `GET /docs`, a page to try them, out of the package. */
+/**
+ * `GET /openapi.json`, generated from the routes' own schemas, and `GET /docs`, a page for trying them, from the
+ * package.
+ */
 export async function useOpenApi(app: FastifyInstance): Promise<void> {
   await app.register(swagger, {
     openapi: {

@@ -11,12 +11,13 @@
 import { weightOf } from '../lib/weight.ts'
 
 export const PAGE_BYTES_MAX = 16 * 1_048_576
-/** Few at first, for each may be as large as a body. */
+/** Rows read at first: few, because each may be as large as a body. */
 const ROWS_AT_ONCE = { first: 4, max: 64 }
 
 /**
- * Reads up to `limit` rows: `read` gets how many come next and those that are there already. So many are read at a time as are
- * not too large together, judged by the largest one so far. `isCut`: there may be more, which had no room.
+ * Reads up to `limit` rows. `read` gets the number of rows to read next and the rows read so far. That number is chosen
+ * so that the rows together are not too large, judged by the largest one so far. `isCut`: there may be more rows, which
+ * had no room.
  */
 export async function readBounded<T>(
   limit: number,

@@ -6,7 +6,10 @@ import type { HttpContext, Server } from './context.ts'
 import { named } from './described.ts'
 import { Refusal } from './schemas.ts'
 
-/** Anybody may ask for the metrics, and each rendering asks the store. Beyond this they are those of a moment ago. */
+/**
+ * Every client may ask for the metrics, and each rendering asks the store. Above this rate the answer is that of a
+ * moment ago.
+ */
 const METRICS_PER_SECOND = 5
 
 export function probeRoutes(app: Server, context: HttpContext): void {
@@ -62,7 +65,7 @@ export function probeRoutes(app: Server, context: HttpContext): void {
       },
     },
     async (_request, reply) => {
-      // One Buffer for all who wait for it; the framework's types know only texts here.
+      // One Buffer for all that wait for it; the framework's types know only texts here.
       return (reply as FastifyReply).type(gathered.contentType).send(await metrics()) as never
     },
   )

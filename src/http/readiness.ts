@@ -4,10 +4,13 @@ import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
 import { atMost } from './constants.ts'
 
-/** Probes may come from anywhere and as often as they like; together they cost one small commit a second. */
+/** Probes may come from any client, as often as it likes; together they cost one small commit a second. */
 const PER_SECOND = 1
 
-/** What keeps the store from committing, or null: as it was within the last second, and answered within `LIMITS.readyProbeMs`. */
+/**
+ * The problem that keeps the store from committing, or null. The answer is at most a second old, and comes within
+ * `LIMITS.readyProbeMs`.
+ */
 export function storeProblem(store: Pick<Store, 'problem'>, clock: Clock): () => Promise<string | null> {
   return atMost(PER_SECOND, clock, async () => {
     let stop = (): void => {}
@@ -22,7 +25,7 @@ export function storeProblem(store: Pick<Store, 'problem'>, clock: Clock): () =>
   })
 }
 
-/** The cause, which the catalogue's words hide. */
+/** The cause of the error, which the catalogue's words hide. */
 function wordsOf(error: unknown): string {
   const { message } = error instanceof GatewayError && error.cause instanceof Error ? error.cause : (error as Error)
   return message

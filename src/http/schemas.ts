@@ -1,4 +1,4 @@
-/** Shapes that several routes share, and how domain values are written in JSON. */
+/** Shapes that several routes share, and the JSON forms of domain values. */
 import { z } from 'zod'
 import type { AddressGuard } from '../destinations/guard.ts'
 import { CUSTOM_HEADER_NAME, CUSTOM_HEADER_VALUE, customHeaderProblem } from '../domain/custom-headers.ts'
@@ -13,7 +13,7 @@ import { named, onWire } from './described.ts'
 /** The body of every refusal but a validation error. */
 export const Refusal = named('Refusal', z.object({ detail: z.string(), code: z.string().optional() }))
 
-/** What a sender is told when its event is durable. */
+/** The answer to a sender when its event is durable. */
 export const Ok = named('Ok', z.object({ status: z.literal('ok') }))
 
 const ValidationIssue = z.object({
@@ -27,10 +27,10 @@ export const ValidationRefusal = named(
   z.object({ detail: z.array(named('ValidationIssue', ValidationIssue)), code: z.literal('validation') }),
 )
 
-/** What there is of something. */
+/** A number of things. */
 export const count = z.number().int().min(0)
 
-/** A parameter is a text on the wire, and the document says what the text means. */
+/** A parameter is a text on the wire. The document says what the text means. */
 const wholeNumber = (fallback: number, min: number, max: number) =>
   onWire(
     urlText()
@@ -54,7 +54,7 @@ export const booleanParameter = onWire(
   { type: 'boolean' },
 )
 
-/** How a sender may name the type of an event: what an event type can be made of (`eventTypeFrom`). */
+/** The sender's name of an event's type: any text from which an event type can be made (`eventTypeFrom`). */
 export const saidEventType = onWire(urlText(), {
   type: 'string',
   minLength: 1,
@@ -62,13 +62,15 @@ export const saidEventType = onWire(urlText(), {
   pattern: '^(?!\\.\\.?$)([a-zA-Z0-9\\-_.]+|[^,*]*[a-zA-Z0-9][^,*]*)$',
 })
 
-/** A path or query parameter that is an id. One that cannot be an id names nothing, so it is a 404 and not a 422. */
+/**
+ * A path or query parameter that is an id. A text that cannot be an id names nothing, so the answer is 404 and not 422.
+ */
 export const toId = <K extends string>(prefix: K, text: string) => (isId(prefix, text) ? text : null)
 
-/** What stands for the id of the Svix destination's endpoint. */
+/** The word that stands for the id of the Svix destination's endpoint. */
 const SVIX_ALIAS = 'svix'
 
-/** The same of an endpoint whose deliveries are asked for: `svix` is the Svix destination. */
+/** The id of an endpoint whose deliveries are asked for: `svix` is the Svix destination. */
 export const toEndpointId = (text: string): EndpointId | null =>
   text === SVIX_ALIAS ? SVIX_ENDPOINT : toId('ep', text)
 
@@ -76,15 +78,15 @@ export const instant = (ms: number): string => new Date(ms).toISOString()
 export const instantOrNull = (ms: number | null): string | null => (ms === null ? null : instant(ms))
 export const Instant = z.string().meta({ format: 'date-time', example: '2026-01-15T10:00:00.000Z' })
 
-/** Every attempt in the log has its URL, so that a long one would cost as much as a large answer. */
+/** Every attempt in the log has its URL, so a long URL would cost as much as a large answer. */
 const TARGET_URL_CHARS_MAX = 8_192
 export const DESCRIPTION_CHARS_MAX = 1_024
 
-/** What is not ASCII becomes several characters when the URL is normalised. */
+/** A character outside ASCII becomes several characters when the URL is normalised. */
 const lengthProblem = ({ href }: URL): string | null =>
   href.length > TARGET_URL_CHARS_MAX ? `has more than ${TARGET_URL_CHARS_MAX} characters once it is encoded` : null
 
-/** The shape of a URL that the guard lets through, normalised. */
+/** The shape of a normalised URL that the guard accepts. */
 export const targetUrl = (guard: AddressGuard) =>
   text({ max: TARGET_URL_CHARS_MAX })
     .transform((given, ctx) => {
@@ -112,14 +114,14 @@ const headersBound = { max: LIMITS.customHeadersMax, what: 'headers', keyPattern
 const NAMES_THAT_MAY =
   'What deliveries carry; names that belong to the gateway, to connections or to browsers are refused'
 
-/** What deliveries carry besides the gateway's own headers. */
+/** Headers of deliveries besides the gateway's own. */
 export const customHeaders = map(headerValue, headersBound).superRefine(checkHeaders).describe(NAMES_THAT_MAY)
-/** The same as changes: `null` removes one. */
+/** The same headers as changes: `null` removes one. */
 export const customHeadersPatch = map(headerValue.nullable(), headersBound).superRefine(checkHeaders)
 
 /**
- * The headers of an endpoint after such changes. A name replaces one that differs in case only: on the wire they are the same
- * header. Throws `validation` where there would be too many.
+ * The headers of an endpoint after such changes. A name replaces one that differs in case only, because on the wire
+ * they are the same header. Throws `validation` when there would be too many.
  */
 export function mergeHeaders(
   before: Readonly<Record<string, string>>,

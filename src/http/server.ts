@@ -26,11 +26,16 @@ import { svixApi } from './svix/svix-api.ts'
 import { taskRoutes } from './tasks.ts'
 import { useValidation } from './validation.ts'
 
-/** Whoever has not sent them after so long is cut off: headers, and the whole request. Node looks every second. */
+/**
+ * Deadlines for the headers, and for the whole request; a slower client's connection is closed. Node checks every
+ * second.
+ */
 const HEADERS_TIMEOUT_MS = 20_000
 const REQUEST_TIMEOUT_MS = 60_000
 const CHECK_EVERY_MS = 1_000
-/** Longer than the usual idle time of load balancers (60 s), so that they and not we close idle connections. */
+/**
+ * Longer than the usual idle time of load balancers (60 s), so that they and not the gateway close idle connections.
+ */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000
 
 /** The server with all routes, not listening yet. */
@@ -40,7 +45,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
   const app: Server = fastify({
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-    // A request without a Host is refused in the gateway's own words.
+    // The gateway's own words refuse a request without a Host.
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
       connectionsCheckingInterval: CHECK_EVERY_MS,
@@ -48,12 +53,13 @@ export async function buildServer(context: HttpContext): Promise<Server> {
     },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: URL_CHARS_MAX },
     forceCloseConnections: 'idle',
-    // What still arrives on an open connection is served: the store closes after the last request, and the answer closes the connection.
+    // Requests that still arrive on an open connection are served: the store closes after the last request, and the
+    // answer closes the connection.
     return503OnClosing: false,
     genReqId: requestId,
     logger: false,
     frameworkErrors: (error, request, reply) => {
-      // The hooks do not run for what the router could not read.
+      // The hooks do not run for requests that the router could not read.
       const known = toGatewayError(error)
       if (!connections.begin(reply)) return
       connections.beforeAnswer(reply)
@@ -70,7 +76,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
   useRequestLog(app, context)
   useHops(app, context.config.maxHops)
   useReadableBodies(app)
-  // A key is sent by whoever knows it, and by no browser on its own.
+  // No browser sends a key on its own; a client has to know it.
   if (context.secrets.apiKeys.length > 0) useManagementKeys(app, context.secrets.apiKeys, context.clock)
   else useOwnPagesOnly(app, context.config)
   connections.watch(app.server, {
@@ -83,7 +89,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
     },
   })
   const forbidOtherMethods = collectMethods(app)
-  // A worker is there for the deliveries; it answers whoever watches it, and nobody else.
+  // A worker only makes deliveries. It answers probes and metrics, and no other request.
   const isWorker = context.config.role === 'worker'
   if (!isWorker) await useOpenApi(app)
   await app.register(async (routes: Server) => {
@@ -108,7 +114,7 @@ export async function buildServer(context: HttpContext): Promise<Server> {
   return app
 }
 
-/** The client's own request id if it is a sane one, else a new one: unique, and cheap. */
+/** The client's own request id if it is well-formed, otherwise a new one: unique, and cheap. */
 function requestIds(): (request?: IncomingMessage) => string {
   const start = randomBytes(6).toString('hex')
   let count = 0
@@ -118,7 +124,10 @@ function requestIds(): (request?: IncomingMessage) => string {
   }
 }
 
-/** The status of a request, in log and metrics, whose connection ended before its answer was out. No client ever gets it. */
+/**
+ * The status, in log and metrics, of a request whose connection ended before its answer was out. No client ever gets
+ * it.
+ */
 const ABANDONED = 499
 
 function useRequestLog(app: FastifyInstance, context: HttpContext): void {
@@ -127,9 +136,9 @@ function useRequestLog(app: FastifyInstance, context: HttpContext): void {
   app.decorateRequest('source', null)
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    // Whoever keeps the connection would send the next request to a gateway that is about to go.
+    // A client that keeps the connection would send its next request to a gateway that is about to stop.
     if (context.isStopping()) reply.header('connection', 'close')
-    // Nobody waits for the answer to what a connection still held when it was cut.
+    // No client waits for the answers that a closed connection still held.
     if (connections.begin(reply)) done(unclearRequest(request.raw) ?? undefined)
   })
   app.addHook('onSend', (_request, reply, _payload, done) => {
@@ -143,7 +152,10 @@ function useRequestLog(app: FastifyInstance, context: HttpContext): void {
   })
 }
 
-/** What leaves open which host or which protocol is meant (RFC 9112, 2.3 and 3.2); intermediaries may have read it otherwise. */
+/**
+ * Headers that leave open which host or which protocol is meant (RFC 9112, 2.3 and 3.2); intermediaries may have read
+ * them otherwise.
+ */
 function unclearRequest({ httpVersion, rawHeaders }: IncomingMessage): GatewayError | null {
   if (httpVersion !== '1.1' && httpVersion !== '1.0')
     return new GatewayError('bad_request', { detail: `HTTP/${httpVersion} is not spoken here; HTTP/1.1 is.` })

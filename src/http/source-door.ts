@@ -1,4 +1,4 @@
-/** The doors of sources: any bytes, from senders that prove who they are. */
+/** The doors of sources: they take any bytes, from senders that prove their identity. */
 import { z } from 'zod'
 import { checkHead, findSource, takeIn } from '../flow/take-in.ts'
 import { urlText, wholeBody } from './bounded.ts'
@@ -18,7 +18,7 @@ export function doorRoutes(app: Server, { inbound }: HttpContext): void {
       exposeHeadRoute: false,
       config: { management: false, events: true, rawBody: true },
       schema: { ...schema, params },
-      // Before the body: who sends to no source need not send much.
+      // Checked before the body: a sender to no source need not send much.
       async onRequest(request) {
         const source = await findSource(inbound, request.params.source)
         const { 'content-type': contentType, 'content-encoding': encoding } = request.headers

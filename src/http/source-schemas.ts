@@ -63,7 +63,7 @@ const ResponseOut = named(
   z.object({ status: z.number().int(), content_type: z.string(), body: z.string() }),
 )
 
-/** The members of all kinds: which of them a source may have, its provider says. */
+/** The members of all kinds. The provider says which of them a source may have. */
 const ownMembers = Object.fromEntries(
   SOURCE_KINDS.flatMap(({ settings }) => Object.entries(settings.shape as Record<string, z.ZodType>)).map(
     ([name, schema]) => [name, (schema instanceof z.ZodOptional ? (schema.unwrap() as z.ZodType) : schema).nullish()],
@@ -119,7 +119,7 @@ export const SourceInput = named(
   ),
 )
 
-/** RFC 7396: what is absent stays, `null` unsets. */
+/** RFC 7396: an absent member stays, `null` unsets one. */
 export const SourcePatch = named(
   'SourcePatch',
   withExample({ enabled: false }, z.object({ name: name.optional(), provider: provider.optional(), ...members })),
@@ -178,7 +178,7 @@ export const toSecrets = (secrets: readonly EndpointSecret[]) => ({
   data: secrets.map(({ secret, expiresAt }) => ({ secret, expires_at: instantOrNull(expiresAt) })),
 })
 
-/** What a source is after such a body: `before` has what the body leaves alone. Throws `validation`. */
+/** The source after such a body: it keeps from `before` what the body leaves alone. Throws `validation`. */
 export function settled(given: Given, before: Source): Pick<Source, 'name' | 'enabled' | 'settings' | 'secrets'> {
   if (given.provider !== undefined && given.provider !== before.provider)
     throw invalid(['body', 'provider'], 'cannot be changed: make another source')

@@ -19,7 +19,7 @@ const SourceList = named(
 )
 const NAME_TAKEN = 'is the name of another source'
 
-/** A source that was just made, before anything was said of it. */
+/** A new source with default settings. */
 const blank = (given: { id: Source['id']; name: string; provider: string; now: number }): Source => ({
   appId: DEFAULT_APP,
   id: given.id,
@@ -40,7 +40,7 @@ const blank = (given: { id: Source['id']; name: string; provider: string; now: n
   updatedAt: given.now,
 })
 
-/** Throws `validation` where the source could not work. */
+/** Throws `validation` when the source could not work. */
 function checkedSource<T extends Source>(source: T): T {
   const problem = sourceProblem(source)
   if (problem !== null) throw invalid(['body', ...problem.loc], problem.msg)
@@ -116,7 +116,7 @@ export function sourceRoutes(app: Server, { store, manage, clock, ids }: HttpCon
         total = page.total
         return page.data
       })
-      // Whoever goes on by `limit` must not skip what had no room.
+      // A client that goes on by `limit` must not skip rows that had no room.
       return { data: rows.map(toSource), total, limit: isCut ? rows.length : limit, offset }
     },
   )

@@ -24,15 +24,15 @@ import {
 
 const TIMEOUT_MS = { min: 10, max: 300_000 }
 const RATE_MAX = 65_535
-/** Of a name with `.*` behind it. */
+/** Length of a name with `.*` behind it. */
 const PATTERN_CHARS_MAX = EVENT_TYPE_CHARS_MAX + 2
 const DURATION_CHARS_MAX = 64
 const EVENT_TYPES_MAX = 256
 const RETRY_WAIT_MAX_MS = 30 * 86_400_000
-// Of a union nobody can tell which member was meant, so that the problem is said for both.
+// A union does not tell which member was meant, so the problem is given for both.
 const SCHEDULE_PROBLEM = `has to be a list of up to ${LIMITS.retriesMax} durations up to ${formatDuration(RETRY_WAIT_MAX_MS)}, such as ["10s", "1m"], or one of ${Object.keys(NAMED_SCHEDULES).join(', ')}`
 
-/** As `parseDuration` reads it. */
+/** A duration that `parseDuration` reads. */
 const DURATION_PATTERN = '^\\d+(\\.\\d+)?(ms|s|m|h|d)$'
 /** An event type, one with `.*` behind it, or all (`eventTypePatternProblem`). */
 const PATTERN_PATTERN = `^(\\*|(?!\\.\\.?(\\.\\*)?$)[a-zA-Z0-9\\-_.]{1,${EVENT_TYPE_CHARS_MAX}}(\\.\\*)?)$`
@@ -96,7 +96,7 @@ export const subscriptionIn = (guard: AddressGuard) =>
     ),
   )
 
-/** RFC 7396: what is absent stays, `null` unsets; `headers` are merged one by one. */
+/** RFC 7396: an absent member stays, `null` unsets one; `headers` are merged one by one. */
 export const subscriptionPatch = (guard: AddressGuard) => {
   const all = members(guard)
   return named(
@@ -177,8 +177,8 @@ type Settings = Pick<
 >
 
 /**
- * The settings that a whole subscription describes. A secret that is not mentioned stays as it is: nobody can send back
- * what they were never shown, and dropping it would open the ingest route.
+ * The settings that a whole subscription describes. A secret that is not mentioned stays: no client can send back a
+ * secret that it was never shown, and dropping the secret would open the ingest route.
  */
 export function settingsFrom(given: SubscriptionIn, before: Endpoint | null): Settings {
   return {
@@ -221,12 +221,12 @@ const nonEmpty = (list: string[] | null | undefined): string[] | null =>
 const secretsFrom = (secret: string | null): Endpoint['secrets'] =>
   secret === null ? [] : [{ secret, expiresAt: null }]
 
-/** Disabling by hand is the owner's doing; what the gateway disabled keeps its reason until it is enabled again. */
+/** The owner disables by hand. An endpoint that the gateway disabled keeps its reason until it is enabled again. */
 function enabledness(enabled: boolean, before: Endpoint | null): Pick<Endpoint, 'disabled' | 'disabledReason'> {
   return { disabled: !enabled, disabledReason: enabled ? null : (before?.disabledReason ?? 'owner') }
 }
 
-/** With the values that came back hidden. Throws `validation` where there is none to keep. */
+/** Puts back the values that came back hidden. Throws `validation` when there is no value to keep. */
 function restored<V extends string | null>(
   given: Record<string, V>,
   before: Readonly<Record<string, string>>,

@@ -62,7 +62,7 @@ export function subscriptionRoutes(
     return endpoint
   }
 
-  /** It is there, or was and has attempts that are kept. */
+  /** True when the subscription exists, or existed and has attempts that are kept. */
   async function isKnown(of: { appId: AppId; endpointId: EndpointId }): Promise<boolean> {
     if ((await store.getEndpoint(of.appId, of.endpointId)) !== null) return true
     return (await store.listAttempts(attemptsWith(of), newest(1))).length > 0
@@ -136,7 +136,7 @@ export function subscriptionRoutes(
         total = page.total
         return page.data
       })
-      // Whoever goes on by `limit` must not skip what had no room.
+      // A client that goes on by `limit` must not skip rows that had no room.
       return { data: rows.map(toSubscription), total, limit: isCut ? rows.length : limit, offset }
     },
   )

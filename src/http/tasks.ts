@@ -1,4 +1,4 @@
-/** Work in the background for one subscription, and what became of it. */
+/** Background work for one subscription, and its progress. */
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { type ErrorCode, GatewayError, invalid } from '../domain/errors.ts'
@@ -39,7 +39,7 @@ const toTask = (task: TaskInfo): z.infer<typeof Task> => ({
   status: task.status,
   subscription_id: task.endpointId,
   since: instant(task.since),
-  // The stretch of a task ends before `until`, which is itself asked for.
+  // The range of a task ends before `until`, but the client's range includes `until`.
   until: instant(task.until - BUCKET_MS),
   messages: task.added,
   created_at: instant(task.createdAt),

@@ -1,14 +1,17 @@
 /** Holds the schemas of requests to `bounded.ts`. */
-// The library's own door for whoever walks schemas: https://zod.dev/library-authors.
+// The library's own access for code that walks schemas: https://zod.dev/library-authors.
 /* oxlint-disable no-underscore-dangle */
 import { z } from 'zod'
 import { isWholeBody } from './bounded.ts'
 
-/** Where `schema` takes a text, list, map or whatever that has no bound; one line for each, empty when all is bounded. */
+/**
+ * Places where `schema` takes a text, list, map or other value without a bound; one line for each, empty when all are
+ * bounded.
+ */
 export function unboundedIn(schema: z.core.$ZodType, at = ''): string[] {
   if (isWholeBody(schema as z.ZodType)) return []
   const { def } = (schema as z.core.$ZodTypes)._zod
-  // Whatever is not named below has no bound.
+  // Types that are not named below have no bound.
   // oxlint-disable-next-line typescript/switch-exhaustiveness-check
   switch (def.type) {
     case 'string':
@@ -43,7 +46,7 @@ export function unboundedIn(schema: z.core.$ZodType, at = ''): string[] {
   }
 }
 
-/** A map is a pipe: its size is looked at in front of it. */
+/** A map is a pipe: its size is checked in front of it. */
 function pipeProblems({ in: before, out }: z.core.$ZodPipeDef, at: string): string[] {
   const { def } = (out as z.core.$ZodTypes)._zod
   if (def.type === 'record') {
@@ -65,7 +68,7 @@ const hasMax = ({ checks }: z.core.$ZodTypeDef): boolean =>
 
 const PARTS = ['params', 'querystring', 'headers', 'body'] as const
 
-/** Throws where a route takes something without a bound: such a gateway does not start. */
+/** Throws when a route takes a value without a bound: such a gateway does not start. */
 export function assertBounded({ url, schema }: { url: string; schema?: object | undefined }): void {
   const problems = PARTS.flatMap((part) => {
     const type = (schema as Partial<Record<string, unknown>> | undefined)?.[part]

@@ -1,6 +1,6 @@
 /**
- * Requests are checked here and not by the framework's own validation, which stops at the first part that is wrong: a
- * caller should learn of every problem at once.
+ * Checks requests here and not by the framework's own validation, which stops at the first wrong part: a caller should
+ * learn of every problem at once.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
@@ -18,7 +18,7 @@ const PARTS = [
   ['body', 'body'],
 ] as const
 
-/** Bodies arrive as bytes on every route; those whose schema has a `body` get it parsed and checked. */
+/** Bodies arrive as bytes on every route. A route whose schema has a `body` gets it parsed and checked. */
 export function useValidation(app: FastifyInstance, bodies: Bodies): void {
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, message, done) => bodies.read(message, done))
@@ -58,7 +58,7 @@ const NO_BYTES = Buffer.alloc(0)
 /** The body's bytes, as they came. */
 export const bodyOf = (request: FastifyRequest): Buffer => (Buffer.isBuffer(request.body) ? request.body : NO_BYTES)
 
-/** A header's values, one for each time it came. Node joins them where it keeps headers by name. */
+/** A header's values, one for each time the header came. Node joins them when it keeps headers by name. */
 function valuesOf(rawHeaders: readonly string[], name: string): string[] {
   const values: string[] = []
   for (let i = 0; i < rawHeaders.length; i += 2) {
@@ -72,9 +72,9 @@ function splitUrl(url: string): [path: string, query: string] {
   return at === -1 ? [url, ''] : [url.slice(0, at), url.slice(at + 1)]
 }
 
-/** The request without the framework around it. */
+/** The request without the framework. */
 export function rawOf(request: FastifyRequest): RawRequest {
-  // Read once: they are asked for dozens of names, and the framework's own getter looks twice each time.
+  // Read once: the headers are asked for dozens of names, and the framework's own getter looks twice each time.
   const { headers } = request.raw
   const [path, query] = splitUrl(request.url)
   return {

@@ -1,13 +1,16 @@
 /**
- * Who guesses keys. An address that has sent many different wrong ones gets 429 for further ones, and loses its connection with
- * each. A right key is never looked up here: many clients may share one address behind a proxy. What makes guessing hopeless is
- * the length of a key; this makes it slow and seen.
+ * Slows down the guessing of keys. An address that has sent many different wrong keys gets 429 for further ones, and
+ * loses its connection with each. A right key is never looked up here, because many clients may share one address
+ * behind a proxy. The length of a key makes guessing hopeless; this makes it slow and visible.
  */
 const LIMITS = {
-  /** Different wrong keys of one address in a minute. One wrong key, however often it is sent, is a setting that is wrong. */
+  /**
+   * Different wrong keys of one address in a minute. One wrong key, however often it is sent, is a mistake in a
+   * setting.
+   */
   keys: 20,
   windowMs: 60_000,
-  /** Addresses that are remembered; beyond, the oldest are forgotten. */
+  /** Addresses that are remembered; above that number the oldest are forgotten. */
   addresses: 10_000,
 }
 
@@ -19,7 +22,10 @@ interface Guesses {
 export class WrongKeys {
   readonly #byNetwork = new Map<string, Guesses>()
 
-  /** Notes a wrong key, by some bytes of its digest. Returns the seconds until the address may try others; 0 while it may. */
+  /**
+   * Notes a wrong key, by some bytes of its digest. Returns the seconds until the address may try others; 0 while it
+   * may.
+   */
   note(address: string, key: number, now: number): number {
     const guesses = this.#guessesOf(networkOf(address), now)
     if (guesses.keys.has(key)) return 0
@@ -30,7 +36,7 @@ export class WrongKeys {
 
   #guessesOf(network: string, now: number): Guesses {
     const known = this.#byNetwork.get(network)
-    // A clock that was set back must not hold anybody for longer.
+    // A clock that was set back must not block an address for longer.
     if (known !== undefined && now < known.until && known.until <= now + LIMITS.windowMs) return known
     const guesses = { until: now + LIMITS.windowMs, keys: new Set<number>() }
     this.#byNetwork.delete(network)
@@ -43,7 +49,7 @@ export class WrongKeys {
   }
 }
 
-/** An IPv4 address, or the 64 bits of an IPv6 one that its owner does not choose. */
+/** An IPv4 address, or the 64 bits of an IPv6 address that its owner does not choose. */
 export function networkOf(address: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1]
   if (mapped !== undefined || !address.includes(':')) return mapped ?? address
