@@ -1,12 +1,13 @@
 /**
- * The one bound in bytes of every page: rows are read a few at a time, until there are enough of them or they are too large.
+ * The one bound in bytes of every page: rows are read a few at a time, until there are enough of them or they are too
+ * large.
  *
- * Two pages need no such reading, for their rows are small enough by what may be stored. As JSON in UTF-8 a UTF-16 unit is at
- * most 6 bytes (a control character is `\u0001`); in a URL 2 (a backslash).
- * - `/messages`: id 1,024 * 6, sender and receiver 1,024 digits each, time 53, text 4,096 * 6 (a character beyond the BMP is 4):
- *   33 KB; 100 of them are 3.3 MB.
- * - attempts of a subscription: URL 8,192 * 2, answer 4,096 * 6, error and the rest below 3,000: 44 KB; 250 are 11 MB. The 100
- *   attempts of `/deliveries/{id}` are 4.4 MB, beside its deliveries, which are bounded.
+ * Two pages need no such reading, because the bounds of stored values keep their rows small. As JSON in UTF-8 a UTF-16
+ * unit is at most 6 bytes (a control character is `\u0001`); in a URL 2 (a backslash).
+ * - `/messages`: id 1,024 * 6, sender and receiver 1,024 digits each, time 53, text 4,096 * 6 (a character beyond the
+ *   BMP is 4): 33 KB; 100 of them are 3.3 MB.
+ * - attempts of a subscription: URL 8,192 * 2, answer 4,096 * 6, error and the rest below 3,000: 44 KB; 250 are 11 MB.
+ *   The 100 attempts of `/deliveries/{id}` are 4.4 MB. Its deliveries are bounded separately.
  */
 import { weightOf } from '../lib/weight.ts'
 

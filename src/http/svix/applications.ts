@@ -80,7 +80,7 @@ const toApplicationOut = (application: Application): z.infer<typeof ApplicationO
   metadata: application.metadata,
 })
 
-/** What a whole application says about itself. */
+/** The settings that a whole application describes. */
 const settingsFrom = (given: z.output<typeof ApplicationIn>): ApplicationSettings => ({
   name: given.name,
   uid: given.uid ?? null,
@@ -92,7 +92,7 @@ const notListed = notHere('applications are listed whatever their endpoints are'
 
 const TAKEN = 'An application with that id or uid already exists'
 
-/** The application of the path; made on the fly where the request brings one along that has the path's uid. */
+/** The application of the path. It is made on the fly when the request carries an application with the path's uid. */
 export async function applicationOnTheFly(
   context: SvixContext,
   { principal, params }: { principal: Principal; params: Record<string, string> },

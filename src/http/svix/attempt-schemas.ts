@@ -1,4 +1,4 @@
-/** An attempt, and what became of a delivery, as the Svix API writes them. */
+/** An attempt, and the state of a delivery, as the Svix API writes them. */
 import { z } from 'zod'
 import type { Attempt } from '../../domain/attempt.ts'
 import type { DeliveryStatus } from '../../store/port/history.ts'
@@ -6,7 +6,7 @@ import { named, onWire } from '../described.ts'
 import { Instant, instant } from '../schemas.ts'
 import { MessageOut } from './messages.ts'
 
-/** The API's numbers and words. `canceled` is newer than many clients: they are told of a failure unless they ask for it. */
+/** The API's numbers and words. `canceled` is newer than many clients: they see a failure unless they ask for it. */
 export const STATUS: Readonly<Record<DeliveryStatus, number>> = {
   success: 0,
   pending: 1,
@@ -54,7 +54,7 @@ export const AttemptOut = named(
 
 export const toAttemptOut = (attempt: Attempt, withContent: boolean) => ({
   url: attempt.url,
-  // Without an answer, what went wrong is the next best thing to read.
+  // Without an answer, the error is the next best text.
   response: withContent ? (attempt.response ?? attempt.error ?? '') : '{}',
   responseStatusCode: attempt.statusCode ?? 0,
   responseDurationMs: attempt.durationMs,
@@ -66,7 +66,7 @@ export const toAttemptOut = (attempt: Attempt, withContent: boolean) => ({
   timestamp: instant(attempt.at),
 })
 
-/** The attempt as JSON text, with its message, which is a text already, where that is asked for. */
+/** The attempt as JSON text. Its message, which is a text already, is included when the client asks for it. */
 export function attemptJson(attempt: Attempt, withContent: boolean, messageText: string | null): string {
   const json = JSON.stringify(toAttemptOut(attempt, withContent))
   return messageText === null ? json : `${json.slice(0, -1)},"msg":${messageText}}`

@@ -1,4 +1,4 @@
-/** What became of messages: attempts, the messages that an endpoint was sent, the endpoints that a message was sent to. */
+/** Lists results of messages: attempts, the messages sent to an endpoint, the endpoints that a message was sent to. */
 import { z } from 'zod'
 import { type Attempt, FAILURES, SUCCESS } from '../../domain/attempt.ts'
 import type { AttemptId, EndpointId, MessageId } from '../../domain/ids.ts'
@@ -29,7 +29,7 @@ import { pageJson, pageOf, readPage } from './pages.ts'
 import { SvixError } from './problems.ts'
 import { flag, iterator, limit, notHere, statusCodeClass, statusParameter } from './query.ts'
 
-/** `message` is JSON text, and null where it was not asked for. */
+/** `message` is JSON text; null when the client did not ask for it. */
 interface AttemptRow {
   attempt: Attempt
   message: string | null
@@ -74,7 +74,7 @@ async function listAttempts(
   { query }: Call<z.output<typeof AttemptQuery>, unknown>,
   of: { appId: `app_${string}`; endpointId: EndpointId | null; msgId: MessageId | null },
 ) {
-  // An attempt is either of the two; the others have none.
+  // An attempt has one of these two statuses, and never another.
   const isNone = query.status !== undefined && query.status !== STATUS.success && query.status !== STATUS.fail
   const filter = {
     ...of,
@@ -91,7 +91,7 @@ async function listAttempts(
     read: async (keyset) => {
       const attempts = isNone ? [] : await store.listAttempts(filter, keyset)
       const rows: AttemptRow[] = []
-      // One after the other: a page is bounded by the bytes of what it holds, messages too.
+      // One after the other, because a page is bounded by the bytes in it, messages included.
       for (const attempt of attempts)
         rows.push({ attempt, message: query.with_msg ? await messageOf(store, attempt, query.with_content) : null })
       return rows
@@ -152,7 +152,7 @@ const messageAttemptListByMsg = operation<z.ZodType<QueryOfMessage>>({
   query: AttemptQueryOfMessage,
 })
 
-/** Older clients ask here. */
+/** Older clients use this operation. */
 const messageAttemptListByMsgDeprecated = operation<z.ZodType<QueryOfMessage>>({
   ...ofMessage,
   url: '/app/:app_id/msg/:msg_id/attempt',
@@ -291,7 +291,7 @@ export const attemptOperations: readonly AnyOperation[] = [
   messageAttemptResend,
 ]
 
-/** Which deliveries have the status that was asked for, in the words in which they are told. */
+/** The delivery statuses that the API shows as the requested one; null is all. */
 function statusFilter(status: number | undefined, isExpanded: boolean): DeliveryStatus[] | null {
   if (status === undefined) return null
   if (status === STATUS.fail && !isExpanded) return ['fail', 'canceled']

@@ -1,4 +1,4 @@
-/** Tokens for application portals: what one application's own people may see and do. */
+/** Tokens for application portals, which limit what one application's own users may see and do. */
 import { z } from 'zod'
 import type { Server } from '../context.ts'
 import { list, text } from '../bounded.ts'
@@ -22,7 +22,7 @@ import { setOf, wordOf } from './schemas.ts'
 const EXPIRY_S = { min: 3_600, max: 7 * 86_400 }
 
 const FEATURE_FLAGS_MAX = 100
-/** Tokens are sent with every request, and longer ones are no tokens. */
+/** Characters of all flags of a token. Every request carries its token, and a longer text is not read as a token. */
 const FLAGS_CHARS_MAX = 4_096
 const SESSION_ID_CHARS_MAX = 256
 
@@ -55,7 +55,9 @@ const CANNOT_SIGN = 'JWT_SECRET is a public key, so that tokens of portals are m
 
 type PortalAccess = z.output<typeof PortalAccessIn>
 
-/** The older operation has no body, and takes whatever comes. Only what would narrow the token down is not ignored. */
+/**
+ * The older operation has no body, and accepts any. It ignores everything except members that would limit the token.
+ */
 function optionsIn(bytes: Buffer): PortalAccess {
   let given: unknown
   try {
@@ -86,7 +88,7 @@ async function portalAccess(context: SvixContext, call: Call<unknown, unknown>, 
     },
     clock.now() + (body.expiry == null ? PORTAL_TOKEN_MS : body.expiry * 1_000),
   )
-  // There is no hosted portal; the page to try the API takes the token.
+  // There is no hosted portal; the page for trying the API accepts the token.
   const url = `${context.publicUrl()}/docs`
   const stored = answer(200, portalRecipe(url, claims))
   if (stored !== null) unlessReplayed(await store.saveAnswer(stored))
@@ -107,7 +109,7 @@ const authenticationAppPortalAccess = operation({
   handle: (context, call) => portalAccess(context, call, call.body),
 })
 
-/** Older clients ask here. */
+/** Older clients use this operation. */
 const authenticationDashboardAccess = operation({
   ...common,
   url: '/auth/dashboard-access/:app_id',
@@ -120,7 +122,7 @@ export const authenticationOperations: readonly AnyOperation[] = [
   authenticationDashboardAccess,
 ]
 
-/** It needs no token: there is nothing to end. */
+/** The operation needs no token: there is nothing to end. */
 export function logoutRoute(app: Server): void {
   app.post(
     '/auth/logout',

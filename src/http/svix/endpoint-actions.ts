@@ -1,4 +1,4 @@
-/** What can be done with an endpoint beside changing it: counting, examples, and delivering what it missed. */
+/** Acts on an endpoint besides changing it: counts, examples, and delivery of the messages that it missed. */
 import { z } from 'zod'
 import { taskOperation } from './tasks.ts'
 import { BUCKET_MS, type OrgId } from '../../domain/ids.ts'
@@ -22,7 +22,7 @@ import { messageRecipe } from './repeats.ts'
 import { eventTypeName } from './schemas.ts'
 
 const DAY_MS = 86_400_000
-/** Clocks differ, and requests take a moment. */
+/** Tolerance for clocks that differ, and for the time that requests take. */
 const LEEWAY_MS = 5 * 60_000
 const STATS_WINDOW_MS = 28 * DAY_MS
 
@@ -30,7 +30,7 @@ const EndpointStats = named(
   'EndpointStats',
   z.object({ success: count, pending: count, sending: count, fail: count, canceled: count }),
 )
-/** As many as the schemas of an event type could ever hold. */
+/** As many as the schemas of an event type can hold. */
 const EXAMPLE_INDEX_MAX = 65_535
 const EventExampleIn = named(
   'EventExampleIn',
@@ -76,7 +76,7 @@ const endpointGetStats = operation({
     if (since > until) throw new SvixError('invalid_range', '`since` cannot be after `until`')
     if (until - since > STATS_WINDOW_MS + LEEWAY_MS)
       throw new SvixError('invalid_range', '`since` cannot be more than 28 days before `until`')
-    // Messages are found by the times of their ids: all of the last moment belong to the range.
+    // Messages are found by the times of their ids, so all messages of the last moment belong to the range.
     return ok(await context.store.countDeliveries({ appId, endpointId, since, until: until + BUCKET_MS }))
   },
 })

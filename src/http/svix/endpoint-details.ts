@@ -1,4 +1,4 @@
-/** What an endpoint does not show of itself: its own headers, and its secret. */
+/** Details that an endpoint does not show with itself: its own headers, and its secret. */
 import { z } from 'zod'
 import { isSensitiveHeader } from '../../domain/custom-headers.ts'
 import type { Endpoint } from '../../domain/endpoint.ts'
@@ -57,7 +57,7 @@ const RotateIn = named(
 
 const SecretOut = named('EndpointSecretOut', z.object({ key: z.string() }))
 
-/** Values of headers that authenticate are not shown again, only that they are there. */
+/** Values of headers that authenticate are not shown again; the answer only says that they exist. */
 function toHeadersOut({ headers }: Endpoint): z.infer<typeof HeadersOut> {
   return {
     headers: Object.fromEntries(Object.entries(headers).filter(([name]) => !isSensitiveHeader(name))),
@@ -65,7 +65,7 @@ function toHeadersOut({ headers }: Endpoint): z.infer<typeof HeadersOut> {
   }
 }
 
-/** What is set wins over what is deleted. */
+/** A header that is both set and deleted is set. */
 const changesIn = ({ headers, deleteHeaders }: z.output<typeof HeadersPatchIn>): Record<string, string | null> => ({
   ...Object.fromEntries((deleteHeaders ?? []).map((name) => [name, null])),
   ...headers,
@@ -84,7 +84,7 @@ async function setHeaders(
   { application, endpoint }: Located,
   change: (before: Endpoint) => Record<string, string>,
 ): Promise<void> {
-  // The API does not tell of headers, though it tells of everything else.
+  // The API has no event for changed headers, though it has one for all other changes.
   const edited = await editEndpoint(
     context.manage,
     { application, id: endpoint.id },

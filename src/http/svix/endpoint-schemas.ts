@@ -49,15 +49,16 @@ function secretSizeProblem(secret: string): string | null {
   return `After whsec_ a secret is base64 of ${SECRET_BYTES.min} to ${SECRET_BYTES.max} bytes.`
 }
 
-/** What signs where nobody gave a secret. */
+/** The secret that signs when the request names none. */
 export const newSecret = (type: Config['defaultSignatureType']): string =>
   type === 'ed25519' ? generatePair(randomBytes) : generateSecret(randomBytes)
 
-/** What receivers need in order to verify: an HMAC secret, or the public half of an Ed25519 pair. */
+/** The key that receivers need for verifying: an HMAC secret, or the public half of an Ed25519 pair. */
 export function shownSecret(secret: string): string {
   const key = parseSecret(secret)
   if (key.kind === 'ed25519') return key.publicKey
-  // A plain text, from the plain routes, stands for its bytes; this says the same so that every SDK understands it.
+  // A plain text, from the plain routes, stands for its bytes. The form with `whsec_` means the same, and every SDK
+  // reads it.
   return PREFIXED.test(secret) ? secret : `whsec_${Buffer.from(secret, 'utf8').toString('base64')}`
 }
 
@@ -86,7 +87,7 @@ const wholeEndpoint = (guard: AddressGuard) =>
     })
     .superRefine(notBothNames)
 
-/** PUT: the whole endpoint but its secret. */
+/** PUT: the whole endpoint except its secret. */
 export const endpointUpdateSchema = (guard: AddressGuard) =>
   named(
     'EndpointUpdate',
@@ -124,7 +125,7 @@ export const endpointPatchSchema = (guard: AddressGuard) => {
 
 type Names = string[] | null | undefined
 
-/** An endpoint is read with both names, and has to be taken back so. */
+/** An endpoint is shown with both names, and a client may send both back. */
 function notBothNames(given: { eventTypes?: Names; filterTypes?: Names }, ctx: z.RefinementCtx): void {
   const { eventTypes, filterTypes } = given
   if (eventTypes === undefined || filterTypes === undefined || isSameSet(eventTypes, filterTypes)) return
@@ -158,7 +159,7 @@ const common = {
   updatedAt: Instant,
 }
 
-/** Without `metadata`, which lists of what became of a message leave out. */
+/** The endpoint without `metadata`, which lists of deliveries leave out. */
 export const EndpointCommon = z.object(common)
 export const EndpointOut = named('EndpointOut', EndpointCommon.extend({ metadata: z.record(z.string(), z.string()) }))
 
@@ -215,7 +216,7 @@ export const settingsFrom = (given: EndpointUpdate, before: Endpoint | null): Se
   metadata: given.metadata ?? {},
 })
 
-/** What is absent stays. */
+/** An absent member stays. */
 export function settingsPatched(given: EndpointPatch, before: Endpoint): Settings {
   const eventTypes = firstGiven(given.eventTypes, given.filterTypes)
   const rate = firstGiven(given.throttleRate, given.rateLimit)

@@ -1,6 +1,6 @@
 /**
- * Endpoints of an application: `/app/{app_id}/endpoint`. The endpoints that operators of an organization are told at are the
- * same, under another path (`operational-webhooks.ts`).
+ * Endpoints of an application: `/app/{app_id}/endpoint`. The endpoints that tell an organization's operators have the
+ * same operations under another path (`operational-webhooks.ts`).
  */
 import { z } from 'zod'
 import type { Application } from '../../domain/application.ts'
@@ -36,18 +36,18 @@ import type { Access, Principal } from './principal.ts'
 import { invalidField, SvixError } from './problems.ts'
 import { iterator, limit, order } from './query.ts'
 
-/** Endpoints of one sort: their path, their operations' names, and the application that they belong to. */
+/** Endpoints of one sort: their path, the names of their operations, and their application. */
 export interface EndpointCollection {
   path: string
   operations: string
-  /** Portal tokens see those of applications only. */
+  /** Portal tokens see only the endpoints of applications. */
   access: (capability: Access) => Access
   application: (context: SvixContext, call: Named) => Promise<Application>
-  /** The application for a new one, made where that has to be. */
+  /** The application for a new endpoint; it is made if necessary. */
   toCreateIn: (context: SvixContext, call: Named) => Promise<Application>
-  /** How many endpoints it may have for this token to create another one, and the setting or reason that says so. */
+  /** Number of endpoints up to which this token may create another one, and the setting or reason that says so. */
   limit: (context: SvixContext, principal: Principal) => { max: number; by: string }
-  /** Null where there is nothing to list yet. */
+  /** The application; null when there is nothing to list yet. */
   toList: (context: SvixContext, call: Named) => Promise<Application | null>
 }
 
@@ -73,7 +73,7 @@ export const OF_APPLICATIONS: EndpointCollection = {
 
 const TAKEN = 'An endpoint with that id or uid already exists'
 
-/** Event types of a filter have to be known, or a misspelt one would silently get nothing. */
+/** The event types of a filter have to be known: a misspelt one would silently get nothing. */
 async function checkEventTypes(
   { manage }: SvixContext,
   application: Application,
@@ -99,7 +99,7 @@ export function newEndpoint(
   }
 }
 
-/** Creates it unless the application has as many as it may have. */
+/** Creates the endpoint unless the application has as many as it may have. */
 async function create(
   context: SvixContext,
   collection: EndpointCollection,
@@ -139,7 +139,8 @@ const endpointList = (collection: EndpointCollection) =>
       const page = await readPage(call.query, {
         order: call.query.order ?? 'descending',
         keyOf: (endpoint: z.infer<typeof EndpointOut>) => endpoint.id,
-        // As they are shown, for a page is bounded by what it shows: their event types, for one, are there twice.
+        // Sizes are those of the endpoints as shown, because the bound of a page is about its output: event types, for
+        // one, are shown twice.
         read: async (keyset) =>
           application === null ? [] : (await context.store.pageEndpoints(application.id, keyset)).map(toEndpointOut),
       })

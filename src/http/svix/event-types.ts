@@ -27,14 +27,14 @@ const SCHEMAS_BYTES_MAX = 65_536
 const description = plainText({ max: DESCRIPTION_CHARS_MAX })
 const featureFlag = wordOf('a feature flag')
 
-/** The schemas by version, as the JSON text that they are kept as. */
+/** The schemas by version, as the JSON text that is stored. */
 const schemas = map(wholeBody(z.record(z.string(), z.unknown())), { max: SCHEMA_VERSIONS_MAX, what: 'versions' })
   .transform((byVersion, ctx) => {
     for (const [version, schema] of Object.entries(byVersion)) {
       const problem = jsonSchemaProblem(schema)
       if (problem !== null) ctx.addIssue({ code: 'custom', message: problem, path: [version] })
     }
-    // What is too deep to be written is a problem already.
+    // A value that is too deep to be written is a problem already.
     if (ctx.issues.length > 0) return z.NEVER
     const json = JSON.stringify(byVersion)
     if (Buffer.byteLength(json) <= SCHEMAS_BYTES_MAX) return json
@@ -93,7 +93,7 @@ const EventTypeOut = named(
   }),
 )
 
-/** The event type as JSON text: its schemas go in as they are kept. */
+/** The event type as JSON text, with its schemas as they are stored. */
 function eventTypeJson(eventType: EventType): string {
   const json = JSON.stringify({
     name: eventType.name,
@@ -132,7 +132,7 @@ const settingsPatched = (given: z.output<typeof EventTypePatch>): Partial<EventT
   ...(given.featureFlag === undefined && given.featureFlags === undefined ? {} : { featureFlags: flagsFrom(given) }),
 })
 
-/** Types with feature flags are for portal tokens that have one of them. */
+/** Types with feature flags are only for portal tokens that have one of the flags. */
 const isVisible = (principal: Principal, { featureFlags }: EventType) =>
   principal.appId === null || featureFlags.length === 0 || featureFlags.some((one) => principal.flags.includes(one))
 

@@ -2,7 +2,7 @@ import type { Server } from '../context.ts'
 import { Empty, type SvixContext } from './operation.ts'
 import { SvixRefusal } from './problems.ts'
 
-/** Without a token. A 5xx makes clients try another node, so it is for trouble only. */
+/** Needs no token. A 5xx makes clients try another node, so it is for trouble only. */
 export function healthRoutes(app: Server, { storeProblem, isStopping }: SvixContext): void {
   app.get(
     '/health',

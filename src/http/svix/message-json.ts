@@ -4,11 +4,13 @@ import { instant } from '../schemas.ts'
 
 const EXPIRED = '{"expired":true}'
 
-/** What of a payload is shown: nothing when it was not asked for, a word about it when it is gone. */
+/** The shown part of a payload: nothing when the client did not ask for it, a note when it is gone. */
 export const shownPayload = (withContent: boolean, bytes: Uint8Array | null): string =>
   withContent ? (bytes === null ? EXPIRED : Buffer.from(bytes).toString('utf8')) : '{}'
 
-/** The message as JSON text. The payload goes in as it is: writing it anew would change numbers and spacing. */
+/**
+ * The message as JSON text. The payload is inserted unchanged: a new serialisation would change numbers and spacing.
+ */
 export function messageJson(
   message: Omit<MessageInfo, 'payloadRemoved'>,
   payloadJson: string,

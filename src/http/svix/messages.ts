@@ -45,15 +45,15 @@ const RETENTION_HOURS = { min: 1, max: 2_160 }
 const CHANNELS_MAX = 10
 const TAGS_MAX = 5
 const CONTENT_TYPE_CHARS_MAX = 256
-/** The furthest that a message can be sent ahead of its delivery. */
+/** Longest time by which a message can be sent ahead of its delivery. */
 const DELIVER_AHEAD_MAX_MS = 30 * DAY_MS
 
-/** As RFC 9110, 8.3.1 writes one; of its parameters only that they are plain characters. */
+/** A media type of RFC 9110, 8.3.1; its parameters are only checked to be plain characters. */
 const CONTENT_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+([ \t]*;[\x20-\x7e\t]*)?$/
 
 const CONTENT_TYPE_NAME = 'content-type'
 
-/** What SDKs send along with a raw payload: its type. Other headers are those of the endpoint. */
+/** Headers that SDKs send along with a raw payload: its type. Other headers are those of the endpoint. */
 const rawHeaders = map(
   text({ max: CONTENT_TYPE_CHARS_MAX }).regex(CONTENT_TYPE, 'is no media type such as text/csv; charset=utf-8'),
   { max: 1, keyCharsMax: CONTENT_TYPE_NAME.length, keyPattern: '^[cC][oO][nN][tT][eE][nN][tT]-[tT][yY][pP][eE]$' },
@@ -125,7 +125,7 @@ export const logQuery = {
 
 type LogQuery = z.output<z.ZodObject<typeof logQuery>> & { iterator?: string | undefined }
 
-/** What the lists of messages and attempts have in common. */
+/** The filter that the lists of messages and attempts share. */
 export function logFilter(prefix: 'msg' | 'atmpt', query: LogQuery, now: number) {
   return {
     ...idWindow(prefix, query, now),
@@ -135,7 +135,7 @@ export function logFilter(prefix: 'msg' | 'atmpt', query: LogQuery, now: number)
   }
 }
 
-/** With only `after`, the oldest page is meant: what followed then. */
+/** With only `after`, the client means the oldest page: the first messages after that time. */
 export const startsAtTheEnd = (query: LogQuery): boolean => query.after !== undefined && query.before === undefined
 
 const PayloadQuery = z.object({ with_content: flag(true) })
@@ -147,7 +147,7 @@ async function createMessage(
   const { body, query } = call
   const application = await applicationOnTheFly(context, call, body.application)
   const raw = body.transformationsParams?.rawPayload ?? null
-  // A copy: it may be held for long, and a view would hold the whole request.
+  // A copy: the payload may be held for long, and a view would hold the whole request.
   const member = Uint8Array.from(memberOf(call.bytes, ['payload', 'data'])!)
   if (body.deliverAt != null && body.deliverAt > context.clock.now() + DELIVER_AHEAD_MAX_MS)
     throw invalidField(['body', 'deliverAt'], 'is more than 30 days ahead')

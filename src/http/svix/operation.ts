@@ -1,6 +1,7 @@
 /**
- * One operation of the Svix API, in the order in which the original looks at a request: query, token, body, and then the
- * handler. Repeats under an idempotency key get the first answer, which is stored in the transaction of the first write.
+ * One operation of the Svix API. A request is checked in the order of the original: query, token, body, and then the
+ * handler. Repeats under an idempotency key get the first answer, which is stored in the transaction of the first
+ * write.
  */
 import { createHash } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -26,7 +27,7 @@ export interface SvixContext extends HttpContext {
   tokens: Tokens
 }
 
-/** What a handler works with. */
+/** The parts that a handler works with. */
 export interface Call<Q, B> {
   principal: Principal
   params: Record<string, string>
@@ -34,14 +35,14 @@ export interface Call<Q, B> {
   body: B
   /** The body's bytes. */
   bytes: Buffer
-  /** How many deliveries of Hookferry lie behind the request. */
+  /** Number of Hookferry deliveries that the request has been through. */
   hops: number
   userAgent: string | undefined
-  /** The answer to store for repeats, or what it is made of; null when the request may not be repeated under a key. */
+  /** The answer to store for repeats, or its ingredients; null when the request cannot be repeated under a key. */
   answer: (status: number, body: unknown) => Answer | null
 }
 
-/** A body that is text is JSON already. */
+/** A body that is a text is JSON already. */
 export interface Done {
   status: number
   body: object | string | null
@@ -50,12 +51,12 @@ export interface Done {
 export const ok = (body: object | string): Done => ({ status: 200, body })
 export const noContent: Done = { status: 204, body: null }
 
-/** Thrown where a write turns out to have been made before under the same key. */
+/** Thrown when a write turns out to have been made before under the same key. */
 export class Replayed extends Error {
   override readonly name = 'Replayed'
 }
 
-/** Hands a write's result on, unless it says that somebody else has answered this request. */
+/** Passes a write's result on, unless the result says that another request has been answered under this key. */
 export function unlessReplayed<R extends string>(result: R): Exclude<R, 'replayed'> {
   if (result === 'replayed') throw new Replayed()
   return result as Exclude<R, 'replayed'>
@@ -69,18 +70,18 @@ export interface Operation<Q extends z.ZodType, B extends z.ZodType> {
   summary: string
   access: Access
   query?: Q
-  /** The schema of the body, or what makes it: some depend on the configuration. */
+  /** The schema of the body, or a function that makes it: some schemas depend on the configuration. */
   body?: B | ((context: SvixContext) => B)
-  /** The answers that are no refusals, by status; for the document. */
+  /** Answers that are no refusals, by status; for the document. */
   answers: Record<number, z.ZodType>
-  /** The write itself looks for an earlier answer, so that nobody has to ask before. */
+  /** The write itself looks for an earlier answer, so that no separate read is needed before it. */
   writeKnowsRepeats?: boolean
-  /** It takes events, so that deliveries of a Hookferry may come here. */
+  /** The operation takes events, so deliveries of a Hookferry may come here. */
   takesEvents?: boolean
   handle(context: SvixContext, call: Call<z.output<Q>, z.output<B>>): Promise<Done>
 }
 
-/** One of many, whose schemas and handler agree. */
+/** One of many operations; its schemas and handler agree. */
 export type AnyOperation = Operation<z.ZodType, z.ZodType>
 
 /** An operation as a value, found by its id. */
@@ -94,7 +95,7 @@ const RepeatHeaders = z.object({
   'idempotency-key': urlText().optional().describe('A repeat of the key gets the first answer, for 12 hours'),
 })
 
-/** What the hooks leave for the handler. */
+/** Values that the hooks leave for the handler. */
 interface Looked {
   principal: Principal
   query: unknown
@@ -137,7 +138,7 @@ export function defineOperation(app: Server, context: SvixContext, { body: descr
   })
 }
 
-/** An operation whose body's schema is made. */
+/** An operation with a body schema that is made later. */
 type Opened = Omit<AnyOperation, 'body'> & { body: z.ZodType | undefined }
 
 async function serve(
@@ -185,12 +186,15 @@ async function serve(
 }
 
 function bodyFor({ method, body }: Opened, bytes: Buffer): unknown {
-  // A change without anything in it is taken for a body that was lost on the way.
+  // A change without any member is treated as a body that was lost on the way.
   if (method === 'PATCH' && bytes.length === 0) throw invalidField(['body'], 'is empty', 'value_error.missing')
   return body === undefined ? undefined : parseBody(body, bytes)
 }
 
-/** A refusal may hide a repeat: the body may be another one, and what the path names may be gone since the first answer. */
+/**
+ * True for an error that may hide a repeat. A stored answer is looked for first: the first request may have succeeded,
+ * and this repeat fails only because its body differs or the object of its path is gone.
+ */
 const isRefusal = (error: unknown): boolean =>
   error instanceof Replayed || error instanceof SvixError || (error instanceof GatewayError && error.status < 500)
 
@@ -209,16 +213,16 @@ function send(reply: FastifyReply, { status, body }: { status: number; body: unk
   return reply.type('application/json; charset=utf-8').send(text)
 }
 
-/** Everything that makes two requests the same: who, under which key, to what. The body is not part of it. */
+/** The identity of a request for repeats: the caller, the key, and the target. The body is not part of it. */
 function repeatKey({ headers, url }: FastifyRequest): string | null {
   const key = headers['idempotency-key']
   if (typeof key !== 'string' || key === '') return null
-  // Clients differ on a slash at the end of the path.
+  // Clients differ in the slash at the end of the path.
   const path = url.replace(/\/(?=\?|$)/, '')
   return createHash('sha256').update(`${headers.authorization}\0${key}\0${path}`).digest('base64url')
 }
 
-/** A body that is missing is an empty object: what is required is then missing in it. */
+/** A missing body is read as an empty object, so that the required members are reported as missing. */
 export function parseBody<B extends z.ZodType>(schema: B, bytes: Buffer): z.output<B> {
   const given = bytes.length === 0 ? {} : readJson(bytes)
   const parsed = schema.safeParse(given)
@@ -238,7 +242,7 @@ function readJson(bytes: Buffer): unknown {
   }
 }
 
-/** The application that a path names. A portal token knows no other than its own. */
+/** The application that a path names. A portal token finds only its own. */
 export async function findApplication(
   { applications }: Pick<SvixContext, 'applications'>,
   { principal, params }: { principal: Principal; params: Record<string, string> },

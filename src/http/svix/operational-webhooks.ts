@@ -1,6 +1,6 @@
 /**
- * Where an organization is told about its own endpoints and failing messages: endpoints of an application in the management
- * organization, made with the first of them.
+ * Endpoints that tell an organization about its own endpoints and failing messages. They belong to an application in
+ * the management organization, which is made with the first of them.
  */
 import type { Application } from '../../domain/application.ts'
 import { LIMITS } from '../../domain/limits.ts'

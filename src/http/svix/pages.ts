@@ -1,4 +1,4 @@
-/** Pages of the API: iterators are ids, a leading `-` asks for the page before one. */
+/** Pages of the API. Iterators are ids; a leading `-` asks for the page before the id. */
 import { z } from 'zod'
 import type { Keyset } from '../../store/port/page.ts'
 import { named, nameOf } from '../described.ts'
@@ -34,15 +34,19 @@ export function pageJson({ data, ...rest }: Page<string>): string {
   return `{"data":[${data.join(',')}],${JSON.stringify(rest).slice(1)}`
 }
 
-/** A name of an event type may begin with the sign for backwards: `:`, which is in no name, then goes before it. */
+/**
+ * A name of an event type may begin with the sign for backwards. In that case `:`, which no name contains, is put
+ * before it.
+ */
 const toIterator = (key: string): string => (key.startsWith('-') ? `:${key}` : key)
 
 const opposite = (order: Order): Order => (order === 'ascending' ? 'descending' : 'ascending')
 
 /**
- * Reads one page, shown in `order`. `read` gets one row more than the page has, to know whether there is another one; backwards
- * it is asked in the other order, and `done` then means that nothing comes before the page. `fromTheEnd`: without an iterator
- * the last page is read, as if it were asked for backwards. A page ends early where it would become too large.
+ * Reads one page, shown in `order`. Asks `read` for one row more than the page has, to learn whether more rows exist. A
+ * backwards page is read in the opposite order, and its `done` means: this is the first page. `fromTheEnd`: without an
+ * iterator, the last page is read, as if the client asked for it backwards. A page ends early when it would become too
+ * large.
  */
 export async function readPage<T>(
   { limit, iterator }: PageQuery,

@@ -1,9 +1,9 @@
-/** Who a token speaks for, and what it may. */
+/** The party that a token speaks for, and its rights. */
 import type { AppId, OrgId } from '../../domain/ids.ts'
 import type { Claims, Tokens } from '../../lib/jwt.ts'
 import { SvixError } from './problems.ts'
 
-/** What a portal token can be allowed besides reading; the words are the API's. */
+/** Capabilities of a portal token besides reading; the words are the API's. */
 export const CAPABILITIES = [
   'ViewBase',
   'ViewEndpointSecret',
@@ -17,26 +17,32 @@ export const READ_ONLY: readonly Capability[] = ['ViewBase', 'ViewEndpointSecret
 
 export interface Principal {
   orgId: OrgId
-  /** A portal token speaks for this application only; null for the whole organization. */
+  /** The only application that a portal token speaks for; null for the whole organization. */
   appId: AppId | null
   /** The feature flags of a portal token. */
   flags: readonly string[]
   capabilities: ReadonlySet<string>
 }
 
-/** Who may do something: organizations only, or portal tokens too, provided that they have the capability. */
+/** The callers that may do something: organizations only, or also portal tokens that have the capability. */
 export type Access = 'organization' | Capability
 
 const DAY_MS = 86_400_000
 export const PORTAL_TOKEN_MS = 28 * DAY_MS
 
-/** A signed token has dots (RFC 7515, 7.1), and a `JWT_SECRET` has 16 characters or more, or is warned of. */
+/**
+ * True for a text that may be a secret. A signed token has dots (RFC 7515, 7.1). A `JWT_SECRET` has 16 characters or
+ * more; a shorter one causes a warning.
+ */
 const isMaybeSecret = (token: string): boolean => token.length >= 16 && !token.includes('.')
 
 const ALL: ReadonlySet<string> = new Set(CAPABILITIES)
 const principals = new WeakMap<Claims, Principal>()
 
-/** Throws 401 without a valid token, 400 for one that speaks for nobody, 403 for one that may not do this. */
+/**
+ * Throws 401 without a valid token, 400 for a token that speaks for no organization, 403 for a token without this
+ * right.
+ */
 export async function authenticate(
   tokens: Tokens,
   authorization: string | undefined,
@@ -44,7 +50,8 @@ export async function authenticate(
 ): Promise<Principal> {
   const token = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
   if (token === undefined) throw new SvixError('authentication_failed')
-  // Often it is the signing secret itself that was sent. What is no token is told by its form only: whoever guesses learns nothing.
+  // Clients often send the signing secret itself. The hint depends on the text's form only, so a client that guesses
+  // learns nothing.
   if (isMaybeSecret(token))
     throw new SvixError(
       'authentication_failed',

@@ -8,10 +8,10 @@ import { inWordsFor, toGatewayError } from '../errors.ts'
 
 export const SVIX_PREFIX = '/api/v1'
 
-/** Operations of the SDKs that are not here, and whose paths look like messages. */
+/** Operations of the SDKs that this API lacks, and whose paths look like messages. */
 const LIKE_MESSAGES: ReadonlySet<string> = new Set(['expunge-all-contents', 'bulk-expunge'])
 
-/** Whether a request whose method the path does not know asks for what is not here. */
+/** True when a request, whose method the path does not know, asks for an operation that this API lacks. */
 export function isNotHere({ method, url, params }: { method: string; url: string; params: unknown }): boolean {
   const { msg_id: name } = params as { msg_id?: string }
   return method === 'POST' && url.startsWith(SVIX_PREFIX) && name !== undefined && LIKE_MESSAGES.has(name)
@@ -61,11 +61,11 @@ export class SvixError extends Error {
 export const invalidField = (loc: readonly (string | number)[], msg: string, type = 'value_error') =>
   new GatewayError('validation', { issues: [{ loc: [...loc], msg, type }] })
 
-/** How the API writes a place: list positions as `[0]`, everything as text. */
+/** Writes a place as the API does: list positions as `[0]`, everything as text. */
 const place = (loc: readonly (string | number)[]): string[] =>
   loc.map((step) => (typeof step === 'number' ? `[${step}]` : step))
 
-/** A finding of the schema library in the API's words. A value of the wrong kind is a matter of decoding there. */
+/** A finding of the schema library in the API's words. The API counts a value of the wrong kind as a decoding error. */
 export function toSvixIssue(issue: z.core.$ZodIssue, part: string, given: unknown): Issue {
   const loc = [part, ...issue.path.map((step) => (typeof step === 'number' ? step : String(step)))]
   const isMissing = issue.code === 'invalid_type' && valueAt(given, issue.path) === undefined
@@ -99,7 +99,7 @@ export function svixBody(error: GatewayError | SvixError): { status: number; bod
   return { status: error.status, body: { code: error.code, detail: error.message } }
 }
 
-/** Answers what is thrown below `/api/v1`, and what is unknown there. */
+/** Answers errors thrown below `/api/v1`, and unknown paths there. */
 export function useSvixErrors(app: FastifyInstance, observer: Observer): void {
   app.setErrorHandler((thrown, request, reply) => answer(thrown, request, reply))
   app.setNotFoundHandler(async () => {

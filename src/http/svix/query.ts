@@ -1,6 +1,6 @@
 /**
- * Query parameters. One that cannot be read (`limit=many`) is a 400, one that was read and is not allowed (`limit=1000`)
- * is a 422: the API tells the two apart.
+ * Query parameters. A parameter that cannot be read (`limit=many`) is a 400. One that was read and is not allowed
+ * (`limit=1000`) is a 422. The API tells the two apart.
  */
 import { z } from 'zod'
 import { idTime, isId, startId } from '../../domain/ids.ts'
@@ -12,10 +12,10 @@ import { parseInstant } from '../instants.ts'
 import { SvixError, toSvixIssue } from './problems.ts'
 
 const LIMIT_MAX = 250
-/** Each is looked for by itself. */
+/** Each parameter is checked by itself. */
 const EVENT_TYPES_MAX = 1_000
 
-/** Marks what could not even be read. */
+/** Marks a parameter that could not be read. */
 function unreadable(ctx: z.RefinementCtx, message: string): never {
   ctx.addIssue({ code: 'custom', message, params: { unreadable: true } })
   return z.NEVER
@@ -34,7 +34,7 @@ export const limit = (fallback: number) =>
     { type: 'integer', minimum: 0, maximum: LIMIT_MAX, default: fallback },
   )
 
-/** An id, or `-` and an id: the page before it. Event types, which have no prefix, have their name as an id. */
+/** An id, or `-` and an id, which means the page before it. Event types have no prefix; their id is their name. */
 export const iterator = (prefix: string | null) =>
   onWire(urlText(), {
     type: 'string',
@@ -114,13 +114,13 @@ const label = ({ pattern, rule }: { pattern: RegExp; rule: string }) =>
 export const channelParameter = label(CHANNEL)
 export const tagParameter = label(TAG)
 
-/** A parameter of the SDKs that cannot be done here: to leave it out in silence would make the answer wrong. */
+/** A parameter of the SDKs that this API cannot serve: ignoring it would silently make the answer wrong. */
 export const notHere = (why: string) =>
   flag(false).superRefine((wanted, ctx) => {
     if (wanted) ctx.addIssue(`is not supported: ${why}`)
   })
 
-/** `event_types=a,b`, repeated, or as `event_types[]` and `event_types[0]`; arrives here as a list. */
+/** `event_types=a,b`, repeated, or as `event_types[]` and `event_types[0]`. It arrives here as a list. */
 export const eventTypes = list(onWire(urlText(), NAME_ON_WIRE), { max: EVENT_TYPES_MAX })
   .optional()
   .superRefine((names, ctx) => {
@@ -129,7 +129,7 @@ export const eventTypes = list(onWire(urlText(), NAME_ON_WIRE), { max: EVENT_TYP
 
 const LISTS = new Set(['event_types'])
 
-/** The parameters that a schema knows, as one value each. A list may be written in all the ways that clients write lists. */
+/** The parameters that a schema knows, as one value each. A list may be written in all the forms that clients use. */
 function gather(schema: z.ZodType, raw: Record<string, unknown>): Record<string, unknown> {
   const known = schema instanceof z.ZodObject ? schema.shape : {}
   const gathered: Record<string, unknown> = {}
@@ -163,8 +163,8 @@ const WINDOW_MS = 90 * 86_400_000
 const AHEAD_MS = 3_600_000
 
 /**
- * The stretch of ids that a time-limited list looks at, both ends exclusive: ninety days around what was asked for, and never
- * more than an hour ahead of `now`.
+ * The range of ids that a time-limited list reads, both ends exclusive: ninety days around the requested time, and
+ * never more than an hour ahead of `now`.
  */
 export function idWindow(
   prefix: string,

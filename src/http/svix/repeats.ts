@@ -1,7 +1,7 @@
 /**
- * First answers, as they are stored for repeats. Most are their own text. Three are told by what they were made of: a message's,
- * which would hold the payload a second time, and those of the portal and of a rotation, which would hold a valid token and a
- * secret in the clear.
+ * First answers, in the form in which they are stored for repeats. Most are stored as their own text. Three are stored
+ * as their ingredients: a message's answer, which would hold the payload a second time, and those of the portal and of
+ * a rotation, which would hold a valid token and a secret in plain text.
  */
 import { createHash } from 'node:crypto'
 import type { Endpoint } from '../../domain/endpoint.ts'
@@ -12,7 +12,7 @@ import { shownSecret } from './endpoint-schemas.ts'
 import { messageJson, shownPayload } from './message-json.ts'
 import { SvixError } from './problems.ts'
 
-/** No answer of the API begins like this, neither now nor before there were such. */
+/** No answer of the API begins like this, neither now nor before ingredients were stored. */
 const RECIPE = '{"$'
 
 type Recipe =
@@ -31,15 +31,15 @@ export const messageRecipe = (appId: AppId, id: MessageId, withContent: boolean)
 export const portalRecipe = (url: string, claims: Claims): string =>
   JSON.stringify({ $portal: { url, claims } } satisfies Recipe)
 
-/** Tells the few secrets of one endpoint apart, and nothing else about them. */
+/** Tells the few secrets of one endpoint apart, and reveals nothing else about them. */
 const markOf = (secret: string): string => createHash('sha256').update(secret).digest('hex').slice(0, 8)
 
 export const secretRecipe = ({ appId, id }: Pick<Endpoint, 'appId' | 'id'>, secret: string): string =>
   JSON.stringify({ $secret: { appId, id, mark: markOf(secret) } } satisfies Recipe)
 
 /**
- * The body of a first answer. A message's is the same to the byte as long as its payload is there; once that was expunged, or
- * its time is over, the answer says so as every other one does.
+ * The body of a first answer. The answer to a message stays the same to the byte as long as the payload exists. Once
+ * the payload was expunged, or its time is over, the answer says so, as every other answer does.
  */
 export async function bodyOfRepeat({ store, tokens }: RepeatsContext, stored: string): Promise<string> {
   if (!stored.startsWith(RECIPE)) return stored
@@ -57,7 +57,7 @@ export async function bodyOfRepeat({ store, tokens }: RepeatsContext, stored: st
 
 export const portalJson = (url: string, token: string): string => JSON.stringify({ url, token })
 
-/** A secret that was told of once, as long as it still signs. */
+/** A secret that was shown once, as long as it still signs. */
 async function secretAgain(
   store: RepeatsContext['store'],
   { appId, id, mark }: { appId: AppId; id: EndpointId; mark: string },

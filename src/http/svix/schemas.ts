@@ -1,10 +1,10 @@
-/** What requests of the Svix API are made of, with the bounds that the original enforces (`docs/svix-api.md`). */
+/** Parts of requests of the Svix API, with the bounds that the original enforces (`docs/svix-api.md`). */
 import { z } from 'zod'
 import { CHANNEL, LABEL_CHARS_MAX, TAG, UID_CHARS_MAX, uidProblem, WORD, WORD_RULE } from '../../domain/uid.ts'
 import { list, map, text } from '../bounded.ts'
 
 const METADATA_BYTES_MAX = 4_096
-/** As many as fit into so many bytes of JSON, each at least `"":"",`. */
+/** As many members as fit into so many bytes of JSON, each at least `"":"",`. */
 const METADATA_MEMBERS_MAX = 512
 const RATE_MAX = 65_535
 
@@ -17,7 +17,7 @@ export const plainText = ({ max }: { max: number }) =>
     .refine((given) => !CONTROL.test(given), 'contains control characters')
     .meta({ pattern: '^[^\\u0000-\\u0008]*$' })
 
-/** Of an application; longer than any that people read. */
+/** Length of an application's name; no name for people is longer. */
 export const displayName = plainText({ max: 256 }).min(1, 'must not be empty')
 
 export const uid = (prefix: string) =>
@@ -38,7 +38,7 @@ const wider = (what: string, { pattern, rule }: { pattern: RegExp; rule: string 
 export const channel = wider('a channel', CHANNEL)
 export const tag = wider('a tag', TAG)
 
-/** A set: what is there twice counts once. */
+/** A set: equal members count once. */
 export const setOf = <T extends z.ZodType<string>>(item: T, { max }: { max: number }) =>
   list(item, { max })
     .min(1, 'must not be empty; null means all')
@@ -57,13 +57,15 @@ export const throttleRate = z
   .min(1, 'has to be at least 1')
   .max(RATE_MAX, `has to be at most ${RATE_MAX}`)
 
-/** A member that may be left out: `null`, which typed clients send for whatever is not set, is the same as leaving it out. */
+/**
+ * A member that may be left out. `null`, which typed clients send for an unset member, is the same as leaving it out.
+ */
 export const orDefault = <T extends z.ZodType, D extends z.output<T>>(schema: T, fallback: D) =>
   schema
     .nullish()
     .transform((given): z.output<T> => given ?? fallback)
     .meta({ default: fallback })
 
-/** The members that may be given under two names; the first one counts. */
+/** Members that may be given under two names; the first name counts. */
 export const firstGiven = <T>(...values: (T | undefined)[]): T | undefined =>
   values.find((value) => value !== undefined)

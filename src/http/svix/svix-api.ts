@@ -1,6 +1,6 @@
 /**
- * The Svix API under `/api/v1`, so that the official Svix SDKs are the gateway's SDKs. What it shares with the original and where
- * it keeps promises that the original does not: `docs/svix-api.md`.
+ * The Svix API under `/api/v1`, so that the official Svix SDKs are the gateway's SDKs. `docs/svix-api.md` lists what it
+ * shares with the original, and the promises that it keeps and the original does not.
  */
 import cors from '@fastify/cors'
 import { type TokenKeys, tokenKeys } from '../../domain/token-keys.ts'
@@ -36,7 +36,7 @@ const OPERATIONS: readonly AnyOperation[] = [
   ...endpointDetailOperations(OPERATIONAL),
 ]
 
-/** They are valid: the configuration was read with them. */
+/** The keys are valid: they were checked when the configuration was read. */
 function keysOf({ config, jwtSecret }: HttpContext): TokenKeys {
   const read = tokenKeys(config.jwtAlgorithm, jwtSecret.reveal())
   if ('problem' in read) throw new Error(`JWT_SECRET ${read.problem}`)
@@ -48,7 +48,7 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
     ...http,
     tokens: createTokens(keysOf(http), http.clock),
   }
-  // Every request brings a token, which no browser sends on its own.
+  // Every request carries a token, which no browser sends on its own.
   app.addHook('onRoute', (route) => {
     route.config = { ...route.config, management: false }
   })
@@ -57,7 +57,7 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
     origin: '*',
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
     maxAge: 600,
-    // A preflight that does not say what it is for would be refused in plain text, and clients parse refusals as JSON.
+    // The framework would refuse an incomplete preflight in plain text, and clients parse refusals as JSON.
     strictPreflight: false,
   })
   useSvixErrors(app, context.observer)
@@ -66,7 +66,7 @@ export async function svixApi(app: Server, http: HttpContext): Promise<void> {
   healthRoutes(app, context)
   const document = once(async () => {
     const ofThis = partOf(app.swagger(), SVIX_PREFIX)
-    // Clients compare the type as a whole, so that it has no charset.
+    // Clients compare the type as a whole, so it has no charset.
     return constant('application/json', JSON.stringify(ofThis))
   })
   app.get('/openapi.json', { schema: { hide: true } }, async (request, reply) =>

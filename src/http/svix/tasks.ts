@@ -1,4 +1,4 @@
-/** Work in the background, and what became of it. */
+/** Background work, and its progress. */
 import { z } from 'zod'
 import { BUCKET_MS, type TaskId } from '../../domain/ids.ts'
 import type { TaskInfo, TaskKind } from '../../domain/task.ts'
@@ -66,7 +66,7 @@ interface Named {
   summary: string
 }
 
-/** An operation that starts a task for an endpoint and a stretch of time. */
+/** An operation that starts a task for an endpoint and a range of time. */
 export const taskOperation = ({ kind, ...named }: Named) =>
   operation({
     method: 'POST',
