@@ -38,6 +38,19 @@ export interface HmacScheme {
   key: KeyEncoding
 }
 
+/** The simplest scheme: a hex HMAC-SHA256 of the body alone in its header, without a time. Others are told by their differences. */
+export const BODY_HMAC: Omit<HmacScheme, 'header'> = {
+  algorithm: 'sha256',
+  encoding: 'hex',
+  prefix: '',
+  list: null,
+  repeated: 'refuse',
+  content: '{body}',
+  unsignedBody: false,
+  timestamp: null,
+  key: 'utf8',
+}
+
 const DIGEST_BYTES: Readonly<Record<HmacAlgorithm, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 }
 const NUMBERED = /^(.*)\{1\.\.(\d{1,3})\}$/
 const NUMBERED_MAX = 100
