@@ -49,15 +49,16 @@ export function deliveryRoutes(app: Server, { store, cache, manage }: HttpContex
     },
     async (request) => {
       const message = await find(request.params.id)
+      // Attempts first: what is settled in between is then missing in the list of attempts, and contradicts nothing.
+      const attempts = await store.listAttempts(
+        attemptsWith({ appId, msgId: message.id }),
+        newest(LIMITS.recentAttempts),
+      )
       const deliveries = await store.deliveriesOf(appId, message.id)
       const { rows } = await readBounded<ReturnType<typeof toDelivery>>(deliveries.length, (some, { length }) =>
         Promise.all(deliveries.slice(length, length + some).map(describe)),
       )
       const leftOut = deliveries.length - rows.length
-      const attempts = await store.listAttempts(
-        attemptsWith({ appId, msgId: message.id }),
-        newest(LIMITS.recentAttempts),
-      )
       return {
         id: message.id,
         event_type: message.eventType,
