@@ -3,11 +3,14 @@ export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 INSTALLED := node_modules/.package-lock.json
 
-.PHONY: run test check bench up down logs scale-up scale-down scale-logs
+.PHONY: run receiver test check bench up down logs scale-up scale-down scale-logs
 
 run: $(INSTALLED)
 	@node src/main.ts init
 	@exec node --env-file=.env src/main.ts
+
+receiver: $(INSTALLED)
+	@exec node src/main.ts receiver
 
 test: $(INSTALLED)
 	npm test

@@ -32,12 +32,19 @@ const ASK_VERSION = ['version', '--version', '-v']
 /** Runs the command line and sets the exit code: 2 when the command is unknown. */
 export async function runCommand(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<void> {
   const [command, ...extra] = args
+  if (command !== undefined) process.stdout.on('error', endWithReader)
   if (command !== undefined && (HELP.includes(command) || extra.includes('--help'))) process.stdout.write(USAGE)
   else if (command !== undefined && ASK_VERSION.includes(command)) process.stdout.write(`${VERSION}\n`)
   else if (!(await runNamed(command, extra, environment))) {
     process.stderr.write(USAGE)
     process.exitCode = 2
   }
+}
+
+/** `hookferry config | head` closes the pipe once it has read enough: the command then has nothing left to do. */
+function endWithReader(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
+  process.exit()
 }
 
 /** False when there is no such command, or when the command does not take these arguments. */
