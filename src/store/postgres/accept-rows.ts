@@ -1,4 +1,4 @@
-/** The rows that a batch of acceptances becomes, table by table. */
+/** The rows that a batch of acceptances becomes, one function a table. */
 import { foldCase, timestampKey } from '../../domain/inbox.ts'
 import type { Message } from '../../domain/message.ts'
 import { toStored } from '../audience.ts'
@@ -8,7 +8,7 @@ import { labelsOfMessage } from '../shared/labels.ts'
 import type { Waiting } from './lanes.ts'
 import { concatenated } from './values.ts'
 
-/** Keys are inserted in this order, so that two batches with several in common do not wait for each other. */
+/** Keys are inserted in this order, so that two batches with several keys in common do not wait for each other. */
 const byText =
   <T>(textOf: (one: T) => string) =>
   (a: T, b: T): number => {
@@ -16,7 +16,7 @@ const byText =
     return left < right ? -1 : left > right ? 1 : 0
   }
 
-/** Where a payload is in the bytes of all of them, from 1. */
+/** The position of a payload in the bytes of all payloads, counted from 1. */
 interface Slice {
   start: number
   length: number
@@ -26,17 +26,17 @@ export interface MessageRow {
   message: Message
   named: 0 | 1
   payload: Slice
-  /** Null where nothing else is shown than what is delivered. */
+  /** Null when the shown payload is the delivered one. */
   shown: Slice | null
 }
 
-/** The messages, and all of their payloads as one value. */
+/** The rows of the messages, and all of their payloads as one value. */
 export function messageRows(news: readonly Acceptance[]): { rows: MessageRow[]; bytes: Buffer } {
   const messages = news.map(({ message }) => message).sort(byText((one) => `${one.appId}\0${one.eventId ?? ''}`))
   const shown = messages.flatMap((one) => (one.shownPayload === null ? [] : [one.shownPayload]))
   const { bytes, starts, lengths } = concatenated([...messages.map(({ payload }) => payload), ...shown])
   const slice = (i: number): Slice => ({ start: starts[i]!, length: lengths[i]! })
-  // What is shown instead of payloads lies behind them.
+  // Shown payloads lie behind the delivered ones.
   let next = messages.length
   const rows = messages.map((message, i) => ({
     message,
@@ -47,7 +47,7 @@ export function messageRows(news: readonly Acceptance[]): { rows: MessageRow[]; 
   return { rows, bytes }
 }
 
-/** The words that messages are found by. */
+/** The labels by which messages are found. */
 export const labelRows = (news: readonly Acceptance[]) =>
   news.flatMap(({ message }) =>
     labelsOfMessage(message).map((label) => ({ appId: message.appId, label, id: message.id })),
@@ -80,7 +80,7 @@ export const inboxRows = (news: readonly Acceptance[]) =>
     )
     .sort(byText((row) => row.messageId))
 
-/** Most texts are kept once: only what folding changed is stored beside them. */
+/** Most texts are kept once: a folded text is stored only if folding changed it. */
 export function foldedOf({ text }: { text: string | null }): string | null {
   const folded = text === null ? null : foldCase(text)
   return folded === text ? null : folded
@@ -89,7 +89,7 @@ export function foldedOf({ text }: { text: string | null }): string | null {
 export const answerRows = (news: readonly Acceptance[]): Answer[] =>
   news.flatMap(({ answer }) => (answer === null ? [] : [answer])).sort(byText((row) => `${row.orgId}\0${row.key}`))
 
-/** What becomes pending, each lane once. */
+/** The lanes of the deliveries that become pending, each lane once. */
 export function lanesOf(news: readonly Acceptance[]): Waiting[] {
   const lanes = new Map<string, Waiting>()
   for (const { message, deliveries } of news)

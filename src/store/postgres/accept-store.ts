@@ -1,4 +1,4 @@
-/** The statement that stores all that is news of a batch, in all tables. */
+/** The statement that stores the new acceptances of a batch, in all tables. */
 import type { Acceptance } from '../port/accept.ts'
 import { HOUR_CHARS } from '../shared/constants.ts'
 import {

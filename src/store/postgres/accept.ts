@@ -1,11 +1,11 @@
 /**
- * Accepting a batch: one question which of its keys are known, and one statement that stores all that is news, in all
- * tables. A statement is a transaction, so that a batch takes two round trips and one commit.
+ * Accepts a batch with two statements. The first asks which of its keys are known; the second stores the new
+ * acceptances, in all tables. Each statement is a transaction, so a batch takes two round trips and one commit.
  *
- * Two nodes may be given the same event at the same time. Neither sees the other's, so both insert; the unique index lets
- * the second wait for the first. If the first commits, the second fails as a whole, asks again, and now finds it; if the
- * first is rolled back, the second's insert simply goes on. Keys are inserted in sorted order, so that two batches with
- * several keys in common do not wait for each other.
+ * Two nodes may be given the same event at the same time. Neither sees the other's, so both insert; the unique index
+ * lets the second wait for the first. If the first commits, the second fails as a whole, asks again, and now finds the
+ * event. If the first is rolled back, the second's insert simply goes on. Keys are inserted in sorted order, so that
+ * two batches with several keys in common do not wait for each other.
  */
 import { projectedKey } from '../../domain/projected.ts'
 import type { Accepted, Acceptance } from '../port/accept.ts'
@@ -17,13 +17,16 @@ import { numberArray, textArray } from './values.ts'
 
 export type AcceptCall = readonly Acceptance[]
 
-/** What is known by a key: the message that was stored with it, or `replayed` where the request was answered. */
+/** The record under a key: the message that was stored with it, or `replayed` when the request was answered. */
 type Known = { messageId: Accepted['messageId']; deliveries: number } | 'replayed'
 
-/** Every turn but the first follows the commit of a repeat on another node; nobody has that many. */
+/** Each further turn means that another node has just committed a repeat. Twenty in a row do not happen. */
 const TURNS_MAX = 20
 
-/** Stores each message with its deliveries, its idempotency record and its answer, unless it was stored before. All calls, or none. */
+/**
+ * Stores each message with its deliveries, its idempotency record and its answer, unless it was stored before. Stores
+ * all calls, or none.
+ */
 export async function accept(pool: Pool, partitions: Partitions, calls: readonly AcceptCall[]): Promise<Accepted[][]> {
   const run: Ask = (sql, ...values) => pool.write(sql, ...values)
   for (let turn = 1; ; turn++)
@@ -40,14 +43,17 @@ export async function accept(pool: Pool, partitions: Partitions, calls: readonly
     }
 }
 
-/** The same within a transaction, which is run again when another node stores a repeat at the same time. */
+/**
+ * Accepts within a transaction. If another node stores a repeat at the same time, the caller's transaction is run
+ * again.
+ */
 export async function acceptIn(session: Session, acceptances: readonly Acceptance[]): Promise<void> {
   if (acceptances.length === 0) return
   const { news } = await sort(session.ask, [acceptances])
   await store(session.ask, news)
 }
 
-/** Tells news from what is known, and answers both. */
+/** Separates new acceptances from known ones, and answers both. */
 async function sort(run: Ask, calls: readonly AcceptCall[]): Promise<{ answers: Accepted[][]; news: Acceptance[] }> {
   const known = await lookUp(run, calls.flat())
   const news: Acceptance[] = []
@@ -66,7 +72,7 @@ function keysOf({ message, idempotency, projected, answer }: Acceptance): string
   return keys
 }
 
-/** What is news is known to those after it. */
+/** A new acceptance is known to those after it. */
 function answerTo(acceptance: Acceptance, known: Map<string, Known>, news: Acceptance[]): Accepted {
   const { message, deliveries, answer } = acceptance
   const keys = keysOf(acceptance)
@@ -105,14 +111,14 @@ const LOOK_UP = statement(
    JOIN answer m ON m.org_id = k.org_id AND m.key = k.key`,
 )
 
-/** Answers that are as good as none: their keys can be used again. */
+/** Removes answers that have expired: their keys can be used again. */
 const REMOVE_EXPIRED = statement(
   'accept-remove-expired',
   `DELETE FROM answer a USING unnest($1::text[], $2::text[], $3::bigint[]) k (org_id, key, at)
    WHERE a.org_id = k.org_id AND a.key = k.key AND a.expires_at <= k.at RETURNING 1 AS done`,
 )
 
-/** Likewise keys of events. */
+/** Removes expired keys of events. */
 const FORGET_EXPIRED = statement(
   'accept-forget-expired',
   `DELETE FROM idempotency i USING unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) k (app_id, scope, key, at)

@@ -2,8 +2,8 @@ import type { Answer } from '../port/answers.ts'
 import { type Pool, type Writing, type Session, statement } from './database.ts'
 
 /**
- * Whoever else is about to answer the same request is waited for. An answer that expired gives way; to one that stands the
- * statement does nothing.
+ * Keeps an answer. The statement waits for another transaction that is about to answer the same request. An expired
+ * answer is replaced; against one that has not expired the statement does nothing.
  */
 const KEEP = statement(
   'answer-keep',
@@ -16,11 +16,11 @@ const KEEP = statement(
 const valuesOf = ({ orgId, key, status, body, expiresAt, at }: Answer) =>
   [orgId, key, status, body, expiresAt, at] as const
 
-/** False when the request was answered before, and that answer still stands. */
+/** False when the request was answered before and that answer has not expired. */
 export const keepAnswer = async (session: Session, answer: Answer): Promise<boolean> =>
   (await session.run(KEEP, ...valuesOf(answer))) > 0
 
-/** What it was the answer to has not been done after all. */
+/** Removes the answer again: the write that it answers was not done. */
 export const takeBackAnswer = (session: Session, { orgId, key }: Answer): Promise<number> =>
   session.run('DELETE FROM answer WHERE org_id = $1 AND key = $2', orgId, key)
 

@@ -11,7 +11,7 @@ const INSERT = `INSERT INTO application (${applicationInsert.names}) VALUES (${a
 const UPDATE = `UPDATE application SET ${applicationSettings.assignments(4)}
   WHERE org_id = $1 AND id = $2 AND deleted_at IS NULL AND updated_at = $3 RETURNING id`
 
-/** Of two that want one uid at the same time, the second waits for the first, and then finds it taken. */
+/** Of two transactions that want one uid at the same time, the second waits for the first, and then finds it taken. */
 export const createApplication = (
   writer: Writer,
   application: Application,
@@ -39,7 +39,7 @@ export async function updateApplication(
   return live.length > 0 ? 'changed' : 'unknown'
 }
 
-/** What waits for its endpoints is cancelled when it becomes due, like that of any deleted endpoint. */
+/** The waiting deliveries of its endpoints are cancelled when they become due, like those of any deleted endpoint. */
 export const deleteApplication = ({ pool }: Writing, orgId: string, id: string, now: number): Promise<boolean> =>
   pool.transaction(async (session) => {
     const deleted = await session.run(
@@ -62,8 +62,8 @@ export const deleteApplication = ({ pool }: Writing, orgId: string, id: string, 
   })
 
 /**
- * Whether it lives, and it will until the transaction ends: who deletes it waits, and then deletes also what was added
- * to it. Who else wants to add something waits, too, and then counts what is there.
+ * Locks a live application until the transaction ends; false when there is none. A concurrent delete waits, and then
+ * also deletes the rows that were added to the application. A concurrent insert waits, too, and then counts these rows.
  */
 export const holdApplication = async (session: Session, id: string): Promise<boolean> =>
   (await session.run('SELECT 1 FROM application WHERE id = $1 AND deleted_at IS NULL FOR NO KEY UPDATE', id)) > 0

@@ -14,9 +14,9 @@ import { Parameters } from './parameters.ts'
 import { textArray } from './values.ts'
 
 /**
- * Walks the attempts of the message, or those of the endpoint: of the latter's failures when only they are asked for.
- * What else is asked for is looked at row by row, so that a page of something rare costs what lies between `from` and
- * `until`, of the one endpoint. Partitions are in the order of the ids, so that they are read only as far as the limit goes.
+ * Walks the attempts of the message, or those of the endpoint; if only failures are asked for, the endpoint's failures.
+ * Other conditions are checked row by row. So a page of something rare costs as much as the attempts of that endpoint
+ * between `from` and `until`. Partitions are in the order of the ids, so they are read only as far as the limit goes.
  */
 export async function listAttempts(pool: Pool, filter: AttemptFilter, page: Keyset): Promise<Attempt[]> {
   if (filter.eventTypes?.length === 0 || filter.outcomes?.length === 0) return []
@@ -32,7 +32,8 @@ function walk(filter: AttemptFilter, stretch: PlacedStretch, parameters: Paramet
   const from = `SELECT a.* FROM attempt a WHERE a.app_id = ${parameters.add(appId)} AND ${within('a.id', stretch)}
     ${conditionsOf(filter, parameters)}`
   if (msgId !== null) {
-    // Of an expression, so that nobody thinks of the endpoint's index: its attempts are many, the message's are few.
+    // An expression, so that the planner does not use the endpoint's index: its attempts are many, the message's are
+    // few.
     const ofEndpoint = endpointId === null ? '' : `AND a.endpoint_id || '' = ${parameters.add(endpointId)}`
     return `${from} AND a.msg_id = ${parameters.add(msgId)} ${ofEndpoint} ${inOrderOf('a.id', stretch)}`
   }

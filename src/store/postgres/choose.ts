@@ -1,8 +1,11 @@
-/** Which of the due deliveries that a claim has found it takes. */
+/** Chooses the deliveries that a claim takes, among the due ones that it found. */
 import { type Pass, Takings } from '../shared/choose.ts'
 import type { ClaimRequest } from '../port/queue.ts'
 
-/** A due delivery that a claim may take, with its message. Within a lane they come in the order of their due times. */
+/**
+ * A due delivery that a claim may take, with its message. Within a lane, candidates come in the order of their due
+ * times.
+ */
 export interface Candidate {
   app_id: string
   msg_id: string
@@ -22,11 +25,11 @@ export interface Candidate {
   hops: number
 }
 
-/** First attempts that have to be looked at, so that the limits of both passes over them can be used to the full. */
+/** Number of first attempts to look at, so that the limits of both passes over them can be used to the full. */
 export const firstCandidates = ({ max, perEndpointMax }: ClaimRequest, [first]: readonly Pass[]): number =>
   Math.ceil((max * perEndpointMax) / Math.max(first!.perEndpointMax, 1))
 
-/** Those that are taken, in the order in which they are. */
+/** The candidates that are taken, in the order in which they are taken. */
 export function choose(candidates: readonly Candidate[], request: ClaimRequest, passes: readonly Pass[]): Candidate[] {
   const chosen = new Set<Candidate>()
   const takings = new Takings(request)

@@ -1,6 +1,7 @@
 /**
- * Claiming: lanes first, then deliveries. The lanes whose turn it is are locked, each is asked for its due deliveries, and
- * what was chosen of them is leased. What other nodes have locked is passed over, so that a claim waits for nobody.
+ * Claims lanes first, then deliveries. The lanes whose turn it is are locked, each is asked for its due deliveries, and
+ * the chosen ones are leased. Rows that other nodes have locked are passed over, so that a claim waits for no other
+ * node.
  */
 import { RETRY_SHARE } from '../../domain/retry-share.ts'
 import { passesOf } from '../shared/choose.ts'
@@ -18,16 +19,16 @@ interface LaneRow {
   endpoint_id: string
   retry: 0 | 1
   oldest_due_at: number
-  /** There are more lanes whose turn it is. */
+  /** True when there are more lanes whose turn it is. */
   are_left: boolean
 }
 
-/** What one claim leaves to the next. */
+/** The state that one claim leaves to the next. */
 export class ClaimMemory {
   readonly doubts = new ClaimsInDoubt()
   #turn = 0
 
-  /** Whose turn it is to have what is too little to share out. */
+  /** The turn decides whether first attempts or retries get a room that is too small to share. */
   nextTurn(): number {
     this.#turn = (this.#turn + 1) % RETRY_SHARE
     return this.#turn
@@ -35,14 +36,15 @@ export class ClaimMemory {
 }
 
 interface Claiming extends Writing {
-  /** For payloads: others of this node wait for the connections that write. */
+  /** For payloads: other work of this node waits for the connections that write. */
   points: Pool
   memory: { claims: ClaimMemory }
 }
 
 /**
- * Takes due deliveries, lane by lane: first attempts before retries, no endpoint and no application more than its turn. After a claim of which
- * nobody knows how it ended, it takes what that one turns out to have taken, and no more.
+ * Takes due deliveries, lane by lane: first attempts before retries, and no more than the share of each endpoint and
+ * application. After a claim with an unknown outcome, it takes the deliveries that the earlier claim turns out to have
+ * taken, and no more.
  */
 export async function claim(on: Claiming, request: ClaimRequest): Promise<Claimed> {
   const { pool } = on
@@ -84,7 +86,7 @@ async function withPayloads(
     if (gone.length > 0) await cancelWithoutPayload(pool, gone, request.lease.owner)
     return deliveries
   } catch (error) {
-    // They are leased, but their node does not know of them.
+    // The deliveries are leased, but their node does not know of them.
     await putBack(pool, taken, request).catch(() => memory.claims.doubts.note(request.lease.owner, taken))
     throw error
   }
@@ -94,8 +96,8 @@ const IS_DUE = (retry: 0 | 1) =>
   `retry = ${retry} AND wake_at <= $1 AND endpoint_id <> ALL ($3::text[]) AND app_id <> ALL ($4::text[])`
 
 /**
- * As many lanes as it should take to find $2 deliveries, if each has $5 of them due or its whole size: whatever a claim
- * locks, the other nodes have to pass over.
+ * As many lanes as it should take to find $2 deliveries, if each lane has $5 of them due or its whole size. No more are
+ * locked, because the other nodes have to pass over locked lanes.
  */
 const ENOUGH = (retry: 0 | 1) => `(
   SELECT count(*) FILTER (WHERE before < $2) AS lanes, count(*) FILTER (WHERE before >= $2) AS beyond FROM (
@@ -117,7 +119,10 @@ const LOCK_DUE_LANES = statement(
    ORDER BY l.retry, l.wake_at`,
 )
 
-/** Lane after lane until there are enough: the loop over the lanes ends there, and the rest of them is not looked at. */
+/**
+ * The due deliveries, lane after lane until there are enough: the loop over the lanes ends there, and the others are
+ * not read.
+ */
 const DUE_OF = (firstParameter: number) => {
   const [apps, endpoints, retries, oldest, perLane, max] = [0, 1, 2, 3, 4, 5].map((i) => `$${firstParameter + i}`)
   return `(
@@ -151,7 +156,7 @@ const LEASE = statement(
 
 const IS_NOT_SKIPPED = 'endpoint_id <> ALL ($1::text[]) AND app_id <> ALL ($2::text[])'
 
-/** When the first lane that may be served wants to be looked at. */
+/** Time at which the first lane that may be served has to be looked at. */
 const NEXT_WAKE = statement(
   'claim-next-wake',
   `SELECT least(
@@ -159,7 +164,7 @@ const NEXT_WAKE = statement(
      (SELECT wake_at FROM lane WHERE retry = 1 AND ${IS_NOT_SKIPPED} ORDER BY wake_at LIMIT 1)) AS at`,
 )
 
-/** Endpoints and applications. */
+/** The endpoints and applications to pass over. */
 type Skip = readonly [endpoints: string, applications: string]
 
 async function take(session: Session, request: ClaimRequest, turn: number, skip: Skip): Promise<Candidate[]> {
@@ -170,7 +175,7 @@ async function take(session: Session, request: ClaimRequest, turn: number, skip:
   if (lanes.length === 0) return []
   let candidates = await dueOf(session, lanes, request, firstMax)
   if (candidates.length < request.max && lanes[0]!.are_left) {
-    // Much waits in these lanes and little of it is due: then all lanes are asked.
+    // Many deliveries wait in these lanes and few of them are due: all lanes are asked.
     lanes = await lock(0)
     candidates = await dueOf(session, lanes, request, firstMax)
   }
@@ -194,7 +199,7 @@ async function take(session: Session, request: ClaimRequest, turn: number, skip:
   return chosen
 }
 
-/** What is due in the lanes, in their order. */
+/** The due deliveries of the lanes, in the order of the lanes. */
 async function dueOf(
   session: Session,
   lanes: readonly LaneRow[],
@@ -213,13 +218,13 @@ async function dueOf(
     ]
   }
   const rows = await session.all<Candidate>(DUE, request.now, ...valuesOf(0, firstMax), ...valuesOf(1, request.max))
-  // The server is not bound to the order of the lanes, and has no reason to leave it either.
+  // The server need not keep the order of the lanes, but has no reason to leave it either.
   const turnOf = new Map(lanes.map((lane, i) => [laneText(lane), i]))
   const ranked = rows.map((row) => ({ row, turn: turnOf.get(laneText(row))! }))
   return ranked.sort((a, b) => a.turn - b.turn || a.row.due_at - b.row.due_at).map(({ row }) => row)
 }
 
-/** Lanes that something was taken of, and those that turned out to have nothing that is due: both are set anew. */
+/** The lanes of which a delivery was taken, and those without a due delivery: the wake times of both are set anew. */
 function served(lanes: readonly LaneRow[], found: ReadonlyMap<string, number>, chosen: readonly Candidate[]): Taken[] {
   const taken = countsOf(chosen)
   return lanes.flatMap((lane) => {
@@ -258,7 +263,7 @@ const toDelivery = (one: Candidate, { lease }: ClaimRequest, payload: Uint8Array
 
 const HELD = `app_id = $1 AND msg_id = $2 AND endpoint_id = $3 AND run = $4 AND lease_owner = $5`
 
-/** There is nothing left that could be delivered: the payload was taken away while the delivery waited. */
+/** Cancels deliveries whose payload was removed while they waited: nothing is left that could be delivered. */
 async function cancelWithoutPayload(pool: Pool, gone: readonly Candidate[], owner: string): Promise<void> {
   await pool.transaction(async (session) => {
     for (const one of gone) {
@@ -273,7 +278,9 @@ async function cancelWithoutPayload(pool: Pool, gone: readonly Candidate[], owne
   })
 }
 
-/** They are leased, but their node will never know: without this they would wait for the end of the lease. */
+/**
+ * Puts back leased deliveries of which their node will never know: otherwise they would wait for the end of the lease.
+ */
 const putBack = (pool: Pool, taken: readonly Candidate[], request: ClaimRequest): Promise<void> =>
   release(
     { pool },

@@ -1,6 +1,7 @@
 /**
- * Claims of which nobody knows whether they were committed: the connection broke before the answer. If they were, this node
- * holds deliveries that it does not know of, and they would wait until their leases end. The next claim looks them up.
+ * Claims that may or may not have been committed: the connection broke before the answer. If such a claim was
+ * committed, this node holds deliveries that it does not know of, and they would wait until their leases end. The next
+ * claim looks them up.
  */
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Lease } from '../port/lease.ts'
@@ -10,8 +11,8 @@ import { prolong } from './leases.ts'
 import { numberArray, textArray } from './values.ts'
 
 /**
- * Whatever happened to them, nobody changes them from here on. A commit that is still on its way has locked them, and is
- * waited for.
+ * Locks the deliveries, so that they change no more from here on. The statement waits for a commit that is still on its
+ * way, which has locked them.
  */
 const LOCK = statement(
   'doubts-lock',
@@ -31,7 +32,7 @@ const toHeld = (one: Candidate): DeliveryKey & { tries: number } => ({
 const nameOf = ({ appId, msgId, endpointId, run }: DeliveryKey): string => `${appId} ${msgId} ${endpointId} ${run}`
 
 export class ClaimsInDoubt {
-  /** By owner: what it may hold. No more than one claim of each, for the next one begins with it. */
+  /** The deliveries that each owner may hold: those of one claim at most, for the next claim begins with them. */
   readonly #doubts = new Map<string, readonly Candidate[]>()
 
   note(owner: string, taken: readonly Candidate[]): void {
@@ -39,7 +40,10 @@ export class ClaimsInDoubt {
     if (taken.length > 0) this.#doubts.set(owner, [...known, ...taken])
   }
 
-  /** What this owner turns out to hold, from now on with this lease; null when there is no doubt. A failure leaves the doubt. */
+  /**
+   * The deliveries that this owner turns out to hold, now with this lease; null when there is no doubt. After a failure
+   * the doubt remains.
+   */
   async resolve(pool: Pool, lease: Lease): Promise<Candidate[] | null> {
     const doubtful = this.#doubts.get(lease.owner)
     if (doubtful === undefined) return null

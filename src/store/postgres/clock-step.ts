@@ -5,7 +5,10 @@ import { type WaitingRow, BEGINNING, dueOf, placeOf } from '../shared/clock-step
 import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { numberArray, textArray } from './values.ts'
 
-/** Puts right what a clock wrote that was ahead: first the pauses, then what waits, in the order of its index. */
+/**
+ * Puts right the times that were written by a clock that was ahead: first pauses, then waiting deliveries, in the order
+ * of their index.
+ */
 export async function putClockBack(
   { pool }: Writing,
   step: ClockStep,
@@ -39,7 +42,10 @@ const BEHIND = statement(
    ORDER BY app_id, endpoint_id, retry, due_at, msg_id, run LIMIT $7`,
 )
 
-/** In the order of their keys, as everybody locks them. What is claimed at this moment is not pending any more. */
+/**
+ * Locks in the order of the keys, as every transaction does. A delivery that is claimed at this moment is not pending
+ * any more.
+ */
 const LOCK = statement(
   'clock-lock',
   `SELECT d.app_id, d.endpoint_id, d.retry, d.due_at, d.msg_id, d.run, d.last_attempt_at, m.received_at, e.paused_until
@@ -104,7 +110,9 @@ const keysOf = (rows: readonly WaitingRow[]) => [
   numberArray(rows.map((row) => row.run)),
 ]
 
-/** Lanes sleep until their oldest delivery is due and the pause is over; those that would sleep longer are woken then. */
+/**
+ * Lanes sleep until their oldest delivery is due and the pause is over; lanes that would sleep longer are woken then.
+ */
 const WAKE = statement(
   'clock-wake',
   `WITH late AS (

@@ -1,10 +1,10 @@
 /**
- * Connections and what runs on them: one statement by itself, or several in a transaction.
+ * Runs statements on connections: one statement by itself, or several in a transaction.
  *
- * Everything here assumes READ COMMITTED, where each statement sees what was committed before it began. Locks are taken
- * in one order by everybody: first answers, then applications, tasks and messages, deliveries, endpoints, and lanes, each in the order
- * of their keys; what a transaction tells of itself is accepted at its end. A claim goes the other way, from lanes to
- * deliveries, and therefore never waits for a lock (SKIP LOCKED).
+ * All of this assumes READ COMMITTED, where each statement sees the data committed before it began. Every transaction
+ * takes locks in one order: first answers, then applications, tasks and messages, deliveries, endpoints, and lanes,
+ * each in the order of their keys. Messages that announce a write are accepted at the end of its transaction. A claim
+ * goes the other way, from lanes to deliveries, and therefore never waits for a lock (SKIP LOCKED).
  */
 import { type ClientConfig, Pool as Connections, type PoolClient, type QueryResult } from 'pg'
 import { OutcomeUnknown } from '../../domain/errors.ts'
@@ -37,7 +37,7 @@ export class Session {
     return this.#client.query({ ...query, values: values.map(encode) })
   }
 
-  /** The rows. `T` is what the statement selects. */
+  /** Returns the rows. `T` is what the statement selects. */
   async all<T>(sql: Statement | string, ...values: Value[]): Promise<T[]> {
     const { rows } = await this.#query(sql, values)
     return rows as T[]
@@ -49,12 +49,12 @@ export class Session {
     return (await this.all<T>(sql, ...values))[0]
   }
 
-  /** How many rows the statement changed. */
+  /** Returns the number of rows that the statement changed. */
   async run(sql: Statement | string, ...values: Value[]): Promise<number> {
     return (await this.#query(sql, values)).rowCount ?? 0
   }
 
-  /** The statement's name in the server's answer, such as `COMMIT`. */
+  /** Returns the statement's name in the server's answer, such as `COMMIT`. */
   async command(sql: string): Promise<string> {
     return (await this.#client.query(sql)).command
   }
@@ -68,22 +68,22 @@ const encode = (value: Value): string | number | boolean | Buffer | null => {
 
 export interface PoolOptions {
   url: string
-  /** Connections at most. */
+  /** Most connections. */
   max: number
-  /** Settings of each of its sessions. */
+  /** Settings of each session. */
   settings: Readonly<Record<string, string | number>>
   connectTimeoutMs: number
-  /** Longer than the server's own time-out: a connection that says nothing until then is given up. */
+  /** Longer than the server's own time-out: a connection that is silent until then is given up. */
   queryTimeoutMs: number
   onTrouble: (doing: string, error: unknown) => void
 }
 
-/** How often a transaction is run that others stood in the way of. */
+/** Most runs of one transaction that collides with others. */
 const COLLISIONS_MAX = 5
 
 export class Pool {
   readonly #pool: Connections
-  /** The server's processes behind this pool, by which it knows its own notifications. */
+  /** The server's processes behind this pool: a node recognizes its own notifications by them. */
   readonly processes = new Set<number>()
 
   constructor(options: PoolOptions) {
@@ -98,7 +98,7 @@ export class Pool {
     this.#pool.on('connect', (client) => {
       const { processID } = client as unknown as { processID: number }
       this.processes.add(processID)
-      // Without a listener an error of a connection that is lent would end the process; whoever uses it is told anyway.
+      // Without a listener, an error of a lent connection would end the process; the borrower is told anyway.
       client.on('error', () => {})
       client.on('end', () => this.processes.delete(processID))
     })
@@ -132,7 +132,7 @@ export class Pool {
     return this.#repeated(() => this.use((session) => committing(session.all<T>(sql, ...values))))
   }
 
-  /** All of `work`, or nothing of it. `work` may be run several times. */
+  /** Does all of `work`, or nothing of it. `work` may be run several times. */
   transaction<T>(work: (session: Session) => Promise<T>): Promise<T> {
     return this.#repeated(
       () => this.use((session) => transact(session, work)),
@@ -163,7 +163,7 @@ async function transact<T>(session: Session, work: (session: Session) => Promise
     result = await work(session)
     await begun
   } catch (error) {
-    // Whatever broke the connection has rolled it back.
+    // If the connection broke, the server has rolled the transaction back.
     if (!isConnectionTrouble(error)) await session.command('ROLLBACK')
     throw error
   }
@@ -171,7 +171,7 @@ async function transact<T>(session: Session, work: (session: Session) => Promise
   return result
 }
 
-/** When the connection breaks before the answer to this is there, nobody knows whether it was committed. */
+/** Marks the outcome as unknown when the connection breaks before the answer to COMMIT has arrived. */
 async function committing<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer
@@ -181,19 +181,19 @@ async function committing<T>(answer: Promise<T>): Promise<T> {
   }
 }
 
-/** What each verb that writes runs on; some take more. */
+/** The context of each verb that writes; some verbs need more. */
 export interface Writing {
   pool: Pool
 }
 
-/** What every connection of the gateway has in common. */
+/** Settings that all connections of the gateway share. */
 export function connectionConfig({
   url,
   settings,
   connectTimeoutMs,
 }: Pick<PoolOptions, 'url' | 'settings' | 'connectTimeoutMs'>): ClientConfig {
   const options = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`)
-  // What stands in the URL would replace these: the operator's options come first, ours are added.
+  // Options in the URL would replace these: so the operator's options come first, and ours are added.
   const address = new URL(url)
   const own = address.searchParams.get('options')
   address.searchParams.delete('options')

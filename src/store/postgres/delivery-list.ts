@@ -1,4 +1,4 @@
-/** Deliveries, newest first, from the indexes that a filter is answered from. */
+/** Deliveries, newest first, read from the indexes that answer a filter. */
 import { isExact, pageOf, type Walk, walksOf } from '../shared/delivery-list.ts'
 import { END } from '../shared/keyset.ts'
 import type { DeliveryFilter, DeliveryPage, DeliveryPageQuery } from '../port/history.ts'
@@ -6,7 +6,7 @@ import { LISTED_DELIVERY_COLUMNS, listedDeliveryFrom, type ListedDeliveryRow } f
 import type { Pool } from './database.ts'
 import { Parameters } from './parameters.ts'
 
-/** What a walk found is null in the one row of a walk that found nothing. */
+/** A walk without results gives one row, whose other columns are null. */
 type Row = { walk: number; floor: string | null } & (ListedDeliveryRow | { msg_id: null })
 
 /** All walks are one statement, so that no delivery changes its state between two of them. */
@@ -32,7 +32,7 @@ export async function listDeliveries(
 
 type Placed = ReturnType<typeof placed>
 
-/** The values' places in the statement. */
+/** The places of the values in the statement. */
 function placed(filter: DeliveryFilter, { limit, after, walkMax }: DeliveryPageQuery, parameters: Parameters) {
   return {
     appId: parameters.add(filter.appId),
@@ -40,7 +40,7 @@ function placed(filter: DeliveryFilter, { limit, after, walkMax }: DeliveryPageQ
     topMsg: parameters.add(after?.msgId ?? END),
     topEndpoint: parameters.add(after?.endpointId ?? END),
     limit: parameters.add(limit + 1, 'bigint'),
-    /** Named only where a walk is cut off: PostgreSQL wants each value to be used. */
+    /** Added only where a walk is cut off: PostgreSQL wants each value to be used. */
     skip: () => parameters.add(walkMax - 1, 'bigint'),
     endpointId: filter.endpointId === null ? null : parameters.add(filter.endpointId),
     eventType: filter.eventType === null ? null : parameters.add(filter.eventType),
@@ -67,7 +67,7 @@ interface Source {
   joined: string
   /** The column that the index is ordered by. */
   id: string
-  /** What the index is entered by, and what is asked of each row. */
+  /** The condition by which the index is entered, and the one that is checked on each row. */
   entered: string
   asked: string
 }
@@ -89,7 +89,7 @@ function sourceOf(walk: Walk, { appId, endpointId, eventType }: Placed): Source 
   const from = 'delivery d'
   const joined = 'JOIN msg m ON m.app_id = d.app_id AND m.id = d.msg_id'
   const ofEndpoint = endpointId === null ? '' : `AND d.endpoint_id = ${endpointId}`
-  // Of expressions, so that only the small index of what is leased can be meant.
+  // Conditions on expressions, so that the planner can use only the small index of leased deliveries.
   if (walk.over === 'leased')
     return {
       from,

@@ -1,6 +1,6 @@
 /**
- * What attempts mean for their endpoints. A dead endpoint's attempts all say the same, and its row is read by everybody:
- * so it is looked at first, and locked only if something about it has to change.
+ * Effects of attempts on their endpoints. The attempts of a dead endpoint all have the same effect, and every node
+ * reads the endpoint's row. So the row is read first, and locked only if something about it has to change.
  */
 import type { DisabledReason } from '../../domain/endpoint.ts'
 import { afterFailure, type Health, HEALTHY } from '../../domain/endpoint-health.ts'
@@ -34,7 +34,7 @@ const healthOf = (lock: string) => `
 const LOOK = statement('effects-look', healthOf(''))
 const LOCK = statement('effects-lock', healthOf('FOR NO KEY UPDATE OF e'))
 
-/** Disabling counts as a change of the endpoint, so that an edit made at the same time does not undo it unseen. */
+/** Disabling counts as a change of the endpoint, so that a concurrent edit does not undo it unnoticed. */
 const CHANGE = statement(
   'effects-change',
   `UPDATE endpoint e SET failing_since = c.failing_since, given_up_since = c.given_up_since, paused_until = c.paused_until,
@@ -44,7 +44,7 @@ const CHANGE = statement(
    WHERE e.app_id = c.app_id AND e.id = c.id`,
 )
 
-/** Does to the endpoints what the settlements say about them; each gets to know what it changed. */
+/** Applies the effects of the settlements to the endpoints; returns for each settlement what it changed. */
 export async function affectEndpoints(
   session: Session,
   settlements: readonly Settlement[],
@@ -95,7 +95,7 @@ async function change(
   return affected
 }
 
-/** Whether it may change its endpoint: a success ends the run of failures that is on record. */
+/** True when the settlement may change its endpoint: a success ends the run of failures that is on record. */
 const concernsEndpoint = ({ attempt, endpoint }: Settlement): boolean =>
   endpoint !== null || attempt?.outcome === 'success'
 
@@ -114,7 +114,7 @@ async function read(
   return new Map(rows.map((row) => [`${row.app_id} ${row.id}`, row]))
 }
 
-/** Changes `rows` by one settlement after the other. */
+/** Applies one settlement after the other to `rows`. */
 const applyAll = (rows: Map<string, Row>, settlements: readonly Settlement[]): (Affected | null)[] =>
   settlements.map((settlement) => {
     if (!concernsEndpoint(settlement)) return null
@@ -157,7 +157,7 @@ interface Pause {
   until: number
 }
 
-/** Receivers that asked for a pause, each with the longest of them. */
+/** The pauses that receivers asked for: for each endpoint the longest one. */
 export function pausesOf(settlements: readonly Settlement[]): Pause[] {
   const pauses = new Map<string, Pause>()
   for (const { key, endpoint } of settlements) {

@@ -1,4 +1,7 @@
-/** Opening: which keys the database needs. What is in the clear stays so until `hookferry rekey`, for it may be much. */
+/**
+ * Opens the encryption of a database: finds the keys that it needs. Secrets in the clear stay so until `hookferry
+ * rekey`, for there may be many.
+ */
 import { randomBytes } from 'node:crypto'
 import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
 import { missingKey } from '../keys.ts'
@@ -12,7 +15,7 @@ const IN_THE_CLEAR =
 const NOT_YET =
   'what was stored before there was an ENCRYPTION_KEY is in the clear until `hookferry rekey` has encrypted it'
 
-/** Throws `UnusableDatabase`, which names the key that is wanted. */
+/** Throws `UnusableDatabase`, which names the missing key. */
 export async function prepareEncryption(
   pool: Pool,
   keys: readonly EncryptionKey[],
@@ -21,7 +24,7 @@ export async function prepareEncryption(
   const used = await usedKeys(pool)
   refuseMissingKey(encryption, used)
   if (encryption.keyId === null) return { encryption, notices: [IN_THE_CLEAR] }
-  // Before anything is written under it: from now on nobody starts without this key.
+  // Noted before any record is written under the key: from now on no node starts without this key.
   await pool.write('INSERT INTO encryption_key (id) VALUES ($1) ON CONFLICT DO NOTHING', encryption.keyId)
   return { encryption, notices: (await hasPlain(pool, used.length === 0)) ? [NOT_YET] : [] }
 }
@@ -33,11 +36,14 @@ export function refuseMissingKey(encryption: Encryption, used: readonly string[]
   if (problem !== null) throw new UnusableDatabase(problem)
 }
 
-/** The keys that records may be under. */
+/** Ids of the keys under which records may be. */
 export const usedKeys = async (pool: Pool): Promise<string[]> =>
   (await pool.read<{ id: string }>('SELECT id FROM encryption_key ORDER BY id')).map(({ id }) => id)
 
-/** Endpoints are looked through at the first start with a key only; rekeying does the key that signs tokens last. */
+/**
+ * True when there are secrets in the clear. Endpoints are searched only at the first start with a key. Rekeying
+ * encrypts the key that signs tokens last.
+ */
 async function hasPlain(pool: Pool, isFirst: boolean): Promise<boolean> {
   const [meta] = await pool.read("SELECT 1 AS found FROM meta WHERE name = 'jwt' AND value NOT LIKE 'enc:%'")
   if (meta !== undefined || !isFirst) return meta !== undefined

@@ -1,4 +1,4 @@
-/** What became of deliveries, seen from the message and from the endpoint. */
+/** Deliveries and their results, by message and by endpoint. */
 import type { DeliveryState } from '../../domain/delivery.ts'
 import { startId } from '../../domain/ids.ts'
 import { type AttemptedEndpoint, type DeliveryStatus, statusOf } from '../port/history.ts'
@@ -44,8 +44,9 @@ const tried = (state: DeliveryState) => count(state, 'attempts > 0')
 const untried = (state: DeliveryState) => count(state, 'attempts = 0')
 
 /**
- * What was tried is counted in its index, and so is what was cancelled untried: both cost what lies in the window. What
- * waits has no index by message, so that counting it costs what waits for the endpoint and what is leased in all.
+ * Deliveries that were tried, or cancelled untried, have an index: their count costs as much as the window holds.
+ * Waiting deliveries have no index by message: their count costs as much as waits for the endpoint and is leased in
+ * all.
  */
 const COUNT = `SELECT ${tried('delivered')} AS success, ${untried('pending')} + ${untried('leased')} AS pending,
   ${tried('pending')} + ${tried('leased')} AS sending, ${tried('failed')} AS fail,

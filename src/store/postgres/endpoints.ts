@@ -15,8 +15,8 @@ const UPDATE = `UPDATE endpoint SET ${endpointSettings.assignments()}
   WHERE app_id = $${endpointSettings.size + 1} AND id = $${endpointSettings.size + 2}`
 
 /**
- * Whether the application has that many endpoints that deliver over HTTP; a uid that is taken is the better reason to refuse,
- * so then it says no. No more endpoints are counted.
+ * True when the application has that many endpoints that deliver over HTTP; stops counting there. False when the uid is
+ * taken, because that is the better reason to refuse.
  */
 async function hasAtLeast(session: Session, { appId, uid }: StoredEndpoint, count: number): Promise<boolean> {
   const live = `endpoint WHERE app_id = $1 AND deleted_at IS NULL`
@@ -39,7 +39,7 @@ export const createEndpoint = (
   once<'created' | 'uid_taken' | 'unknown' | 'limit_reached'>(writer, extras, 'created', async (session) => {
     if (!(await holdApplication(session, endpoint.appId))) return 'unknown'
     if (max !== null && (await hasAtLeast(session, endpoint, max))) return 'limit_reached'
-    // Of two that want one uid at the same time, the second waits for the first, and then finds it taken.
+    // Of two transactions that want one uid at the same time, the second waits for the first, and then finds it taken.
     const inserted = await session.run(INSERT, ...endpointInsert.values(endpoint))
     if (inserted === 0) return 'uid_taken'
     await noteChanged(session, endpoint)
@@ -73,7 +73,8 @@ async function replaceEndpoint(
   if (before === undefined) return 'unknown'
   if (before.updated_at !== unchangedSince) return 'changed'
   await session.run(UPDATE, ...endpointSettings.values(endpoint), ...of)
-  // What was learnt about the old receiver does not hold for a new one, nor after its owner says that it is well again.
+  // The record of failures is cleared: a new URL has another receiver, and an owner who enables the endpoint says that
+  // it is well.
   if (before.url !== endpoint.url || (before.disabled && !endpoint.disabled)) {
     await session.run(
       'UPDATE endpoint SET failing_since = NULL, given_up_since = NULL, paused_until = NULL WHERE app_id = $1 AND id = $2',

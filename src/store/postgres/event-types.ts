@@ -7,7 +7,7 @@ import { once, type Writer } from './once.ts'
 
 const REPLACED = [...eventTypeContents.names.split(', '), 'created_at']
 
-/** One that is archived comes back with new contents. */
+/** An archived event type of this name comes back with new contents. */
 const INSERT = `INSERT INTO event_type AS t (${eventTypeInsert.names}) VALUES (${eventTypeInsert.places()})
   ON CONFLICT (org_id, name) DO UPDATE SET ${REPLACED.map((name) => `${name} = excluded.${name}`).join(', ')}
     WHERE t.archived`
@@ -15,7 +15,9 @@ const INSERT = `INSERT INTO event_type AS t (${eventTypeInsert.names}) VALUES ($
 const UPDATE = `UPDATE event_type SET ${eventTypeContents.assignments(4)}
   WHERE org_id = $1 AND name = $2 AND updated_at = $3 RETURNING name`
 
-/** Of two that create one name at the same time, the second waits for the first, and then finds it there. */
+/**
+ * Of two transactions that create one name at the same time, the second waits for the first, and then finds it there.
+ */
 export const createEventType = (
   writer: Writer,
   eventType: EventType,

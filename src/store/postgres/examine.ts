@@ -1,4 +1,4 @@
-/** Looks at a database as `hookferry doctor` does: nothing is made or migrated, and other nodes notice nothing of it. */
+/** Examines a database for `hookferry doctor`: nothing is made or migrated, and other nodes do not notice. */
 import { randomBytes } from 'node:crypto'
 import { Client } from 'pg'
 import { Encryption, type EncryptionKey } from '../../domain/encryption.ts'
@@ -74,7 +74,7 @@ async function examineSchema(client: Client, { url, keys }: Examined): Promise<F
   ]
 }
 
-/** As the gateway's own probe does: one row that says nothing. */
+/** Commits one empty row, as the gateway's own probe does. */
 async function examineCommit(client: Client): Promise<Finding> {
   const started = performance.now()
   await client.query(

@@ -1,4 +1,4 @@
-/** Taking a payload away: from the store, and from the memory of the nodes that hold deliveries of it. */
+/** Expunges a payload: from the store, and from the memory of the nodes that hold deliveries of it. */
 import type { AppId, MessageId } from '../../domain/ids.ts'
 import { type Pool, type Writing, type Session, statement } from './database.ts'
 import { lockLanesOf, removeFromLanes } from './lanes.ts'
@@ -6,10 +6,10 @@ import { noteExpunged } from './notify.ts'
 import { READS } from './reads.ts'
 
 const SERVER_NOW = 'floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint'
-/** Leases have ended by then that were not renewed, and a node that renews has read it. */
+/** By then, leases that were not renewed have ended, and a node that renews has read the list. */
 const KEPT_MS = 24 * 3_600_000
 
-/** With it go some that nobody needs any more. */
+/** Also removes rows that no node needs any more. */
 const NOTE = statement(
   'expunge-note',
   `WITH old AS (
@@ -23,28 +23,32 @@ const NOTE = statement(
 
 const RECENT = statement('expunge-recent', `SELECT msg_id FROM expunged WHERE at > ${SERVER_NOW} - $1`)
 
-/** By the server's time, so that those of the nodes need not agree. */
+/** Compares times of the server, so that the clocks of the nodes need not agree. */
 export const recentlyExpunged = async (pool: Pool, withinMs: number): Promise<MessageId[]> =>
   (await pool.read<{ msg_id: MessageId }>(RECENT, withinMs)).map((row) => row.msg_id)
 
-/** Takes the payload away and cancels what waits. An attempt that is under way still has it, and may succeed. */
+/**
+ * Removes the payload and cancels waiting deliveries. An attempt that is under way still has the payload, and may
+ * succeed.
+ */
 export const expungeMessage = ({ pool }: Writing, appId: AppId, id: MessageId): Promise<{ heldBy: string[] } | null> =>
   pool.transaction(async (session) => {
-    // Retention moves payloads on only together with their messages: with this row locked, it stays where it is.
+    // Retention moves payloads only together with their messages: with this row locked, the payload stays where it is.
     const message = await session.get<{ expires_at: number }>(
       'SELECT expires_at FROM msg WHERE app_id = $1 AND id = $2 FOR UPDATE',
       appId,
       id,
     )
     if (message === undefined) return null
-    // The time is written out, so that only its partition is opened.
+    // The time is written into the text, so that only its partition is opened.
     await session.run(
       `DELETE FROM payload WHERE app_id = $1 AND msg_id = $2 AND expires_at = ${message.expires_at}`,
       appId,
       id,
     )
     await endWaiting(session, appId, id)
-    // What waited is cancelled, and whoever wants to add something waits for this: who is left holds it since before.
+    // Waiting deliveries are cancelled, and no new one can be added until this commits. A node that still holds one has
+    // held it since before.
     const heldBy = await READS.holdersOf(session, appId, id)
     if (heldBy.length > 0) {
       await session.run(NOTE, appId, id)
@@ -67,7 +71,7 @@ async function endWaiting(session: Session, appId: string, id: string): Promise<
   )
 }
 
-/** Cancels what waits for the delivery of a message; a waiting manual attempt simply goes away. */
+/** Cancels the waiting deliveries of a message; a waiting manual attempt is removed. */
 const END_WAITING = statement(
   'message-end-waiting',
   `WITH waiting AS (

@@ -1,4 +1,4 @@
-/** Who waits for what: each kind of work has its own line, and its own share of the connections. */
+/** Gates: each kind of work has its own queue, and its own share of the connections. */
 import { LIMITS } from '../../domain/limits.ts'
 import type { Accepted, Acceptance } from '../port/accept.ts'
 import type { Settled, Settlement } from '../port/queue.ts'
@@ -12,7 +12,7 @@ import { settle } from './settle.ts'
 import { toRefusal } from './trouble.ts'
 
 type Work = () => Promise<unknown>
-/** Has something done when it is its turn. */
+/** Runs `work` when it is its turn. */
 type Gate = <T>(work: () => Promise<T>) => Promise<T>
 
 export interface Gates {
@@ -21,11 +21,11 @@ export interface Gates {
   write: Gate
   point: Gate
   list: Gate
-  /** Shares the line of the lists. */
+  /** Shares the queue of the lists. */
   count: Gate
   search: Gate
   waiting: () => WaitingWrites
-  /** Lets everything finish that was asked for. */
+  /** Lets all accepted work finish. */
   close: () => Promise<void>
 }
 
@@ -34,7 +34,7 @@ export interface GateOptions {
   timeoutMs: number
   /** Bytes of messages that may wait to be stored. */
   waitingBytesMax: number
-  /** Connections for writing, and for reading by key. */
+  /** Most connections for writing, and for reading by key. */
   writesMax: number
   pointsMax: number
 }
@@ -43,7 +43,7 @@ const BATCH_MAX = 512
 
 export function openGates(writes: Pool, partitions: Partitions, options: GateOptions): Gates {
   const { onBatch, timeoutMs, writesMax, pointsMax, waitingBytesMax } = options
-  // A quarter of the connections for accepting, a quarter for settling, and what is left for everything else.
+  // A quarter of the connections is for accepting, a quarter for settling, and the rest for everything else.
   const batchesInFlight = Math.max(1, Math.floor(writesMax / 4))
   const batches = {
     waitingMax: LIMITS.writesWaitingMax,

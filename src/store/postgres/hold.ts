@@ -1,4 +1,4 @@
-/** Endpoints that are held until somebody configures them: their lanes sleep, and nothing asks for what waits in them. */
+/** Holds endpoints until they are configured: their lanes sleep, and their waiting deliveries are not claimed. */
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import type { AppId, EndpointId } from '../../domain/ids.ts'
 import { type Pool, type Writing, type Session, statement } from './database.ts'
@@ -7,7 +7,7 @@ import { lockLanesOf, removeFromLanes, wakeLanes } from './lanes.ts'
 import { noteChanged } from './notify.ts'
 import { textArray } from './values.ts'
 
-/** Holds a live endpoint, or lets it go again. False when it was so already. */
+/** Holds a live endpoint, or lets it go again. False when it was in that state already. */
 export const holdEndpoint = (
   { pool }: Writing,
   { appId, id, held }: { appId: AppId; id: EndpointId; held: boolean },
@@ -59,7 +59,7 @@ const FAIL = statement(
 )
 
 /**
- * Ends what waits of these messages for endpoints that are held, as failed; a manual attempt that waits simply goes away.
+ * Ends the waiting deliveries of these messages for held endpoints, as failed; a waiting manual attempt is removed.
  * Deliveries are locked before the lanes, as everywhere but in a claim.
  */
 export async function failHeld(session: Session, rows: readonly { app_id: string; msg_id: string }[]): Promise<void> {

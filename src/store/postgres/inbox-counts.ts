@@ -1,7 +1,7 @@
 /**
- * The inbox's counts: in all, of each sender, of each hour. They are exact at any time, and no two transactions that take
- * messages in ever wait for each other because of them: each message adds a row to `inbox_new`, and now and then these
- * rows are folded into the counts. Whoever reads adds what has not been folded yet.
+ * The inbox's counts: of all messages, of each sender, and of each hour. The counts are exact at any time, and two
+ * transactions that store messages never wait for each other because of them. Each message adds a row to `inbox_new`,
+ * and now and then these rows are folded into the counts. A reader adds the rows that have not been folded yet.
  */
 import { LIMITS } from '../../domain/limits.ts'
 import { HOUR_CHARS } from '../shared/constants.ts'
@@ -26,7 +26,7 @@ const FOLD = `
     senders = senders + (SELECT count(*) FROM senders WHERE is_new)
   WHERE EXISTS (SELECT 1 FROM taken) RETURNING (SELECT count(*) FROM taken) AS folded`
 
-/** Folds what came in since the last time into the counts. One node at a time does it. */
+/** Folds the messages since the last time into the counts. One node at a time does this. */
 export async function foldCounts(pool: Pool): Promise<void> {
   for (let i = 0; i < LIMITS.pruneStepRows; i++) {
     const folded = await pool.transaction(async (session) => {
@@ -38,22 +38,22 @@ export async function foldCounts(pool: Pool): Promise<void> {
   }
 }
 
-/** How many messages there are, of one sender, or since an instant. Expressions with their parameters' places. */
+/** Number of messages: all, of one sender, or since an instant. Expressions with their parameters' places. */
 export const COUNT_ALL = '((SELECT messages FROM inbox_total) + (SELECT count(*) FROM inbox_new))'
 
 export const countOfSender = (from: string): string =>
   `(coalesce((SELECT count FROM inbox_sender WHERE from_msisdn = ${from}), 0)
     + (SELECT count(*) FROM inbox_new WHERE from_msisdn = ${from}))`
 
-/** Whole hours from their counts, and the rest of the first one by counting. */
+/** Counts whole hours from their counts, and the rest of the first hour row by row. */
 export const countSince = (key: string): string =>
   `((SELECT coalesce(sum(count), 0)::bigint FROM inbox_hour WHERE hour > left(${key}, ${HOUR_CHARS}))
     + (SELECT count(*) FROM inbox_new WHERE hour > left(${key}, ${HOUR_CHARS}))
     + (SELECT count(*) FROM messages WHERE ts_key >= ${key} AND ts_key < left(${key}, ${HOUR_CHARS}) || ';'))`
 
 /**
- * Senders with the most messages. One that has nothing new is found by its kept count; one that has is counted anew, so
- * that the first ten of both together are the first ten of all.
+ * Senders with the most messages. A sender without new messages is found by its kept count; one with new messages is
+ * counted anew. So the first ten of both together are the first ten of all.
  */
 export const topSenders = (limit: number): string => `
   SELECT from_msisdn AS "from", count FROM (
@@ -67,6 +67,6 @@ export const topSenders = (limit: number): string => `
 
 export const FRESH = 'fresh AS MATERIALIZED (SELECT from_msisdn, count(*) AS count FROM inbox_new GROUP BY from_msisdn)'
 
-/** Senders that the kept count does not know yet. */
+/** Senders that have no kept count yet. */
 export const NEW_SENDERS =
   '(SELECT count(*) FROM fresh f WHERE NOT EXISTS (SELECT 1 FROM inbox_sender s WHERE s.from_msisdn = f.from_msisdn))'

@@ -1,4 +1,4 @@
-/** The inbox: lists, searches and statistics. What a message adds to it is stored by `accept.ts`. */
+/** The inbox: lists, searches and statistics. `accept.ts` stores the rows that a message adds to it. */
 import { foldCase, type InboxMessage, type InboxQuery, type InboxStats, timestampKey } from '../../domain/inbox.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { TOP_SENDERS } from '../shared/constants.ts'
@@ -16,7 +16,7 @@ interface InboxRow {
 }
 
 export function listInbox(pool: Pool, query: InboxQuery): Promise<{ data: InboxMessage[]; total: number }> {
-  // Of one sender there is an index to walk; otherwise a search has to read every text.
+  // For one sender there is an index to walk; any other search has to read every text.
   return query.q !== null && query.from === null ? searchAll(pool, query) : listByIndex(pool, query)
 }
 
@@ -39,7 +39,7 @@ async function listByIndex(pool: Pool, query: InboxQuery): Promise<{ data: Inbox
   return { data: rows.flatMap((row) => (row.message_id === null ? [] : [fromRow(row)])), total: rows[0]?.total ?? 0 }
 }
 
-/** How many messages match: from the kept counts where they can tell. */
+/** Number of matching messages: from the kept counts where these suffice. */
 function total({ from, since, q }: InboxQuery, where: string): string {
   if (q === null && since === null) return from === null ? COUNT_ALL : countOfSender('$1')
   if (q === null && from === null) return countSince('$1')
@@ -57,7 +57,7 @@ function conditions({ from, since, q }: InboxQuery): { where: string; values: Va
   }
 }
 
-/** Blocks of 8 KB that a search reads before it lets the others have the processor, and for how long. */
+/** Blocks of 8 KB that a search reads before it yields the processor, and the length of that pause. */
 const STRETCH_BLOCKS = 512
 const BREATH_MS = 2
 
@@ -68,9 +68,9 @@ interface Place {
 }
 
 /**
- * Reads the whole table in the order in which it is stored, a stretch at a time: that is several times faster than
+ * Reads the whole table in the order in which it is stored, a stretch at a time. This is several times faster than
  * jumping from the index of times to each row. Rows never move, for they are never changed. Each stretch is a
- * transaction of its own, so that a long search does not keep vacuum from its work, and then there is a pause.
+ * transaction of its own, so that a long search does not keep vacuum from its work; then there is a pause.
  */
 async function searchAll(pool: Pool, query: InboxQuery): Promise<{ data: InboxMessage[]; total: number }> {
   const { where, values } = conditions(query)
@@ -92,7 +92,7 @@ async function searchAll(pool: Pool, query: InboxQuery): Promise<{ data: InboxMe
       ...values,
       `(${from},0)`,
       `(${from + STRETCH_BLOCKS},0)`,
-      // One row at least, for it brings the count.
+      // At least one row, because the row carries the count.
       Math.max(wanted, 1),
     )
     total += rows[0]?.found ?? 0
@@ -110,7 +110,7 @@ async function readPlaces(pool: Pool, places: readonly Place[]): Promise<InboxMe
   return rows.map(fromRow)
 }
 
-/** By bytes, as the database compares. */
+/** Compares bytes, as the database does. */
 const compare = (a: string, b: string): number => (a === b ? 0 : Buffer.compare(Buffer.from(a), Buffer.from(b)))
 
 const byTime = (a: Place, b: Place): number => compare(a.ts_key, b.ts_key) || compare(a.message_id, b.message_id)

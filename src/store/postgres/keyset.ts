@@ -1,4 +1,4 @@
-/** A page's part of an index, as text of a statement. */
+/** Text of a statement for the stretch of an index that holds a page. */
 import type { Stretch } from '../shared/keyset.ts'
 import type { Parameters } from './parameters.ts'
 
@@ -17,7 +17,7 @@ export const placed = ({ above, below, direction, limit }: Stretch, parameters: 
   limit: parameters.add(limit, 'bigint'),
 })
 
-/** The part of an index that a page is found in, by the id that it is ordered by. */
+/** The condition for the stretch of an index that holds a page, by the id that orders the index. */
 export const within = (id: string, { above, below }: PlacedStretch): string => `${id} > ${above} AND ${id} < ${below}`
 
 export const inOrderOf = (id: string, { direction, limit }: PlacedStretch): string =>

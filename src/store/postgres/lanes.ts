@@ -1,15 +1,17 @@
 /**
  * Lanes: one row for each endpoint with pending deliveries, first attempts and retries apart. A claim asks the lanes
- * whose turn it is instead of sorting all due deliveries, so it costs the same with a thousand of them and with ten
- * million, and an endpoint with a million due ones gets no more turns than one with three.
+ * whose turn it is instead of sorting all due deliveries. So a claim costs the same with a thousand due deliveries and
+ * with ten million, and an endpoint with a million gets no more turns than one with three.
  *
- * `wake_at` says when the lane wants to be looked at. Being served moves it behind the others that are due.
+ * `wake_at` is the time at which the lane has to be looked at. A lane that was served moves behind the others that are
+ * due.
  *
- * Why no delivery is lost from sight although many nodes write: whoever makes a delivery pending adds it to its lane in
- * the same transaction, and holds the lane's row from then on until it commits. Whoever takes deliveries locks the lane
- * first and then, in a later statement, looks at what is left. So of the two one comes first: if the writer, its
- * delivery is committed and seen when the lane is set anew; if the taker, the writer waits for the row and then wakes
- * the lane again, or makes a new one where the taker found it empty.
+ * No delivery is lost from sight although many nodes write, for this reason. A writer that makes a delivery pending
+ * adds it to its lane in the same transaction, and holds the lane's row from then on until it commits. A taker of
+ * deliveries locks the lane first and then, in a later statement, looks at the deliveries that are left. So one of the
+ * two comes first. If the writer comes first, its delivery is committed and seen when the lane is set anew. If the
+ * taker comes first, the writer waits for the row and then wakes the lane again, or makes a new one where the taker
+ * found it empty.
  */
 import { END_OF_TIME } from '../shared/constants.ts'
 import { type Session, statement, type Statement } from './database.ts'
@@ -22,7 +24,7 @@ export interface LaneKey {
   retry: 0 | 1
 }
 
-/** Deliveries that became pending: how many of a lane, and when the first of them is due. */
+/** Deliveries that became pending in one lane: their number, and the due time of the first. */
 export interface Waiting extends LaneKey {
   dueAt: number
   size: number
@@ -40,7 +42,7 @@ export const addToLanesFrom = (source: string): string => `
   ON CONFLICT (app_id, endpoint_id, retry) DO UPDATE SET wake_at = least(l.wake_at, excluded.wake_at),
     oldest_due_at = least(l.oldest_due_at, excluded.oldest_due_at), size = l.size + excluded.size`
 
-/** The same of rows with one pending delivery each: `app_id`, `endpoint_id`, `retry`, `due_at`. */
+/** Adds rows with one pending delivery each to their lanes: `app_id`, `endpoint_id`, `retry`, `due_at`. */
 export const addEachToLanes = (rows: string): string =>
   addToLanesFrom(
     `(SELECT app_id, endpoint_id, retry, min(due_at) AS due_at, count(*) AS size FROM ${rows}
@@ -67,7 +69,7 @@ const ADD_TO_LANES = statement('lanes-add', addToLanesFrom(givenLanes(adding.row
 export const addToLanes = (session: Session, lanes: readonly Waiting[]): Promise<number> =>
   session.run(ADD_TO_LANES, ...adding.values(lanes))
 
-/** The same with each lane once. */
+/** Merges rows of the same lane into one. */
 export function perLane(waiting: readonly Waiting[]): Waiting[] {
   const lanes = new Map<string, Waiting>()
   for (const one of waiting) {
@@ -82,7 +84,7 @@ export function perLane(waiting: readonly Waiting[]): Waiting[] {
   return [...lanes.values()]
 }
 
-/** A lane that deliveries were taken of, how many, and since when its oldest one has been due. */
+/** A lane of which deliveries were taken, their number, and the due time of its oldest delivery before. */
 export interface Taken extends LaneKey {
   oldestDueAt: number
   taken: number
@@ -128,15 +130,15 @@ const removing = new Places<readonly Taken[]>()
 const REMOVE = statement('lanes-remove', setAnew(takenLanes(removing.rows((lanes) => lanes)), 'l.wake_at'))
 
 /**
- * Takes deliveries off their lanes' counts and sets when the lanes are looked at again; empty lanes go away. The rows
- * must have been locked by an earlier statement of this transaction.
+ * Takes deliveries off their lanes' counts and sets when the lanes are looked at next; empty lanes are removed. An
+ * earlier statement of this transaction must have locked the rows.
  */
 export const afterTaking = (session: Session, lanes: readonly Taken[], now: number): Promise<number> =>
   session.run(AFTER_TAKING, ...taking.values({ lanes, now }))
 
 /**
- * Takes deliveries off their lanes that nobody claimed. Unlike after a claim it is not the lanes' turn, nor does a pause
- * end. The rows must have been locked as well.
+ * Takes deliveries that were not claimed off their lanes. Unlike a claim, this uses up no turn of the lanes and ends no
+ * pause. The rows must have been locked as well.
  */
 export const removeFromLanes = (session: Session, lanes: readonly Taken[]): Promise<number> =>
   session.run(REMOVE, ...removing.values(lanes))
@@ -159,7 +161,7 @@ const LOCK_GIVEN = statement(
    ORDER BY l.app_id, l.endpoint_id, l.retry FOR UPDATE OF l`,
 )
 
-/** Locks those lanes that there are, and says since when their oldest delivery has been due. */
+/** Locks those of the lanes that exist, and returns the due time of the oldest delivery of each. */
 export async function lockLanesOf(session: Session, lanes: readonly LaneKey[]): Promise<Omit<Taken, 'taken'>[]> {
   const rows = await session.all<{ app_id: string; endpoint_id: string; retry: 0 | 1; oldest_due_at: number }>(
     LOCK_GIVEN,
@@ -175,7 +177,7 @@ export async function lockLanesOf(session: Session, lanes: readonly LaneKey[]): 
   }))
 }
 
-/** Keeps endpoints' lanes asleep; rows are locked in the order of their keys. */
+/** Keeps the lanes of endpoints asleep; rows are locked in the order of their keys. */
 export const PAUSE_LANES: Statement = statement(
   'lanes-pause',
   `WITH locked AS (
@@ -219,8 +221,8 @@ const COMPARE_LANES = statement(
 )
 
 /**
- * Compares the lanes with the deliveries they stand for, a stretch of them at a time, and repairs what differs in the
- * dangerous direction: a pending delivery that no lane will wake for. It should never find any.
+ * Compares the lanes with their deliveries, a stretch of them at a time. Repairs the dangerous difference: a pending
+ * delivery that no lane will wake for. It should never find any.
  */
 export async function repairLanes(
   session: Session,

@@ -10,7 +10,7 @@ type Held = DeliveryKey & { tries: number }
 
 const keyText = (key: DeliveryKey): string => `${key.appId} ${key.msgId} ${key.endpointId} ${key.run}`
 
-/** In the order of their keys: two batches that lock the same deliveries do so in the same order. */
+/** Sorts by key: two batches that lock the same deliveries do so in the same order. */
 const inOrder = <T extends DeliveryKey>(held: readonly T[]): T[] =>
   held.toSorted((a, b) => (keyText(a) < keyText(b) ? -1 : 1))
 
@@ -33,11 +33,11 @@ const RENEW = statement(
    RETURNING d.app_id AS "appId", d.msg_id AS "msgId", d.endpoint_id AS "endpointId", d.run, d.tries`,
 )
 
-/** Prolongs leases; returns those that are not this owner's any more. */
+/** Prolongs leases; returns the keys of those that this owner has lost. */
 export const renew = ({ pool }: Writing, held: readonly Held[], lease: Lease): Promise<DeliveryKey[]> =>
   prolong((sql, ...values) => pool.write(sql, ...values), held, lease)
 
-/** The same as a transaction or within one. */
+/** Prolongs leases, as a transaction or within one. */
 export async function prolong(write: Ask, held: readonly Held[], lease: Lease): Promise<DeliveryKey[]> {
   if (held.length === 0) return []
   const kept = await write<Held>(RENEW, ...heldValues(inOrder(held)), lease.owner, lease.until)
@@ -82,7 +82,7 @@ const EXPIRE = statement(
 const expireLeases = async (pool: Pool, now: number, max: number): Promise<number> =>
   (await pool.write<{ size: number }>(EXPIRE, now, max))[0]?.size ?? 0
 
-/** Where the comparison of lanes goes on. */
+/** The place where the comparison of lanes goes on. */
 export interface SweepMemory {
   sweptUpTo: LaneKey | null
 }
@@ -100,7 +100,10 @@ export async function sweep(
   return { expired, repaired }
 }
 
-/** From its beginning as the lane knows it: before that there are only index entries of what is not pending any more. */
+/**
+ * Reads from the oldest due time that the lane knows: before it there are only index entries of deliveries that are not
+ * pending any more.
+ */
 const WAITING_OF = (retry: 0 | 1, limit: string) => `
   SELECT app_id, msg_id, endpoint_id, run FROM delivery
   WHERE state = 'pending' AND app_id = $1 AND endpoint_id = $2 AND retry = ${retry} AND run <= $4
@@ -108,7 +111,10 @@ const WAITING_OF = (retry: 0 | 1, limit: string) => `
                             WHERE app_id = $1 AND endpoint_id = $2 AND retry = ${retry}), 0)
   ORDER BY due_at LIMIT ${limit} FOR UPDATE`
 
-/** Deliveries are locked before the lanes, as everywhere but in a claim; what a claim has meanwhile is not pending any more. */
+/**
+ * Deliveries are locked before the lanes, as everywhere but in a claim. A delivery that was claimed meanwhile is not
+ * pending any more.
+ */
 const CANCEL = statement(
   'leases-cancel',
   `WITH firsts AS (${WAITING_OF(0, '$3')}), retries AS (${WAITING_OF(1, '$3 - (SELECT count(*) FROM firsts)')}
@@ -129,7 +135,7 @@ const CANCEL = statement(
 
 const INT_MAX = 2_147_483_647
 
-/** Cancels what waits for an endpoint; a waiting manual attempt simply goes away. */
+/** Cancels the waiting deliveries of an endpoint; a waiting manual attempt is removed. */
 export const cancelWaiting = (
   { pool }: Writing,
   appId: string,

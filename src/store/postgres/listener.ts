@@ -1,6 +1,7 @@
 /**
- * Hears when another node puts something due or a task into the store, or changes an endpoint. Notifications are hints: while the connection is down some
- * are lost, and what they would have told is found by polling. It is made again for ever, at growing intervals.
+ * Hears when another node puts a due delivery or a task into the store, or changes an endpoint. Notifications are
+ * hints: those sent while the connection is down are lost, and polling finds their news. A lost connection is made
+ * again for ever, at growing intervals.
  */
 import { Client } from 'pg'
 import type { AppId, EndpointId, MessageId, SourceId } from '../../domain/ids.ts'
@@ -13,14 +14,14 @@ export interface ListenerOptions extends Pick<PoolOptions, 'url' | 'settings' | 
   onChange: (appId: AppId, id: EndpointId | SourceId) => void
   onExpunged: (msgId: MessageId) => void
   onTask: () => void
-  /** Whether a process of the server works for this node: what that one tells is known here. */
+  /** True when a process of the server works for this node: this node knows the news of that process already. */
   isOwn: (processId: number) => boolean
 }
 
 const CHANNELS = [DUE_CHANNEL, TASK_CHANNEL, CHANGED_CHANNEL, EXPUNGED_CHANNEL]
 const RETRY_FIRST_MS = 100
 const RETRY_MAX_MS = 10_000
-/** A connection that died without a word is noticed by asking it something. */
+/** Interval of a question to the server, by which a connection that died without a word is noticed. */
 const HEARTBEAT_MS = 15_000
 const HEARTBEAT_TIMEOUT_MS = 5_000
 
@@ -35,7 +36,7 @@ export class Listener {
     this.#options = options
   }
 
-  /** Starts to listen; when that fails it is tried again, and nobody has to wait for it. */
+  /** Starts to listen. If that fails, it is tried again; no caller has to wait for it. */
   async start(): Promise<void> {
     if (this.#isClosed) return
     const client = new Client({
@@ -59,7 +60,7 @@ export class Listener {
       this.#lost(client, error)
       return
     }
-    // What was told before or in between is lost: better look once.
+    // Notifications before or in between are lost, so the store is looked at once.
     if (this.#retryMs !== RETRY_FIRST_MS) {
       this.#options.onDue(0)
       this.#options.onTask()

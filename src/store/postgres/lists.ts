@@ -1,8 +1,9 @@
 /**
- * Lists of messages. The ids of a page are found first, in an index that has them in order, and then their rows by key.
+ * Lists of messages. The ids of a page are found first, in an index that has them in order; then their rows are read by
+ * key.
  *
- * Nothing here reads more because a table grew, with one exception: several conditions at once are answered by walking
- * the index of one of them and asking for the others at each step. When few messages have all of them, that walk is as
+ * No read here gets slower because a table grew, with one exception. For several conditions at once, the index of one
+ * condition is walked, and the others are checked at each step. When few messages meet all of them, that walk is as
  * long as the stretch between `from` and `until`.
  */
 import type { DeliveryState } from '../../domain/delivery.ts'
@@ -40,7 +41,7 @@ export async function listMessages(
   return rows.map((row, i) => ({ ...messageFrom(row, contents[i]!.isRemoved), payload: contents[i]!.payload }))
 }
 
-/** What is shown of the messages, and only whether there is anything where that is not asked for. */
+/** The contents of the messages; where they are not asked for, only whether there is a payload. */
 async function contentsOf(
   pool: Pool,
   rows: readonly MessageRow[],

@@ -1,4 +1,4 @@
-/** What somebody asks for beside the schedule. */
+/** Attempts that a request asks for, outside of the schedule. */
 import type { DeliveryKey } from '../../domain/delivery.ts'
 import type { Extras } from '../port/accept.ts'
 import { type Session, statement } from './database.ts'
@@ -24,14 +24,14 @@ const LOCK = statement(
 )
 
 /**
- * A payload that expired so long ago may be in a partition that is being dropped: nothing is added for it. Half of the time by
- * which dropping lags behind, so that clocks may differ by the other half.
+ * A payload that expired longer ago than this may be in a partition that is being dropped: no attempt is added for it.
+ * This is half of the time by which dropping lags behind, so that clocks may differ by the other half.
  */
 const GONE_AFTER_MS = PAYLOAD_GRACE_MS / 2
 
 /**
- * Held until the transaction ends: whoever takes a payload away locks the message first, so that from here on it is either
- * there to stay, or gone already for the next statement.
+ * Holds the messages until the transaction ends. A transaction that removes a payload locks the message first. So from
+ * here on, a payload is either there to stay, or gone already for the next statement.
  */
 const HOLD_PAYLOADS = statement(
   'manual-hold-payloads',
@@ -39,7 +39,7 @@ const HOLD_PAYLOADS = statement(
    JOIN msg m ON m.app_id = $1 AND m.id = k.msg_id ORDER BY m.id FOR KEY SHARE OF m`,
 )
 
-/** Which of the messages have a payload that can be counted on; the others of `msgIds` are unknown or without one. */
+/** Those of the messages that have a payload which will stay; the others of `msgIds` are unknown or have none. */
 export async function withPayload(
   session: Session,
   appId: string,
@@ -52,7 +52,10 @@ export async function withPayload(
   return { known: rows.length, msgIds: wanted.map((row) => row.msg_id) }
 }
 
-/** With the delivery locked, whoever else asks for a manual attempt of it waits, and then sees this one. */
+/**
+ * Adds manual attempts while the delivery is locked: another request for a manual attempt waits, and then sees this
+ * one.
+ */
 const ADD_MANUAL = statement(
   'manual-add',
   `INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at)
@@ -65,7 +68,7 @@ const ADD_MANUAL = statement(
    RETURNING run`,
 )
 
-/** Where there is a delivery already, another node was faster. */
+/** Adds no row where there is a delivery already: another node was faster. */
 const ADD_FIRST = statement(
   'manual-add-first',
   `INSERT INTO delivery (app_id, msg_id, endpoint_id, run, state, due_at)
@@ -73,13 +76,16 @@ const ADD_FIRST = statement(
    ON CONFLICT DO NOTHING RETURNING run`,
 )
 
-/** Adds a manual attempt of each of the deliveries, due now. One that waits already is not doubled. Returns their runs. */
+/**
+ * Adds a manual attempt of each of the deliveries, due now. A manual attempt that waits already is not doubled. Returns
+ * the runs.
+ */
 export async function addManual(session: Session, some: Some, now: number): Promise<number[]> {
   await session.run(LOCK, some.appId, some.endpointId, textArray(some.msgIds))
   return add(session, ADD_MANUAL, some, now)
 }
 
-/** Adds the deliveries themselves, due now, where there are none. Returns their runs. */
+/** Adds the deliveries themselves, due now, where there are none. Returns the runs. */
 export const addFirst = (session: Session, some: Some, now: number): Promise<number[]> =>
   add(session, ADD_FIRST, some, now)
 
@@ -112,7 +118,7 @@ export async function resend(
     if (payload.msgIds.length === 0) return 'expired'
     const some = { appId, endpointId, msgIds: [msgId] }
     const [added] = await addManual(session, some, now)
-    // Nothing is added where a manual attempt waits already, or where there is no delivery to make one of.
+    // None is added where a manual attempt waits already, or where there is no delivery.
     run = added ?? (await session.get<{ run: number }>(WAITING, appId, msgId, endpointId))?.run ?? 0
     if (run === 0) await addFirst(session, some, now)
     return 'added'

@@ -4,10 +4,10 @@ import type { Row } from '../shared/value.ts'
 import { type Ask, type Pool, statement } from './database.ts'
 import { arePresent, type PayloadKey, payloadsOf, shownOf } from './payloads.ts'
 
-/** A message without its payload, of which it only says where to look for it. */
+/** A message without its payload; the row names the place of the payload. */
 export type MessageRow = Row & PayloadKey
 
-/** Of `msg m`. */
+/** The columns, from `msg m`. */
 export const MESSAGE_COLUMNS = `${messageRow.names('m')}, m.id AS msg_id`
 
 export const messageFrom = (row: MessageRow, payloadRemoved: boolean): MessageInfo => ({
@@ -34,7 +34,7 @@ export async function findMessage(pool: Pool, appId: string, idOrEventId: string
   return row === undefined ? null : withPresence(pool.ask, row)
 }
 
-/** With the word whether its payload is still there. */
+/** Adds whether the payload is still there. */
 async function withPresence(ask: Ask, row: MessageRow): Promise<MessageInfo> {
   const [isPresent] = await arePresent(ask, [row])
   return messageFrom(row, !isPresent)

@@ -1,7 +1,7 @@
 /**
- * The schema, as numbered steps that are never changed once released. Why the tables look like this is told in
- * `docs/storage.md`. Every key leads with the application, so that the same model can be distributed by it. Ids and all
- * text that is compared sort by their bytes (COLLATE "C"), as everywhere else in the gateway.
+ * The schema, as numbered steps that are never changed once released. `docs/storage.md` explains the tables. Every key
+ * leads with the application, so that the same model can be distributed by it. Ids and all text that is compared sort
+ * by their bytes (COLLATE "C"), as everywhere else in the gateway.
  */
 import { DEFAULT_APP, DEFAULT_APP_UID, DEFAULT_ORG } from '../../domain/application.ts'
 import { MANAGEMENT_ORG, OPERATIONAL_EVENTS } from '../../domain/operational.ts'
@@ -111,7 +111,7 @@ CREATE TABLE msg_label (
   PRIMARY KEY (app_id, label, msg_id)
 );
 
--- The bytes of a message, and what is shown of it where that is something else. They are apart from it so that a whole day
+-- The bytes of a message, and the shown payload where it differs. They are apart from the message so that a whole day
 -- of them can be dropped at once; expires_at is the message's.
 CREATE TABLE payload (
   app_id TEXT COLLATE "C" NOT NULL,
@@ -122,8 +122,8 @@ CREATE TABLE payload (
   PRIMARY KEY (app_id, msg_id, expires_at)
 ) PARTITION BY RANGE (expires_at);
 CREATE TABLE payload_default PARTITION OF payload DEFAULT;
--- An expression, so that only retention, which says the same, goes by it: payloads that are looked for by their key expire
--- at the same time as thousands of others.
+-- An expression, so that only retention uses this index: its statements have the same expression. A payload that is
+-- looked for by its key expires at the same time as thousands of others.
 CREATE INDEX payload_default_expiry ON payload_default ((expires_at + 0));
 
 -- due_at is when a pending delivery may be tried, and when a leased one's lease ends: nothing open is without it.
@@ -239,8 +239,8 @@ CREATE TABLE messages (
 CREATE INDEX messages_ts ON messages (ts_key, message_id);
 CREATE INDEX messages_sender ON messages (from_msisdn, ts_key, message_id);
 
--- Counts that are kept, so that nobody has to count ten million rows. What came in since they were last brought up to
--- date is in inbox_new, one row a message: adding to it, nobody waits for anybody.
+-- Kept counts, so that no read has to count ten million rows. Messages since the last update of the counts are in
+-- inbox_new, one row a message: to add a row there, no transaction waits for another.
 CREATE TABLE inbox_sender (
   from_msisdn TEXT COLLATE "C" PRIMARY KEY,
   count BIGINT NOT NULL
@@ -307,7 +307,7 @@ CREATE TABLE encryption_key (
 `,
   },
   {
-    // First answers that hold a valid token in the clear. Whoever repeats such a request gets a new one.
+    // Removes first answers that hold a valid token in the clear. A repeat of such a request gets a new token.
     version: 7,
     sql: `DELETE FROM answer WHERE body LIKE '{"url":"%","token":"%"}'`,
   },
@@ -367,7 +367,7 @@ CREATE INDEX delivery_unsent ON delivery (app_id, endpoint_id, state, msg_id)
 `,
   },
   {
-    // How messages are handed over, and whose the endpoint is, are two things.
+    // The kind of destination and the owner of the endpoint are two facts.
     version: 13,
     sql: `
 ALTER TABLE endpoint RENAME COLUMN driver TO kind;

@@ -4,17 +4,18 @@ import { keepAnswer, takeBackAnswer } from './answers.ts'
 import type { Session, Writing } from './database.ts'
 import { PAYLOAD, type Partitions } from './partitions.ts'
 
-/** What a write needs that may bring messages along. */
+/** The context of a write that may bring messages along. */
 export interface Writer extends Writing {
   partitions: Partitions
 }
 
 /**
- * Does a write unless its request was answered before; when it was `done`, its answer and what tells of it are stored.
+ * Does a write unless its request was answered before. When the write was `done`, its answer and its announcements are
+ * stored.
  *
- * The answer comes first: the same request at another node waits there for the end of this transaction, instead of finding
- * the uid taken or the endpoint changed by what it asks for itself. `write` may be run several times, and must not have
- * changed anything when it is not done.
+ * The answer is inserted first. So the same request at another node waits for the end of this transaction, instead of
+ * finding that its uid is taken, or that its endpoint was changed, by this very request. `write` may be run several
+ * times, and must not have changed anything when it is not done.
  */
 export async function once<R extends string>(
   { pool, partitions }: Writer,

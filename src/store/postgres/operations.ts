@@ -1,4 +1,4 @@
-/** Small questions about the store as a whole. */
+/** Small reads and writes of the store as a whole. */
 import { HELD_UNTIL } from '../../domain/endpoint.ts'
 import { GatewayError } from '../../domain/errors.ts'
 import { type Pool, type Writing, statement } from './database.ts'
@@ -21,7 +21,7 @@ export async function backlog(pool: Pool, now: number): Promise<{ pending: numbe
   return { pending: row?.pending ?? 0, oldestDueAt: row?.oldest ?? null }
 }
 
-/** The same value again is a commit all the same, and shows that there can be others. */
+/** To write the same value again is a commit all the same, and shows that commits work. */
 const PROBE = statement(
   'probe',
   `INSERT INTO meta (name, value) VALUES ('probe', '') ON CONFLICT (name) DO UPDATE SET value = excluded.value

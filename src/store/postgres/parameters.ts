@@ -1,6 +1,6 @@
 import type { Value } from './database.ts'
 
-/** The values of a statement that is put together from parts. Each part adds its own, and is told how to name them. */
+/** The values of a statement that is put together from parts. Each part adds its values, and gets their places. */
 export class Parameters {
   readonly values: Value[] = []
 

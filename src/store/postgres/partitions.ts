@@ -1,10 +1,10 @@
 /**
- * Payloads and attempts are kept in partitions by time, so that what is past its retention goes away by dropping a
- * table, which costs nothing, where deleting its rows would cost as much as writing them did.
+ * Payloads and attempts are kept in partitions by time. So data past its retention is removed by dropping a table,
+ * which costs nothing; deleting its rows would cost as much as writing them did.
  *
- * Partitions are made ahead of the time, and when a batch is about to write into one that is missing. What belongs to
- * none of them (times far from now, or a partition that could not be made) goes to the default partition, from which
- * retention deletes row by row: no insert ever fails because a partition is missing.
+ * Partitions are made ahead of the time, and when a batch is about to write into one that is missing. Rows that belong
+ * to none of them (times far from now, or a partition that could not be made) go to the default partition, from which
+ * retention deletes row by row. So no insert ever fails because a partition is missing.
  */
 import { startId } from '../../domain/ids.ts'
 import { systemClock } from '../../lib/clock.ts'
@@ -16,32 +16,32 @@ const HOUR_MS = 3_600_000
 export interface PartitionedTable {
   name: 'payload' | 'attempt'
   periodMs: number
-  /** How a time is written in a partition's bounds. */
+  /** Writes a time as a partition's bounds need it. */
   bound: (ms: number) => string
 }
 
 export const PAYLOAD: PartitionedTable = { name: 'payload', periodMs: 24 * HOUR_MS, bound: String }
-/** Six hours, so that of a log that is kept for three days no more than a twelfth is kept too long. */
+/** Six hours, so that at most a twelfth of a log that is kept for three days is kept too long. */
 export const ATTEMPT: PartitionedTable = {
   name: 'attempt',
   periodMs: 6 * HOUR_MS,
   bound: (ms) => `'${startId('atmpt', ms)}'`,
 }
 
-/** Partitions are made for these times only, as seen from the database's clock. */
+/** Partitions are made only for times in this range, measured from the database's clock. */
 const PAST_MS = 24 * HOUR_MS
 const FUTURE_MS = 800 * 24 * HOUR_MS
 const AHEAD_MS = 48 * HOUR_MS
 const MAINTAIN_EVERY_MS = 600_000
-/** How long a batch waits for its partition before it goes to the default one. */
+/** Longest wait of a batch for its partition before it goes to the default one. */
 const MAKING_TIMEOUT_MS = 3_000
 
-/** A partition that could not be made is tried again after this. */
+/** Time after which a partition that could not be made is tried again. */
 const RETRY_MS = 60_000
-/** `ATTACH PARTITION` says so when the default one has such rows. */
+/** The error of `ATTACH PARTITION` when the default partition has rows of that time. */
 const CHECK_VIOLATION = '23514'
 
-/** Of one installation, only one node at a time makes or drops partitions. */
+/** Lock of one installation: only one node at a time makes or drops partitions. */
 export const PARTITIONS_LOCK = 0x48_6b_46_80
 
 export interface Partition {
@@ -57,7 +57,7 @@ export const partitionOf = ({ name, periodMs }: PartitionedTable, ms: number): P
   return { name: `${name}_${stamp}`, start, end: start + periodMs }
 }
 
-/** The partitions of a table that there are, oldest first. */
+/** The existing partitions of a table, oldest first. */
 export async function partitionsOf(session: Session, table: PartitionedTable): Promise<Partition[]> {
   const rows = await session.all<{ name: string }>(
     `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -76,10 +76,10 @@ export async function partitionsOf(session: Session, table: PartitionedTable): P
 export class Partitions {
   readonly #pool: Pool
   readonly #onTrouble: (doing: string, error: unknown) => void
-  /** Partitions that exist or that it is no use to make, and until when that is believed. */
+  /** Partitions that exist or that cannot be made, with the time until which this is believed. */
   readonly #settled = new Map<string, number>()
   readonly #making = new Map<string, Promise<void>>()
-  /** The database's time, and when it was that. */
+  /** The database's time, and this node's time of that reading. */
   #time = { now: 0, at: -Infinity }
   #maintainedAt = -Infinity
   #latestExpiry = 0
@@ -91,7 +91,7 @@ export class Partitions {
 
   #now = (): number => this.#time.now + performance.now() - this.#time.at
 
-  /** Makes the partitions of the near future, now and then. Failing to is no reason to stop: there is the default one. */
+  /** Makes the partitions of the near future, now and then. A failure stops nothing: there is the default partition. */
   async maintain(): Promise<void> {
     if (performance.now() - this.#maintainedAt < MAINTAIN_EVERY_MS) return
     this.#maintainedAt = performance.now()
@@ -102,7 +102,7 @@ export class Partitions {
       this.#time = { now: row!.now, at: performance.now() }
       const { now } = this.#time
       await this.ready(ATTEMPT, steps(now, now + AHEAD_MS, ATTEMPT.periodMs))
-      // Payloads expire far from now; what comes tomorrow will expire a day later than what came today.
+      // Payloads expire far from now: a message of tomorrow will expire a day later than one of today.
       const from = Math.max(now, this.#latestExpiry)
       await this.ready(PAYLOAD, steps(from, from + AHEAD_MS, PAYLOAD.periodMs))
     } catch (error) {
@@ -111,7 +111,7 @@ export class Partitions {
     }
   }
 
-  /** Fulfilled once there are partitions for these times, or when that takes too long. Undefined when there is nothing to do. */
+  /** Fulfilled once there are partitions for these times, or when that takes too long. Undefined when none is missing. */
   ready(table: PartitionedTable, times: readonly number[]): Promise<void> | undefined {
     let missing: Map<string, Partition> | null = null
     for (const time of times) {
@@ -151,7 +151,8 @@ export class Partitions {
       await this.#pool.transaction((session) => createPartition(session, table, partition))
       this.#settled.set(partition.name, Infinity)
     } catch (error) {
-      // When the default partition has rows of that time already, they stay there; anything else may be better soon.
+      // Rows of that time in the default partition stay there, so a retry is of no use; any other trouble may pass
+      // soon.
       const isHopeless = sqlState(error) === CHECK_VIOLATION
       this.#settled.set(partition.name, isHopeless ? Infinity : performance.now() + RETRY_MS)
       this.#onTrouble(`make the partition ${partition.name}`, error)
@@ -160,8 +161,8 @@ export class Partitions {
 }
 
 /**
- * Made apart and attached: that locks the default partition for a moment, to see that it has no rows of that time, where
- * CREATE TABLE … PARTITION OF would lock the whole table against reading and writing.
+ * Makes a table and attaches it as a partition. Attaching locks the default partition for a moment, to see that it has
+ * no rows of that time. CREATE TABLE … PARTITION OF would lock the whole table against reading and writing.
  */
 async function createPartition(session: Session, table: PartitionedTable, { name, start, end }: Partition) {
   await session.run("SET LOCAL lock_timeout = '1s'")

@@ -1,17 +1,20 @@
 import type { Ask } from './database.ts'
 import { numberArray, textArray } from './values.ts'
 
-/** Where a payload is: its message's key and expiry, which names the partition. */
+/** The place of a payload: its message's key and expiry, which names the partition. */
 export interface PayloadKey {
   app_id: string
   msg_id: string
   expires_at: number
 }
 
-/** So long after its last payload expired a partition is kept: nobody, whatever its clock says, counts on one that is dropped. */
+/**
+ * Time for which a partition is kept after its last payload expired: no node, whatever its clock says, still relies on
+ * a partition that is dropped.
+ */
 export const PAYLOAD_GRACE_MS = 3_600_000
 
-/** What is asked of a payload. What is not asked for is not read. */
+/** The parts of a payload that a read may ask for. Other parts are not read. */
 const COLUMNS = { bytes: 'p.bytes', shown: 'coalesce(p.shown, p.bytes)', presence: 'NULL::bytea' } as const
 type Column = keyof typeof COLUMNS
 
@@ -31,7 +34,7 @@ export async function shownOf(ask: Ask, keys: readonly PayloadKey[]): Promise<(U
   return keys.map((_, i) => found.get(i) ?? undefined)
 }
 
-/** Which of the payloads were not removed, in the order of their keys. */
+/** For each key, in order, true when the payload was not removed. */
 export async function arePresent(ask: Ask, keys: readonly PayloadKey[]): Promise<boolean[]> {
   const found = await find(ask, keys, 'presence')
   return keys.map((_, i) => found.has(i))
@@ -43,7 +46,7 @@ async function find(ask: Ask, keys: readonly PayloadKey[], column: Column): Prom
   const found = await read(ask, keys, column)
   const missing = keys.flatMap((key, i) => (found.has(i) ? [] : [{ key, i }]))
   if (missing.length === 0) return found
-  // Either they are gone, or retention has just moved them on: then their messages know where to.
+  // Either the payloads are gone, or retention has just moved them: then their messages know the new place.
   const rows = await ask<{ ord: number; expires_at: number }>(
     EXPIRIES,
     textArray(missing.map(({ key }) => key.app_id)),
@@ -69,7 +72,8 @@ async function read(ask: Ask, keys: readonly PayloadKey[], column: Column): Prom
     first = Math.min(first, expires_at)
     last = Math.max(last, expires_at)
   }
-  // Without a name, and with the times written out, it is planned for them: other partitions are not even opened.
+  // The statement has no name, and the times are written into it, so that it is planned for them: other partitions are
+  // not even opened.
   const rows = await ask<{ ord: number; bytes: Buffer | null }>(
     `SELECT k.ord, ${COLUMNS[column]} AS bytes
      FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY k (app_id, msg_id, expires_at, ord)

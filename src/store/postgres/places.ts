@@ -1,8 +1,11 @@
-/** Statements with many values: the places number themselves, and each knows how its value is made of a batch. */
+/** Statements with many values: the places number themselves, and each knows how its value is made from a batch. */
 import type { Value } from './database.ts'
 import { numberArray, textArray } from './values.ts'
 
-/** Rows of a batch, as arrays: one for each column, all in the same order. Each answers its place, such as `$3::text[]`. */
+/**
+ * Rows of a batch, as arrays: one for each column, all in the same order. Each array gives its place, such as
+ * `$3::text[]`.
+ */
 export interface RowPlaces<R> {
   texts: (of: (row: R) => string | null) => string
   numbers: (type: 'smallint' | 'int' | 'bigint', of: (row: R) => number | null) => string
@@ -33,10 +36,10 @@ export class Places<B> {
 /** Columns by their names, each with the place of its array. */
 export type Arrays = Readonly<Record<string, string>>
 
-/** The rows that the arrays are, as a table: `unnest($1::text[], …) k (app_id, …)`. */
+/** The rows of the arrays as a table: `unnest($1::text[], …) k (app_id, …)`. */
 export const given = (alias: string, arrays: Arrays): string =>
   `unnest(${Object.values(arrays).join(', ')}) ${alias} (${Object.keys(arrays).join(', ')})`
 
-/** Stores them as they are. */
+/** Inserts the rows of the arrays into the table. */
 export const insertFrom = (table: string, arrays: Arrays): string =>
   `INSERT INTO ${table} (${Object.keys(arrays).join(', ')}) SELECT * FROM unnest(${Object.values(arrays).join(', ')})`

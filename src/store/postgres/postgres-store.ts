@@ -15,38 +15,38 @@ import { verbs } from './verbs.ts'
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database` */
   url: string
-  /** Of ENCRYPTION_KEY, newest first; without any secrets are stored in the clear. */
+  /** The keys of ENCRYPTION_KEY, newest first; without any, secrets are stored in the clear. */
   encryptionKeys?: readonly EncryptionKey[]
-  /** Told what the operator has to know of the start, a sentence each. */
+  /** Called with each fact that the operator has to know about the start, one sentence each. */
   onNotice?: (notice: string) => void
   onBatch?: OnBatch
-  /** Another node made something due, at this time or before. */
+  /** Called when another node made a delivery due, at this time or before. */
   onDue?: (at: number) => void
-  /** Another node changed an endpoint. */
+  /** Called when another node changed an endpoint or a source. */
   onChange?: (appId: AppId, id: EndpointId | SourceId) => void
-  /** Another node took a payload away of which this one may hold deliveries. */
+  /** Called when another node removed a payload of which this node may hold deliveries. */
   onExpunged?: (msgId: MessageId) => void
-  /** Another node was given a task, which anybody may do. */
+  /** Called when another node was given a task, which any node may do. */
   onTask?: () => void
-  /** Something went wrong that nobody waits for; it heals by itself or is tried again. */
+  /** Called on trouble in the background, for which no caller waits; it heals by itself or is tried again. */
   onTrouble?: (doing: string, error: unknown) => void
-  /** Connections of this node at most, without the one that listens. */
+  /** Most connections of this node, without the one that listens. */
   poolMax?: number
-  /** How long opening waits for a database that does not answer yet. */
+  /** Longest wait of opening for a database that does not answer yet. */
   openTimeoutMs?: number
   connectTimeoutMs?: number
-  /** Longest that an operation takes before it is refused. */
+  /** Longest time that an operation takes before it is refused. */
   timeoutMs?: number
   /** Bytes of messages that may wait to be stored. */
   waitingBytesMax?: number
-  /** For tests: take a server that does not flush its disk. */
+  /** For tests: accepts a server that does not flush its disk. */
   allowUnsafeFsync?: boolean
 }
 
 const POOL_MAX = 14
-/** Pages are read one after the other; beside them, one search and what else may read whole tables. */
+/** Pages are read one after the other. Beside them there is one search, and one other read of whole tables. */
 const SHARES = { writes: 8, points: 3, lists: 1, searches: 2 }
-/** Longer than the server's own time-outs, so that it is the server that gives up, and its connection can go on. */
+/** Longer than the server's own time-outs, so that the server gives up first, and its connection stays usable. */
 const GRACE_MS = 2_000
 
 /** The store at scale: many nodes on one PostgreSQL. */
@@ -114,7 +114,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Store
   return { ...verbs({ ...pools, encryption, partitions, gates }), [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
-/** A copy that is not finished lacks what tells repeats from news. */
+/** Refuses a copy that is not finished: it lacks the records that tell repeats from new messages. */
 async function refuseHalfCopy(pool: Pool): Promise<void> {
   const [row] = await pool.read<{ value: string }>("SELECT value FROM meta WHERE name = 'copy'")
   if (row !== undefined && !(JSON.parse(row.value) as { isDone: boolean }).isDone)

@@ -1,4 +1,4 @@
-/** The plain reads of both engines, on any connection of this one or within a transaction. */
+/** The plain reads of both engines, on any connection of PostgreSQL or within a transaction. */
 import { type PreparedReads, preparedReads, type ReadVerb } from '../reads/reads.ts'
 import type { Row } from '../shared/value.ts'
 import type { ArgumentsOf, ResultOf } from '../verbs.ts'

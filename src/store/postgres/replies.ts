@@ -3,7 +3,9 @@ import { isUnavailable } from './trouble.ts'
 
 export const succeeded = <A>(values: readonly A[]): Reply<A>[] => values.map((value) => ({ ok: true, value }))
 
-/** Carries out a batch as one. If a call of it is at fault, each is tried alone: a bad one must not take others with it. */
+/**
+ * Carries out a batch as one. If a call of it is at fault, each is tried alone: a bad call must not fail the others.
+ */
 export async function repliesOf<C, A>(
   calls: readonly C[],
   run: (calls: readonly C[]) => Promise<Reply<A>[]>,

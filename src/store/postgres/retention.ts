@@ -1,6 +1,6 @@
 /**
- * Retention: partitions that are past it are dropped; rows in the default partitions are deleted. Only one node at a time
- * does it, whichever comes first; to the others there is nothing to do.
+ * Retention: partitions that are past it are dropped; rows in the default partitions are deleted. One node at a time
+ * does this, whichever comes first; the others have nothing to do.
  */
 import { startId } from '../../domain/ids.ts'
 import { POSTPONE_MS } from '../shared/constants.ts'
@@ -17,7 +17,9 @@ import { textArray } from './values.ts'
 
 const LOCK_NOT_AVAILABLE = '55P03'
 
-/** Runs `work` unless another node is at it. Dropping waits for readers only briefly: everybody else would wait behind it. */
+/**
+ * Runs `work` unless another node does. A drop waits for readers only briefly: all later readers would wait behind it.
+ */
 const alone = async <T>(pool: Pool, otherwise: T, work: (session: Session) => Promise<T>): Promise<T> => {
   try {
     return await pool.transaction(async (session) => {
@@ -26,7 +28,7 @@ const alone = async <T>(pool: Pool, otherwise: T, work: (session: Session) => Pr
       return lock?.free === true ? await work(session) : otherwise
     })
   } catch (error) {
-    // Somebody reads what should be dropped: another time.
+    // A reader holds the table that should be dropped: a later step drops it.
     if (sqlState(error) === LOCK_NOT_AVAILABLE) return otherwise
     throw error
   }
@@ -52,7 +54,10 @@ export async function pruneAttempts({ pool, partitions }: Writer, before: number
   })
 }
 
-/** About how many rows a partition has: the server's estimate, and a count where it made none because there are few. */
+/**
+ * The approximate number of rows of a partition: the server's estimate, or a count where it made none because there are
+ * few.
+ */
 async function rowsIn(session: Session, name: string): Promise<number> {
   if ((await session.run(`SELECT 1 FROM ${name} LIMIT 1`)) === 0) return 0
   const known = await session.get<{ rows: number }>(
@@ -76,20 +81,20 @@ interface Expired {
 const IS_OPEN = `EXISTS (SELECT 1 FROM delivery d
   WHERE d.app_id = p.app_id AND d.msg_id = p.msg_id AND d.state IN ('pending', 'leased'))`
 
-/** Who asks for a manual attempt holds the message as well: such a message has another turn. */
+/** A request for a manual attempt holds the message as well: such a message is skipped until a later step. */
 const HOLD_EXPIRED_IN_DEFAULT = statement(
   'prune-payloads-hold',
   `SELECT p.app_id, p.msg_id FROM payload_default p JOIN msg m ON m.app_id = p.app_id AND m.id = p.msg_id
    WHERE p.expires_at + 0 <= $1 ORDER BY p.expires_at + 0 LIMIT $2 FOR UPDATE OF m SKIP LOCKED`,
 )
 
-/** A statement of its own, which sees what was committed before the messages were locked. */
+/** A statement of its own, so that it sees the data committed before the messages were locked. */
 const ARE_OPEN = statement(
   'prune-payloads-look',
   `SELECT p.app_id, p.msg_id, ${IS_OPEN} AS open FROM unnest($1::text[], $2::text[]) p (app_id, msg_id)`,
 )
 
-/** Those with open deliveries, once what only waits for endpoints that are held has been given up. */
+/** The rows with open deliveries, after those that only wait for held endpoints have been given up. */
 async function stillOpen(session: Session, rows: readonly Expired[]): Promise<Expired[]> {
   const open = rows.filter((row) => row.open)
   if (open.length === 0) return []
@@ -108,7 +113,7 @@ interface PayloadCursor {
   msg_id: string
 }
 
-/** How far the look through a partition has got; every node has its own, and begins anew when it takes over. */
+/** The position of the look through a partition. Every node has its own, and begins anew when it takes over. */
 export interface PruneMemory {
   prunedUpTo: PayloadCursor | null
 }
@@ -139,16 +144,16 @@ export async function prunePayloads(
     await postpone(session, kept, now + POSTPONE_MS)
     const last = rows.at(-1)
     next = last === undefined ? null : { partition: oldest.name, app_id: last.app_id, msg_id: last.msg_id }
-    // Everything in it was looked at: whatever is left, nobody needs.
+    // All payloads of the partition were looked at: no delivery needs those that are left.
     if (last === undefined) await session.run(`DROP TABLE ${oldest.name}`)
-    // What is not moved goes with the partition.
+    // Payloads that are not moved are removed with the partition.
     return { dealt: Math.max(rows.length, 1), removed: rows.length - kept.length }
   })
   memory.prunedUpTo = next
   return step
 }
 
-/** The oldest partition that has expired; empty ones go away on the way to it. */
+/** The oldest partition that has expired; empty ones on the way to it are dropped. */
 async function oldestPayloads(session: Session, before: number): Promise<Partition | undefined> {
   for (const partition of await partitionsOf(session, PAYLOAD)) {
     if (partition.end > before) return undefined
@@ -210,7 +215,7 @@ const PRUNE_IDEMPOTENCY = statement(
    RETURNING 1 AS done`,
 )
 
-/** Both kinds of first answers, of the messages and of the requests. */
+/** Removes both kinds of first answers: those of messages and those of requests. */
 export async function pruneIdempotency({ pool }: Writing, now: number, max: number): Promise<number> {
   const { length: count } = await pool.write(PRUNE_IDEMPOTENCY, now, max)
   return count + (count < max ? await pruneAnswers(pool, now, max - count) : 0)

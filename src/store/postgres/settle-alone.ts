@@ -1,4 +1,7 @@
-/** Settlements that do not go the common way. Each begins by locking the delivery, so that repeats wait for each other. */
+/**
+ * Settles single attempts that the common statement does not cover. Each settlement begins by locking the delivery, so
+ * that repeats wait for each other.
+ */
 import type { AttemptOutcome } from '../../domain/attempt.ts'
 import { attemptInsert } from '../rows/attempt.ts'
 import type { Settled, Settlement } from '../port/queue.ts'
@@ -6,8 +9,8 @@ import type { Session } from './database.ts'
 import type { Waiting } from './lanes.ts'
 
 /**
- * How it went; `waiting` is what became pending and has to be added to its lane, `endsFailures` is a success at an endpoint
- * whose failures are on record.
+ * The result of a settlement. `waiting` is the delivery that became pending and has to be added to its lane.
+ * `endsFailures` marks a success at an endpoint whose failures are on record.
  */
 export type Progress = Pick<Settled, 'held' | 'number' | 'outcome'> & {
   isRepeat?: true
@@ -18,7 +21,7 @@ export type Progress = Pick<Settled, 'held' | 'number' | 'outcome'> & {
 const OF_DELIVERY = 'app_id = $1 AND msg_id = $2 AND endpoint_id = $3'
 const keyOf = ({ key }: Settlement) => [key.appId, key.msgId, key.endpointId] as const
 
-/** A manual attempt, or a scheduled one whose lease is not held any more. */
+/** Settles a manual attempt, or a scheduled one whose lease is not held any more. */
 export async function settleAlone(session: Session, settlement: Settlement): Promise<Progress> {
   await session.run(`SELECT 1 FROM delivery WHERE ${OF_DELIVERY} AND run = 0 FOR UPDATE`, ...keyOf(settlement))
   const progress =
@@ -29,7 +32,7 @@ export async function settleAlone(session: Session, settlement: Settlement): Pro
   return progress
 }
 
-/** A manual attempt's row lives until it was made; what it proved is written to the delivery itself. */
+/** The row of a manual attempt lives until the attempt is made; its result is written to the delivery itself. */
 async function settleManual(session: Session, settlement: Settlement): Promise<Progress> {
   const { key, owner, to } = settlement
   const isHeld = `${OF_DELIVERY} AND run = $4 AND lease_owner = $5`
@@ -49,8 +52,8 @@ async function settleManual(session: Session, settlement: Settlement): Promise<P
 }
 
 /**
- * What was recorded when the same attempt was settled before: whoever does not know whether a commit succeeded asks for it
- * again.
+ * The record of an earlier settlement of the same attempt. A caller that does not know whether its commit succeeded
+ * settles again.
  */
 async function recordedBefore(session: Session, { key, attempt }: Settlement): Promise<Progress | null> {
   if (attempt === null) return null

@@ -8,7 +8,7 @@ import type { Progress } from './settle-alone.ts'
 const places = new Places<readonly (readonly [ord: number, Settlement])[]>()
 const row = places.rows((numbered) => numbered)
 
-/** The run is a column so that the whole key is joined: going by it is the best plan even while the table is empty. */
+/** The run is a column so that the whole key is joined: that is the best plan even while the table is empty. */
 const SETTLEMENTS = given('s', {
   ord: row.numbers('int', ([ord]) => ord),
   app_id: row.texts(([, { key }]) => key.appId),
@@ -34,9 +34,9 @@ const SETTLEMENTS = given('s', {
 })
 
 /**
- * Each settlement carries its attempt along, so that what was moved can be logged without looking for it again. That a
- * delivery is leased is said by its owner alone (a CHECK of the table): naming the state would offer the planner the index
- * of all leased deliveries, through which it then goes for each settlement.
+ * Each settlement carries its attempt along, so that the moved deliveries can be logged without a second search. The
+ * owner alone says that a delivery is leased (a CHECK of the table). To name the state would offer the planner the
+ * index of all leased deliveries, through which it then goes for each settlement.
  */
 const moving = (last: string): string => `
    WITH moved AS (
@@ -66,7 +66,7 @@ export const MOVE = statement(
 /** For a transaction that has endpoints to lock before it comes to the lanes. */
 export const MOVE_ONLY = statement('settle-move-only', moving(''))
 
-/** What became of each settlement; undefined for those whose lease is not held. */
+/** The result of each settlement; undefined for those whose lease is not held. */
 export async function moveAll(
   run: (values: Value[]) => Promise<{ ord: number; attempts: number; ends_failures: boolean | null }[]>,
   settlements: readonly Settlement[],

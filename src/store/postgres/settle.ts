@@ -1,6 +1,6 @@
 /**
- * Settling a batch. Nearly all of it is of one kind: the end of a scheduled attempt whose lease is still held. Those are
- * moved, logged and put into lanes by one statement. What it does not find is settled one by one: manual attempts,
+ * Settles a batch. Nearly all settlements are of one kind: the end of a scheduled attempt whose lease is still held.
+ * Those are moved, logged and put into lanes by one statement. The others are settled one by one: manual attempts,
  * leases that were lost, attempts that were settled before.
  */
 import type { Reply } from '../shared/batcher.ts'
@@ -14,7 +14,7 @@ import { ATTEMPT, PAYLOAD, type Partitions } from './partitions.ts'
 import { type Progress, settleAlone } from './settle-alone.ts'
 import { MOVE, MOVE_ONLY, moveAll } from './settle-move.ts'
 
-/** Writes attempts and what follows from them. An attempt is kept even when the lease was lost: a receiver saw it. */
+/** Writes attempts and their effects. An attempt is kept even when the lease was lost: a receiver saw it. */
 export async function settle(
   pool: Pool,
   partitions: Partitions,
@@ -40,7 +40,8 @@ export async function settle(
       (values) => pool.write(MOVE, ...values),
       sorted.map(({ settlement }) => settlement),
     )
-    // Not in the statement itself: endpoints are locked before lanes. Should it fail, the settlements are repeated.
+    // Not in the statement itself, because endpoints are locked before lanes. If this fails, the settlements are
+    // repeated.
     const ending = sorted.flatMap(({ settlement }, at) => (moved[at]?.endsFailures === true ? [settlement] : []))
     if (ending.length > 0) await pool.transaction((session) => affectEndpoints(session, ending))
     rest = sorted.filter(({ i }, at) => {
@@ -62,12 +63,15 @@ const toSettled = ({ held, number, outcome, isRepeat, endsFailures }: Progress, 
   held,
   number,
   outcome,
-  // Of a repeat nobody knows any more what it changed: caches had better forget.
+  // A repeated settlement cannot tell what the first one changed, so it reports a change and lets caches reload.
   endpointChanged: isRepeat === true || endsFailures === true || (effect?.changed ?? false),
   disabled: effect?.disabled ?? null,
 })
 
-/** Settlements of all kinds, in the order of their keys. Lanes come last: see database.ts about the order of locks. */
+/**
+ * Settles settlements of all kinds, in the order of their keys. Lanes come last: see database.ts about the order of
+ * locks.
+ */
 async function settleMixed(session: Session, settlements: readonly Settlement[]): Promise<Settled[]> {
   const progress = Array<Progress | undefined>(settlements.length).fill(undefined)
   const scheduled = settlements.flatMap((settlement, at) => (settlement.key.run === 0 ? [{ settlement, at }] : []))
@@ -84,7 +88,7 @@ async function settleMixed(session: Session, settlements: readonly Settlement[])
   if (waiting.length > 0) await addToLanes(session, waiting)
   if (pauses.length > 0) await pauseLanes(session, pauses)
   const settled = progress.map((one, at) => toSettled(one!, effects[at] ?? null))
-  // A settlement that is repeated has told everything the first time.
+  // A settlement that is repeated has announced everything the first time.
   const news = settlements.flatMap(({ announce }, at) => {
     const is = { held: settled[at]!.held, disabled: settled[at]!.disabled !== null }
     return progress[at]!.isRepeat === true ? [] : announce.filter(({ when }) => is[when])

@@ -8,7 +8,9 @@ import { isUniqueViolation } from './trouble.ts'
 const INSERT = `INSERT INTO source (${sourceInsert.names}) VALUES (${sourceInsert.places()})`
 const UPDATE = `UPDATE source SET ${sourceContents.assignments(3)} WHERE app_id = $1 AND id = $2`
 
-/** Of two that want one name at the same time, the second waits for the first: who creates holds the application. */
+/**
+ * Of two transactions that want one name at the same time, the second waits for the first: each holds the application.
+ */
 export const createSource = (
   { pool }: Writing,
   source: StoredSource,

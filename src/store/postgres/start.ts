@@ -1,4 +1,4 @@
-/** Opening: what has to be true of the database before the gateway may promise anything. */
+/** Opens a database, and checks the facts on which the gateway's promises rest. */
 import { Client } from 'pg'
 import { LIMITS } from '../../domain/limits.ts'
 import { systemClock } from '../../lib/clock.ts'
@@ -11,7 +11,7 @@ export interface StartOptions {
   url: string
   openTimeoutMs: number
   connectTimeoutMs: number
-  /** For tests: a server that would lose data in a crash is taken all the same. */
+  /** For tests: accepts a server that would lose data in a crash. */
   allowUnsafeFsync: boolean
 }
 
@@ -56,14 +56,19 @@ async function connect({ url, openTimeoutMs, connectTimeoutMs }: StartOptions): 
   }
 }
 
-/** Starting up, shutting down, too many connections; or no answer at all, unless the address or TLS is at fault. */
+/**
+ * True for passing trouble: starting up, shutting down, too many connections; or no answer at all, unless the address
+ * or TLS is at fault.
+ */
 function isPassing(error: unknown): boolean {
   const state = sqlState(error)
   if (state !== undefined) return state.startsWith('57P') || state.startsWith('53')
   return !/certificate|SSL|self.signed|password must be a string|SASL/i.test(reasonOf(error))
 }
 
-/** Throws `UnusableDatabase` unless its version, encoding and durability will do. Returns the `synchronous_commit` to use. */
+/**
+ * Throws `UnusableDatabase` unless version, encoding and durability suffice. Returns the `synchronous_commit` to use.
+ */
 export async function checkServer(
   client: Client,
   { url, allowUnsafeFsync }: Pick<StartOptions, 'url' | 'allowUnsafeFsync'>,
@@ -91,7 +96,10 @@ export async function checkServer(
   return setting.get('synchronous_commit') === 'remote_apply' ? 'remote_apply' : 'on'
 }
 
-/** Under a lock, so that nodes that start together make the schema once. A step is done completely or not at all. */
+/**
+ * Migrates under a lock, so that nodes that start together make the schema once. A step is done completely or not at
+ * all.
+ */
 async function migrate(client: Client, url: string): Promise<void> {
   await client.query('BEGIN')
   await client.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK])
@@ -110,7 +118,7 @@ async function migrate(client: Client, url: string): Promise<void> {
   await client.query('COMMIT')
 }
 
-/** Of a database that works: null, or why its schema is not the one that this gateway needs. */
+/** The query for the schema's version, and the problem with a version; null when it is the one that is needed. */
 export const SCHEMA_VERSION_NOW = `SELECT version FROM hookferry_schema`
 export const schemaProblem = (version: number | undefined): string | null =>
   version === SCHEMA_VERSION ? null : `the schema is version ${version}, this gateway needs ${SCHEMA_VERSION}`
@@ -147,8 +155,9 @@ export const sessionSettings = (synchronousCommit: string) => ({
 })
 
 /**
- * Statements by key have one good plan, by index, whatever the tables' statistics say at the moment; a plan that was made
- * while a table was empty must not survive its growth, and planning anew each time would cost more than many of them do.
+ * Statements by key have one good plan, by index, whatever the tables' statistics say at the moment. A plan that was
+ * made while a table was empty must not survive its growth, and planning each time would cost more than many of the
+ * statements do.
  */
 export const BY_INDEX = {
   enable_seqscan: 'off',

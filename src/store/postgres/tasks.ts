@@ -20,20 +20,21 @@ export const createTask = (
   max?: OpenTasks,
 ): Promise<'created' | 'endpoint_busy' | 'application_busy' | 'unknown' | 'replayed'> =>
   once<'created' | 'endpoint_busy' | 'application_busy' | 'unknown'>(writer, extras, 'created', async (session) => {
-    // So that no two are counted and added at the same time.
+    // Locks the application, so that no two transactions count and add tasks at the same time.
     if (!(await holdApplication(session, task.appId))) return 'unknown'
     const of = [task.appId, task.endpointId, task.kind] as const
     const open = await session.get<OpenTasks>(OPEN, ...of)
     if (max !== undefined && open!.ofKind >= max.ofKind) return 'endpoint_busy'
     if (max !== undefined && open!.ofApplication >= max.ofApplication) return 'application_busy'
     for (let tries = 0; tries < TRIES; tries++) {
-      // Whoever finishes the one that runs is waited for, and who would finish it has to wait, to see this one.
+      // Waits for a transaction that finishes the running task. One that comes later has to wait, and then sees this
+      // task.
       const runs = await session.run(HOLD_RUNNING, ...of)
       if ((await insertTask(session, task, task.status === 'running' && runs === 0)) > 0) {
         await noteTask(session)
         return 'created'
       }
-      // The one that was just finished was followed by another one.
+      // The task that was just finished was followed by another one.
     }
     throw new Error('the tasks of an endpoint change too fast')
   })
@@ -51,8 +52,8 @@ const OF_KIND = 'app_id = $1 AND endpoint_id = $2 AND kind = $3'
 const HOLD_RUNNING = statement('task-hold', `SELECT 1 FROM task WHERE ${OF_KIND} AND turn IS NOT NULL FOR SHARE`)
 
 /**
- * Behind all tasks of the organization, and not before anybody's who is waiting: so organizations take turns, whatever
- * number of tasks each has.
+ * The turn of a new step: behind all tasks of the organization, and not before any task that waits. So organizations
+ * take turns, whatever number of tasks each has.
  */
 const nextTurn = (orgId: string) => `greatest(
   coalesce((SELECT max(turn) + 1 FROM task WHERE org_id = ${orgId} AND turn IS NOT NULL), 0),
@@ -69,7 +70,7 @@ const INSERT = statement(
 const insertTask = (session: Session, task: TaskInfo, runs: boolean): Promise<number> =>
   session.run(INSERT, ...taskInsert.values(task), startId('msg', task.since), runs)
 
-/** The one whose turn it is, of those that no other node is working on: two of them never do the same step. */
+/** The task whose turn it is, among those that no other node is working on: two nodes never do the same step. */
 const TAKE = statement(
   'task-take',
   'SELECT * FROM task WHERE turn IS NOT NULL ORDER BY turn, updated_at, id LIMIT 1 FOR UPDATE SKIP LOCKED',
@@ -82,7 +83,7 @@ const MOVE_ON = statement(
    WHERE org_id = $1 AND id = $2 RETURNING *`,
 )
 
-/** The oldest that waited for one to be finished. */
+/** Starts the oldest task that waited for one to be finished. */
 const START_NEXT = statement(
   'task-start-next',
   `UPDATE task t SET turn = ${nextTurn('w.org_id')}
@@ -100,7 +101,7 @@ export const stepTask = ({ pool }: Writing, now: number, max: number): Promise<T
     return { task: taskRow.from(row!), added }
   })
 
-/** Looks at the next messages; `next` is where to go on, null at the end. */
+/** Looks at the next messages. `next` is where the next step begins; null at the end. */
 async function walk(
   session: Session,
   task: TaskPosition,
@@ -108,11 +109,11 @@ async function walk(
   max: number,
 ): Promise<{ added: number; next: string | null }> {
   const { app_id: appId, endpoint_id: endpointId } = task
-  // An application takes its endpoints along when it is deleted.
+  // A deleted application has no endpoints any more: they were deleted with it.
   const endpoint = await READS.getEndpoint(session, appId, endpointId)
   if (endpoint === null || endpoint.disabled) return { added: 0, next: null }
   const isRecovery = task.kind === 'endpoint.recover'
-  // One more than it looks at, which is where the next step begins.
+  // One message more than the step looks at: the next step begins there.
   const found = isRecovery
     ? await endedWithoutSuccess(session, task, max + 1)
     : await missed(session, task, endpoint, max + 1)
@@ -123,7 +124,7 @@ async function walk(
   return { added: added.length, next: found[max]?.msg_id ?? null }
 }
 
-/** A message of the window, and whether it is to be made due, provided that it still has a payload. */
+/** A message of the window. `isWanted`: it is to be made due, provided that it still has a payload. */
 interface Found {
   msg_id: string
   isWanted: boolean
@@ -136,7 +137,7 @@ const ended = (state: 'failed' | 'cancelled', index: 'attempts > 0' | 'attempts 
   SELECT msg_id FROM delivery WHERE app_id = $1 AND endpoint_id = $2 AND msg_id >= $3 AND msg_id < $4
     AND run = 0 AND state = '${state}' AND ${index} ORDER BY msg_id LIMIT $5)`
 
-/** Deliveries that ended without success are in three indexes; the first of all of them are looked at. */
+/** Deliveries that ended without success are in three indexes; a step looks at the first ones of all three together. */
 const ENDED = statement(
   'task-ended',
   `SELECT msg_id FROM (

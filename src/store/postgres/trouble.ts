@@ -1,7 +1,10 @@
-/** What an error of the database means for whoever asked. */
+/** Translates errors of the database into refusals. */
 import { GatewayError } from '../../domain/errors.ts'
 
-/** https://www.postgresql.org/docs/14/errcodes-appendix.html; undefined when the error is not the server's answer. */
+/**
+ * The SQLSTATE (https://www.postgresql.org/docs/14/errcodes-appendix.html); undefined when the error is not the
+ * server's answer.
+ */
 export const sqlState = (error: unknown): string | undefined =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' && /^[0-9A-Z]{5}$/.test(error.code)
     ? error.code
@@ -13,27 +16,27 @@ export const isUniqueViolation = (error: unknown, constraints: readonly string[]
   'constraint' in error &&
   constraints.includes(String(error.constraint))
 
-/** Keys that make a repeat a repeat. */
+/** Unique keys whose violation means that the request is a repeat. */
 const REPEATED = ['idempotency_pkey', 'msg_event_id', 'messages_pkey', 'answer_pkey']
 
-/** Another node has just stored the same: whoever asks again finds it. */
+/** True when another node has just stored the same: a second question finds it. */
 export const isRepeat = (error: unknown): boolean => isUniqueViolation(error, REPEATED)
 
-/** Two transactions stood in each other's way; the server has rolled this one back, and it can simply be run again. */
+/** True when two transactions collided: the server has rolled this one back, and it can simply be run again. */
 export const isCollision = (error: unknown): boolean => ['40001', '40P01'].includes(sqlState(error) ?? '')
 
-/** Of our own making: neither the server nor the network speaks in these. */
+/** True for errors of our own code: neither the server nor the network throws these. */
 const isBug = (error: unknown): boolean =>
   error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError
 
-/** The connection is gone, or leads to a server that takes no writes any more: it must not be used again. */
+/** True when the connection is gone, or leads to a server that takes no writes any more: it must not be used again. */
 export function isConnectionTrouble(error: unknown): boolean {
   const state = sqlState(error)
   if (state === undefined) return !isBug(error)
   return state.startsWith('08') || state.startsWith('57P') || state === '25006'
 }
 
-/** The database could not do it now; otherwise the operation itself is at fault. */
+/** True when the database could not do it now; otherwise the operation itself is at fault. */
 export function isUnavailable(error: unknown): boolean {
   const state = sqlState(error)
   if (state === undefined) return !isBug(error)
@@ -46,13 +49,13 @@ export function isUnavailable(error: unknown): boolean {
   )
 }
 
-/** The refusal that an error of the database amounts to. */
+/** Turns an error of the database into a refusal. */
 export function toRefusal(error: unknown): GatewayError {
   if (error instanceof GatewayError) return error
   return new GatewayError(isUnavailable(error) ? 'store_unavailable' : 'internal', { cause: error })
 }
 
-/** One line without secrets. An AggregateError (no address answered) has its reasons inside. */
+/** The reason in one line, without secrets. An AggregateError (no address answered) has its reasons inside. */
 export function reasonOf(error: unknown): string {
   if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
   if (error instanceof GatewayError && error.cause !== undefined) return reasonOf(error.cause)

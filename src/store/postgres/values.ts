@@ -1,13 +1,14 @@
 /**
- * What goes into a statement and comes out of it. A batch is one statement whose parameters are arrays, one for each
- * column; they are written here because these texts are most of what the main thread does for a batch.
+ * Values of statements, to and from PostgreSQL. A batch is one statement whose parameters are arrays, one for each
+ * column. The arrays are written here because most of the main thread's work for a batch is writing these texts.
  */
 
 import type { Value as AnyValue } from '../shared/value.ts'
 
 /**
- * PostgreSQL's text has no NUL, but JSON strings, and the answers of receivers, may. It is kept as two characters that
- * begin with a noncharacter, which no text is meant to contain; if one does, that is doubled in the same way.
+ * PostgreSQL's text has no NUL, but JSON strings, and the answers of receivers, may have one. A NUL is stored as two
+ * characters that begin with a noncharacter, which no text is meant to contain. If a text has this noncharacter, that
+ * is stored as two characters, too.
  */
 const MARK = '\uFDD0'
 const NUL = `${MARK}0`
@@ -42,7 +43,9 @@ export function textArray(values: readonly (string | null)[]): string {
 export const numberArray = (values: readonly (number | null)[]): string =>
   `{${values.map((value) => (value === null ? 'NULL' : value)).join(',')}}`
 
-/** All payloads as one value, and where each of them is in it: far cheaper to send and to read than an array of bytes. */
+/**
+ * All payloads as one value, and the position of each in it: far cheaper to send and to read than an array of bytes.
+ */
 export function concatenated(chunks: readonly Uint8Array[]): { bytes: Buffer; starts: number[]; lengths: number[] } {
   const starts: number[] = []
   const lengths: number[] = []
@@ -69,7 +72,7 @@ const asNumber = (value: string): unknown => Number(value)
 const asBytes = (value: string): unknown => Buffer.from(value.slice(2), 'hex')
 const asBoolean = (value: string): unknown => value === 't'
 
-/** How columns are read. Times and counts are far below 2^53, so that int8 is a number here. */
+/** Readers of the columns. Times and counts are far below 2^53, so an int8 becomes a number here. */
 export const COLUMN_TYPES = {
   getTypeParser(oid: number): (value: string) => unknown {
     if (NUMBERS.has(oid)) return asNumber

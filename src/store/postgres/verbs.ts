@@ -1,4 +1,4 @@
-/** The verbs of the store: each waits for its turn at its gate, and then runs on connections of its kind. */
+/** The verbs of the store. Each waits for its turn at its gate, and then runs on connections of its kind. */
 import type { Encryption } from '../../domain/encryption.ts'
 import { encryptedVerbs } from '../endpoint-codec.ts'
 import type { Store } from '../store.ts'
@@ -29,26 +29,26 @@ import * as retention from './retention.ts'
 import * as sources from './sources.ts'
 import * as tasks from './tasks.ts'
 
-/** What the verbs run on. */
+/** The connections and gates on which the verbs run. */
 export interface Parts {
   encryption: Encryption
   writes: Pool
   points: Pool
-  /** Walks an index for one page, whatever the server knows about the tables. */
+  /** For walks of an index for one page, whatever the statistics of the tables say. */
   lists: Pool
-  /** May read whole tables. */
+  /** For reads of whole tables. */
   searches: Pool
   partitions: Partitions
   gates: Gates
 }
 
-/** What the verbs that write run on, and what some of them leave to the next call. */
+/** The context of the verbs that write, and the state that some of them leave to the next call. */
 interface WriteContext extends Writer {
   points: Pool
   memory: { claims: claim.ClaimMemory } & leases.SweepMemory & retention.PruneMemory
 }
 
-/** The gates that do their work themselves, for many calls at once. */
+/** The gates that run many calls at once by themselves. */
 type Batched = VerbsOf<'accept' | 'settle'>
 type ContextOf<V extends Verb> = (typeof VERBS)[V] extends 'write' ? WriteContext : Pool
 type Operations = {
@@ -98,7 +98,7 @@ export function verbs({ encryption, writes, points, lists, searches, partitions,
   return {
     ...plain,
     ...encryptedVerbs(encryption, plain),
-    // Without a text to look for it is a page of an index.
+    // Without a text to look for, the list is a page of an index.
     listInbox: (query) =>
       query.q === null ? gates.list(() => inbox.listInbox(searches, query)) : plain.listInbox(query),
     waiting: () => gates.waiting(),
