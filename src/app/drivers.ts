@@ -33,7 +33,7 @@ export async function openDrivers(ground: Ground): Promise<Drivers> {
   return { guard, resolver, drivers, [Symbol.asyncDispose]: () => owned.disposeAsync() }
 }
 
-/** What all destinations share on their way to the network. */
+/** The parts that all destinations share on their way to the network. */
 interface WayOut {
   guard: AddressGuard
   proxy: ProxySettings | null

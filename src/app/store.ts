@@ -45,6 +45,6 @@ export async function openStore({ config, secrets, observer, hints, log, onFatal
 /** The name of the stored key for tokens of the Svix API. The key is used when `JWT_SECRET` is not set. */
 export const SIGNING_SECRET = 'jwt'
 
-/** That key; it is made once. */
+/** Reads that key, and makes it once. */
 export const signingSecretOf = (store: Pick<Store, 'secret'>): Promise<string> =>
   store.secret(SIGNING_SECRET, () => randomBytes(32).toString('hex'))

@@ -18,7 +18,7 @@ export interface Endpoint {
   appId: AppId
   id: EndpointId
   uid: string | null
-  /** How messages are handed over: a kind of destination. */
+  /** The kind of destination, which defines how messages are handed over. */
   kind: string
   /**
    * The gateway's own, made from its configuration: no API shows or changes it, nothing is routed to it, it is never

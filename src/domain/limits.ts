@@ -5,7 +5,7 @@
 export const LIMITS = {
   /** Longest wait that a receiver can ask for with `Retry-After`, ms. */
   retryAfterMaxMs: 24 * 3_600_000,
-  /** How long a node may keep a delivery without renewing its lease. */
+  /** Time for which a node may keep a delivery without renewing its lease. */
   leaseMs: 60_000,
   /** The slow poll that finds due work even if every hint was lost. */
   claimPollMs: 1_000,
