@@ -59,7 +59,10 @@ export const DEFER_REASONS = [
   'node_exhausted',
 ] as const satisfies readonly DeferReason[]
 
-/** What retention removes: attempts, the payloads of messages (their rows stay), and the first answers to repeated requests. */
+/**
+ * The kinds of data that retention removes: attempts, the payloads of messages (their rows stay), and the first answers
+ * to repeated requests.
+ */
 export const RETAINED_TABLES = ['attempt', 'payload', 'idempotency'] as const
 export type RetainedTable = (typeof RETAINED_TABLES)[number]
 

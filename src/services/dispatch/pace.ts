@@ -63,7 +63,7 @@ export class Paces {
   }
 
   /**
-   * How long the endpoint should be left alone after a complaint at `now`: to the end of the current pause, or a new
+   * Time for which the endpoint should be left alone after a complaint at `now`: to the end of the current pause, or a new
    * one.
    */
   pauseMs(endpointId: EndpointId, now: number): number {

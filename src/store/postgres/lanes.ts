@@ -91,8 +91,8 @@ export interface Taken extends LaneKey {
 }
 
 /**
- * Reading begins at the oldest due time that the lane had: before it there are only index entries of deliveries that are
- * not pending any more, which vacuum has not removed yet.
+ * Reading begins at the oldest due time that the lane had. Before it there are only index entries of deliveries that
+ * are not pending any more, which vacuum has not removed yet.
  */
 const setAnew = (taken: string, wakeAt: string): string => `
   WITH served AS (

@@ -111,7 +111,7 @@ export class Partitions {
     }
   }
 
-  /** Fulfilled once there are partitions for these times, or when that takes too long. Undefined when none is missing. */
+  /** Fulfilled once there are partitions for these times, or when that takes too long. Undefined if none is missing. */
   ready(table: PartitionedTable, times: readonly number[]): Promise<void> | undefined {
     let missing: Map<string, Partition> | null = null
     for (const time of times) {

@@ -120,7 +120,7 @@ export interface PruneMemory {
 
 const NOTHING: PayloadStep = { dealt: 0, removed: 0 }
 
-/** Removes payloads that expired and that no delivery needs any more; a step deals with messages or with a partition. */
+/** Removes payloads that expired and that no delivery needs any more. A step handles messages or a partition. */
 export async function prunePayloads(
   { pool, memory }: Writing & { memory: PruneMemory },
   now: number,

@@ -97,8 +97,8 @@ export const pragma = (connection: DatabaseSync, name: string) =>
   Object.values(connection.prepare(`PRAGMA ${name}`).get() ?? {})[0]
 
 /**
- * Opens the file for writing, creates or migrates it, and checks that commits will be durable. `exposed` are files that others
- * may read and that could not be made private.
+ * Opens the file for writing, creates or migrates it, and checks that commits will be durable. `exposed` are files that
+ * other users may read and that could not be made private.
  */
 export function openWriter(path: string): { db: Database; lock: DatabaseSync; exposed: string[] } {
   try {

@@ -70,9 +70,9 @@ const BREATH_MS = 2
 const pauseCell = new Int32Array(new SharedArrayBuffer(4))
 
 /**
- * Reads the whole table, a stretch at a time, in the order in which it is stored: that is several times faster than jumping
- * from the index of times to each row. Between two stretches it pauses, so that a machine with few processors still
- * takes messages in as fast as without it.
+ * Reads the whole table, a stretch at a time, in the order in which it is stored. This is several times faster than
+ * jumping from the index of times to each row. Between two stretches it pauses, so that a machine with few processors
+ * still stores messages as fast as without the search.
  */
 function searchAll(db: Database, query: InboxQuery): { data: InboxMessage[]; total: number } {
   const { where, values } = conditions(query)
