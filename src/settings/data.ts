@@ -58,10 +58,10 @@ export const DATA = {
   encryptionKeys: secret('ENCRYPTION_KEY', encryptionKeys, {
     show: shownKeys,
     means:
-      'keys that encrypt what is secret in the database ([what that is](storage.md#what-is-encrypted)). Without ' +
-      'one a SQLite file gets a key file beside it, and a PostgreSQL keeps secrets in the clear, which the log ' +
-      'says at start. The first key encrypts, the others only decrypt: `hookferry rekey` brings everything ' +
-      'under the first. Losing the keys is losing the secrets',
+      'keys that encrypt the secrets in the database ([which these are](storage.md#what-is-encrypted)). Without ' +
+      'a key a SQLite file gets a key file beside it, and a PostgreSQL keeps secrets in the clear, which the ' +
+      'log says at start. The first key encrypts, the others only decrypt; `hookferry rekey` encrypts ' +
+      'everything with the first one. If the keys are lost, the secrets are lost',
     valid: 'a list, newest first, of base64 of 32 bytes each, such as `openssl rand -base64 32` makes',
   }),
   attemptRetentionMs: setting('ATTEMPT_RETENTION', duration({ default: '72h' }), {
@@ -82,9 +82,9 @@ export const NODES = {
   redisUrl: secret('REDIS_URL', redisUrl, {
     show: (url) => `redis://${redisName(url)}`,
     means:
-      'a Redis beside PostgreSQL: endpoints are cached there, encrypted if there is an `ENCRYPTION_KEY`, ' +
-      'otherwise **with their secrets in the clear**, rate limits hold over all nodes together, and nodes tell ' +
-      'each other what is due. Nothing is lost with it. Not used with SQLite',
+      'a Redis beside PostgreSQL, not used with SQLite. Endpoints are cached there, encrypted if there is an ' +
+      '`ENCRYPTION_KEY`, otherwise **with their secrets in the clear**. Rate limits hold over all nodes ' +
+      'together, and nodes tell each other of due deliveries. Nothing is lost with Redis',
     valid: '`redis://user:password@host:6379/0`, or `rediss://…` for TLS',
   }),
 }

@@ -48,26 +48,26 @@ export const DELIVERIES = {
   applicationEndpointsMax: setting('APPLICATION_ENDPOINTS_MAX', integer({ default: 1_000, min: 1, max: 100_000 }), {
     means:
       'subscriptions, or endpoints of one application: each message may become a delivery to each of them. ' +
-      'Beyond it, creating one is refused with `limit_reached`; what is there stays',
+      'Beyond it, creating one is refused with `limit_reached`; existing ones stay',
   }),
   portalEndpointsMax: setting('PORTAL_ENDPOINTS_MAX', integer({ default: 50, min: 0, max: 100_000 }), {
     means:
-      'endpoints that an application may have for a portal token to create another one; tokens of the ' +
-      'organization may go on to `APPLICATION_ENDPOINTS_MAX`',
+      'a portal token may create endpoints until the application has this many; tokens of the organization may go ' +
+      'on to `APPLICATION_ENDPOINTS_MAX`',
   }),
   endpointDisableAfterMs: setting('ENDPOINT_DISABLE_AFTER', duration({ default: '120h' }), {
     means:
-      'a subscription is disabled by an event that is given up more than this after another one was, with no ' +
+      'a subscription is disabled when an event is given up more than this time after another one was, with no ' +
       'success in between ([docs/state-machine.md](state-machine.md#an-endpoints-health))',
   }),
   maxHops: setting('MAX_HOPS', integer({ default: 5, min: 0, max: 100 }), {
-    means: 'how many deliveries of Hookferry may lie behind an event that is taken in ([loops](#loops))',
+    means: 'the most deliveries of Hookferry that an accepted event may have gone through ([loops](#loops))',
     valid: '`0` to `100`; `0` takes nothing that another gateway delivered',
   }),
   defaultSignatureType: setting('DEFAULT_SIGNATURE_TYPE', oneOf('hmac256', ['hmac256', 'ed25519']), {
     means:
-      'what a new secret of an endpoint is, where the Svix API is given none: at creation, at rotation, of ' +
-      'operational endpoints too. Secrets that are there stay as they are',
+      'the kind of a new secret of an endpoint, where the Svix API is given none: at creation and at rotation, ' +
+      'of operational endpoints too. Existing secrets stay as they are',
     valid: '`hmac256`; `ed25519`, of which receivers get the public key only',
   }),
   signatureHeaders: setting('SIGNATURE_HEADERS', signatureHeaders, {
@@ -76,8 +76,8 @@ export const DELIVERIES = {
   }),
   allowedSubnets: setting('ALLOWED_SUBNETS', listOf(cidrProblem), {
     means:
-      'addresses that deliveries may go to although they are not public. Without it nobody who can register a ' +
-      'subscription reaches this machine or its network',
+      'addresses that deliveries may go to although they are not public. Unless it is set, no subscription can ' +
+      'reach this machine or its network',
     valid: 'a list of subnets such as `127.0.0.0/8` or `fd00::/8`, and of single addresses',
   }),
   dnsServers: setting('DNS_SERVERS', listOf(nameServerProblem), {
@@ -100,7 +100,7 @@ export const DELIVERIES = {
     mapped(yesOrNo(false), (isDisabled) => !isDisabled),
     {
       means:
-        'do not look at certificates of receivers. **For tests only**: whoever is on the way reads and changes ' +
+        'do not check certificates of receivers. **For tests only**: an attacker on the way can read and change ' +
         'events. The log says so at each start',
     },
   ),

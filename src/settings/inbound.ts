@@ -42,21 +42,21 @@ export const ACCESS = {
   apiKeys: secret('API_KEY', apiKeys, {
     means: 'bearer keys of the management routes. Without one these are open, which the log says at start',
     valid:
-      'a list of keys of at least 8 characters each; any of them opens. At least 16 random ones are right ' +
-      '(`openssl rand -hex 24`): below, the log warns at start. Whoever sends more than 20 different wrong keys ' +
-      'in a minute is answered 429',
+      'a list of keys of at least 8 characters each; any of them opens. Use at least 16 random characters ' +
+      '(`openssl rand -hex 24`): the log warns of shorter keys at start. A client that sends more than 20 ' +
+      'different wrong keys in a minute is answered 429',
   }),
   jwtSecret: secret('JWT_SECRET', key(), {
     means:
-      'signs the tokens of the Svix API under `/api/v1`. Without it one is made at the first start and kept in ' +
-      'the store',
+      'signs the tokens of the Svix API under `/api/v1`. Without it a secret is made at the first start and ' +
+      'kept in the store',
     valid:
       'for `HS…` a text, whose UTF-8 bytes are the key: below 16 characters the log warns at start. For the ' +
       'others a private key in PEM, or the public one: tokens are verified then, and made elsewhere (`hookferry ' +
       'token` and portal access refuse). Its line breaks may be written as `\\n`',
   }),
   jwtAlgorithm: setting('JWT_ALGORITHM', oneOf('HS256', TOKEN_ALGORITHMS), {
-    means: 'the one algorithm that tokens are signed with, whatever a token says about itself',
+    means: 'the one algorithm of tokens; a token that names another one is refused',
     valid:
       '`HS256`, `HS384`, `HS512`; `RS256`, `RS384`, `RS512`, `PS256`, `PS384`, `PS512` with an RSA key of 2,048 ' +
       'bits or more; `ES256`, `ES384`, `ES512` with a key on the curve P-256, P-384, P-521; `EdDSA` with an ' +
@@ -68,18 +68,18 @@ export const ACCESS = {
   }),
   publicUrl: setting('PUBLIC_URL', websiteUrl, {
     means:
-      'the URL that the gateway is reached by: what links to it begin with, such as the `url` of portal access, ' +
-      'and a host that is its own ([browsers](#browsers)). Without it `http://localhost:` and the `PORT`; the ' +
-      '`Host` of a request is never believed',
+      'the URL of the gateway, as clients see it. Links to the gateway begin with it, such as the `url` of ' +
+      "portal access, and its host is known as the gateway's own ([browsers](#browsers)). Without it links " +
+      'begin with `http://localhost:` and the `PORT`; the `Host` of a request is never used for links',
     valid:
       'a URL that begins with `https://` or `http://`, with at most a path behind the host; a proxy in front ' +
       'takes that path off',
   }),
   shutdownDelayMs: setting('SHUTDOWN_DELAY', duration({ default: '0s', min: '0s', max: '10m' }), {
     means:
-      'how long SIGTERM goes on serving while `/health/ready` is 503 already, so that load balancers find out ' +
-      'before the port closes; at least two rounds of their probes. SIGINT does not wait, and a second signal ' +
-      'ends the wait. The process may be killed 10 s after it',
+      'how long the gateway goes on serving after SIGTERM, while `/health/ready` is 503 already, so that load ' +
+      'balancers find out before the port closes; at least two rounds of their probes. SIGINT does not wait, ' +
+      'and a second signal ends the wait. The process may be killed 10 s after the wait',
   }),
   maxBodyBytes: setting('MAX_BODY', size({ default: '1mb', min: '1kb', max: '64mb' }), {
     means: 'largest request body; a larger one is answered 413',
@@ -99,25 +99,27 @@ export const COMPATIBILITY = {
 export const CONNECTIONS = {
   maxConnections: setting('MAX_CONNECTIONS', integer({ default: 8_192, min: 1, max: 1_000_000 }), {
     means:
-      'inbound connections at once; one more is closed at once, without an answer. Less where the process may ' +
-      'not open so many files (`ulimit -n`): `DISPATCH_CONCURRENCY` and 128 of them are left to deliveries and ' +
-      'to the store, and at least a quarter is for connections. The log says so at start',
+      'inbound connections at once; a further one is closed at once, without an answer. The number is lower ' +
+      'where the process may not open so many files (`ulimit -n`): `DISPATCH_CONCURRENCY` and 128 of these are ' +
+      'kept for deliveries and for the store, and at least a quarter is for connections. The log says so at ' +
+      'start',
   }),
   maxPipelined: setting('MAX_PIPELINED', integer({ default: 64, min: 1, max: 10_000 }), {
     means:
       'requests on one connection that wait for their answers; a client that sends one more is cut off. Clients ' +
-      'that wait for each answer have one. Over all connections that have several they are at most 4,096',
+      'that wait for each answer have one. All connections that have several such requests may have 4,096 ' +
+      'together',
   }),
   maxBodyBytesInProgress: setting('MAX_BODY_BYTES_IN_PROGRESS', size({ default: '64mb', min: '1kb', max: '64gb' }), {
     means:
-      'memory for bodies that have not arrived completely, over all connections. Beyond it those that were ' +
+      'memory for bodies that have not arrived completely, over all connections. Beyond it the bodies that were ' +
       'begun first are answered 503 with `Retry-After`: honest bodies are complete after a moment',
     valid: '`1kb` to `64gb`, but not less than `MAX_BODY`',
   }),
   unreadTimeoutMs: setting('UNREAD_TIMEOUT', duration({ default: '30s', max: '1h' }), {
     means:
-      'a client that has read nothing for so long, while answers wait for it, is cut off, at most 10 s later. A ' +
-      'slow download goes on as long as it goes on at all',
+      'a client that has read nothing for this time, while answers wait for it, is cut off, at most 10 s later. ' +
+      'A slow download goes on as long as bytes are read',
   }),
 }
 

@@ -25,7 +25,7 @@ export const SVIX = {
   svixToken: secret('SVIX_TOKEN', hidden(text()), {
     means:
       'token of the Svix API. Without it `POST /notifications` stores and publishes events, says so, and keeps ' +
-      'their deliveries to Svix for when it is set',
+      'their deliveries to Svix until the token is set',
     valid: 'a token of the Svix dashboard',
   }),
   svixServerUrl: setting(
