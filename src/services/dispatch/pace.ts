@@ -63,8 +63,8 @@ export class Paces {
   }
 
   /**
-   * Time for which the endpoint should be left alone after a complaint at `now`: to the end of the current pause, or a new
-   * one.
+   * Time for which the endpoint should be left alone after a complaint at `now`: to the end of the current pause, or a
+   * new pause.
    */
   pauseMs(endpointId: EndpointId, now: number): number {
     const from = this.#paces.get(endpointId)?.from ?? now
