@@ -30,7 +30,7 @@ export const ERRORS = {
     status: 410,
     detail: 'The payload was removed, at the end of its retention period or because it was expunged.',
   },
-  method_not_allowed: { status: 405, detail: 'The route does not know this method.' },
+  method_not_allowed: { status: 405, detail: 'This path exists, but not with this method.' },
   body_too_large: { status: 413, detail: 'The body is larger than MAX_BODY.' },
   content_type_not_allowed: { status: 415, detail: 'The source does not take this content type.' },
   unsupported_encoding: { status: 415, detail: 'The Content-Encoding of the body is not understood.' },

@@ -38,7 +38,7 @@ export const SVIX_ERRORS = {
   authentication_failed: { status: 401, detail: 'Invalid token' },
   'insufficient access': { status: 403, detail: 'Insufficient access for the given operation.' },
   not_found: { status: 404, detail: 'Entity not found' },
-  method_not_allowed: { status: 405, detail: 'The route does not know this method.' },
+  method_not_allowed: { status: 405, detail: 'This path exists, but not with this method.' },
   conflict: { status: 409, detail: 'A conflict has occurred' },
   event_type_exists: { status: 409, detail: 'An event_type with this name already exists' },
   payload_too_large: { status: 413, detail: 'Request payload is too large.' },
