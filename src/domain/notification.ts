@@ -7,6 +7,7 @@ import { cloudEventIdentity, decodeAttribute } from './cloud-event-header.ts'
 import type { Issue } from './errors.ts'
 import { eventTypeFrom, eventTypeProblem } from './event-filter.ts'
 import { isFormType, isJsonType, JSON_MEDIA_TYPE } from './media-type.ts'
+import { jsonProblem } from '../lib/json-problem.ts'
 
 export const EVENT_ID_CHARS_MAX = 1_024
 
@@ -115,7 +116,7 @@ const NO_ATTRIBUTE = 'is no attribute: names are made of a-z and 0-9, and the da
 const isJsonForm = (contentType: string, data: Uint8Array): boolean =>
   isFormType(contentType) &&
   /^\s*[{[]/.test(Buffer.from(data.subarray(0, 64)).toString('latin1')) &&
-  jsonProblem(data) === null
+  dataProblem(data) === null
 
 const TEXT_TYPE = /^(?:text\/|application\/(?:xml|x-www-form-urlencoded)[ \t]*(?:;|$)|[^;]*\+xml[ \t]*(?:;|$))/i
 const OTHER_CHARSET = /;[ \t]*charset=(?!"?(?:utf-?8|us-ascii)"?[ \t]*(?:;|$))/i
@@ -139,17 +140,17 @@ function inStructuredMode(attributes: Record<string, string>, data: Uint8Array, 
       : `"data_base64":"${bytes.toString('base64')}"`
     return Buffer.from(`${open},${member}}`)
   }
-  const problem = jsonProblem(data)
+  const problem = dataProblem(data)
   if (problem !== null) issues.push({ loc: ['body'], msg: `The data is not JSON: ${problem}`, type: 'json_invalid' })
   return Buffer.concat([Buffer.from(`${open},"data":`), data, Buffer.from('}')])
 }
 
-function jsonProblem(bytes: Uint8Array): string | null {
+function dataProblem(bytes: Uint8Array): string | null {
   if (!isUtf8(bytes)) return 'it is not UTF-8'
   try {
     JSON.parse(Buffer.from(bytes).toString('utf8'))
     return null
   } catch (error) {
-    return (error as Error).message
+    return jsonProblem(error as Error)
   }
 }

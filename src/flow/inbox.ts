@@ -15,7 +15,7 @@ import type { InboundContext } from './flow.ts'
 import { inflated } from './inflated.ts'
 import { parseJson, type RawRequest } from './receive.ts'
 import { route } from './route.ts'
-import { toIssues } from './validate.ts'
+import { IN_PLAIN_WORDS, toIssues } from './validate.ts'
 
 /** The event type of a message that came in for the first time. */
 export const INBOX_EVENT_TYPE = 'message.received'
@@ -28,7 +28,7 @@ const TEXT_TOO_LONG = `has more than ${INBOX_TEXT_CODE_POINTS_MAX} characters`
  * A text that can be stored and compared as it is: half of a surrogate pair would silently become another character.
  */
 const wellFormed = z.string().refine((text) => text.isWellFormed(), 'contains half of a surrogate pair')
-const key = wellFormed.min(1, 'must not be empty').max(INBOX_KEY_CHARS_MAX)
+const key = wellFormed.min(1, { error: 'must not be empty', abort: true }).max(INBOX_KEY_CHARS_MAX)
 const phoneNumber = key
   .regex(/^\+[0-9]+$/, 'has to be a plus sign and digits, such as +919876543210')
   .meta({ minLength: 2 })
@@ -106,7 +106,7 @@ export async function takeIntoInbox(
 function parse(value: unknown, now: number, seen: (messageId: string) => void): InboxMessage {
   const id = (value as { message_id?: unknown } | null)?.message_id
   if (typeof id === 'string' && id.length <= INBOX_KEY_CHARS_MAX) seen(id)
-  const parsed = InboxBody.safeParse(value)
+  const parsed = InboxBody.safeParse(value, IN_PLAIN_WORDS)
   if (!parsed.success) {
     const issues = parsed.error.issues.flatMap((issue) => toIssues(issue, 'body', value))
     throw new GatewayError('validation', { issues })

@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { eventTypeFrom, eventTypeProblem } from '../domain/event-filter.ts'
 import { GatewayError, invalid, type Issue } from '../domain/errors.ts'
 import { LIMITS } from '../domain/limits.ts'
+import { jsonProblem } from '../lib/json-problem.ts'
 import { isFormType, jsonTypeOf } from '../domain/media-type.ts'
 import type { SourceRequest } from '../sources/source.ts'
 import { cloudEventKey, keySaid, type Said, sendsFormPayload, typeSaid } from '../domain/sender-headers.ts'
@@ -146,7 +147,7 @@ export function parseJson(body: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString('utf8'))
   } catch (error) {
-    const reason = body.byteLength === 0 ? 'The body is empty' : (error as Error).message
+    const reason = body.byteLength === 0 ? 'it is empty' : jsonProblem(error as Error)
     throw invalid(['body'], `The body is not JSON: ${reason}`, 'json_invalid')
   }
 }

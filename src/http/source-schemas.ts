@@ -8,7 +8,7 @@ import { extractorProblem } from '../sources/said.ts'
 import { SOURCE_KINDS, sourceKind } from '../sources/kinds.ts'
 import { TEMPLATE_CHARS_MAX } from '../sources/template.ts'
 import { parseTimestamp } from '../sources/timestamp.ts'
-import { toIssues } from '../flow/validate.ts'
+import { IN_PLAIN_WORDS, toIssues } from '../flow/validate.ts'
 import { list, text } from './bounded.ts'
 import { named, withExample } from './described.ts'
 import { Instant, instant, instantOrNull } from './schemas.ts'
@@ -219,7 +219,7 @@ function ownSettled(given: Given, { provider, settings }: Source): Record<string
     else if (member in kind.settings.shape) merged[member] = value
     else issues.push({ loc: ['body', member], msg: `is no setting of ${provider}`, type: 'value_error' })
   }
-  const parsed = kind.settings.safeParse(merged)
+  const parsed = kind.settings.safeParse(merged, IN_PLAIN_WORDS)
   if (!parsed.success) issues.push(...parsed.error.issues.flatMap((issue) => toIssues(issue, 'body', merged)))
   if (issues.length > 0 || !parsed.success) throw new GatewayError('validation', { issues })
   return parsed.data

@@ -6,7 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { GatewayError, type Issue } from '../domain/errors.ts'
 import { parseJson, type RawRequest } from '../flow/receive.ts'
-import { toIssues } from '../flow/validate.ts'
+import { IN_PLAIN_WORDS, toIssues } from '../flow/validate.ts'
 import { unknownMembers } from './closed.ts'
 import { hopsOf } from './hops.ts'
 import { assertBounded } from './unbounded.ts'
@@ -42,7 +42,7 @@ function validate(request: FastifyRequest): void {
     try {
       const given = part === 'body' ? parseJson(bodyOf(request)) : request[target]
       if (part === 'body') issues.push(...unknownMembers(type, given))
-      const parsed = type.safeParse(given)
+      const parsed = type.safeParse(given, IN_PLAIN_WORDS)
       if (parsed.success) request[target] = parsed.data
       else issues.push(...parsed.error.issues.flatMap((issue) => toIssues(issue, loc, given)))
     } catch (error) {
