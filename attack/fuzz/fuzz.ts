@@ -189,6 +189,8 @@ async function renew(connection: Connection, { tokens: [token = ''], webhookSecr
   const given = { method: 'POST', json: { target_url: URL_OF_NOBODY } }
   const subscription = (await json('/subscriptions', undefined, given)) as { id: string }
   const event = (await json(`/ingest/${subscription.id}`, undefined, { method: 'POST', json: {} })) as { id: string }
+  const recover = { method: 'POST', json: { since } }
+  const recovery = (await json(`/subscriptions/${subscription.id}/recover`, undefined, recover)) as { id: string }
   const sourceOf = async (more: object) =>
     (await json('/sources', undefined, { method: 'POST', json: { name: `fuzz-${Date.now()}`, ...more } })) as {
       id: string
@@ -218,6 +220,7 @@ async function renew(connection: Connection, { tokens: [token = ''], webhookSecr
     'deliveries.id': [event.id],
     subscription_id: [subscription.id],
     'sources.id': [source.id],
+    'tasks.id': [recovery.id],
     source: [DOOR],
     uid: ['fuzz', 'main', 'other'],
     secret: ['whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD'],
