@@ -18,7 +18,7 @@ function kindOf(value: unknown): string {
   return KINDS[typeof value] ?? 'something else'
 }
 
-/** `issue` bounds the length of a text or a list, or a number. */
+/** Names a bound on the length of a text or a list, or on a number. */
 function bound(origin: string, { few, many }: { few: string; many: string }, limit: number | bigint): string {
   if (origin === 'string') return `has ${few} than ${limit} characters`
   if (origin === 'array' || origin === 'set') return `has ${few} than ${limit} members`
@@ -27,33 +27,24 @@ function bound(origin: string, { few, many }: { few: string; many: string }, lim
 
 /** Undefined where the library's own words have to do. Messages that a schema gives itself come first. */
 export function plainWords(issue: z.core.$ZodRawIssue): string | undefined {
-  switch (issue.code) {
-    case 'invalid_type': {
-      const kind = KINDS[issue.expected]
-      if (kind === undefined) return undefined
-      const isFraction = issue.expected === 'int' && typeof issue.input === 'number'
-      return isFraction ? `has to be ${kind}` : `has to be ${kind}, and is ${kindOf(issue.input)}`
-    }
-    case 'invalid_value': {
-      const values = issue.values.map((value) => JSON.stringify(value))
-      return values.length === 1 ? `has to be ${values[0]}` : `has to be one of ${values.join(', ')}`
-    }
-    case 'too_small':
-      if (issue.origin === 'string' && issue.minimum === 1) return 'must not be empty'
-      return bound(
-        issue.origin,
-        { few: 'fewer', many: issue.inclusive === false ? 'more than' : 'at least' },
-        issue.minimum,
-      )
-    case 'too_big':
-      return bound(
-        issue.origin,
-        { few: 'more', many: issue.inclusive === false ? 'less than' : 'at most' },
-        issue.maximum,
-      )
-    case 'invalid_union':
-      return 'has none of the forms that are valid here'
-    default:
-      return undefined
+  if (issue.code === 'invalid_type') {
+    const kind = KINDS[issue.expected]
+    if (kind === undefined) return undefined
+    const isFraction = issue.expected === 'int' && typeof issue.input === 'number'
+    return isFraction ? `has to be ${kind}` : `has to be ${kind}, and is ${kindOf(issue.input)}`
   }
+  if (issue.code === 'invalid_value') {
+    const values = issue.values.map((value) => JSON.stringify(value))
+    return values.length === 1 ? `has to be ${values[0]}` : `has to be one of ${values.join(', ')}`
+  }
+  if (issue.code === 'too_small') {
+    if (issue.origin === 'string' && issue.minimum === 1) return 'must not be empty'
+    const many = issue.inclusive === false ? 'more than' : 'at least'
+    return bound(issue.origin, { few: 'fewer', many }, issue.minimum)
+  }
+  if (issue.code === 'too_big') {
+    const many = issue.inclusive === false ? 'less than' : 'at most'
+    return bound(issue.origin, { few: 'more', many }, issue.maximum)
+  }
+  return issue.code === 'invalid_union' ? 'has none of the forms that are valid here' : undefined
 }
