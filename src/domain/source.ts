@@ -38,6 +38,27 @@ export interface SourceResponse {
   body: string
 }
 
+/** A source of which only its place, name and kind are known. */
+export const blankSource = ({
+  now,
+  ...given
+}: Pick<Source, 'appId' | 'id' | 'name' | 'provider'> & { now: number }): Source => ({
+  ...given,
+  enabled: true,
+  settings: {
+    publicUrl: null,
+    methods: ['POST'],
+    contentTypes: null,
+    eventType: null,
+    dedupe: null,
+    response: null,
+    own: {},
+  },
+  secrets: [],
+  createdAt: now,
+  updatedAt: now,
+})
+
 export const SOURCE_NAME = /^[a-z0-9][a-z0-9-]{0,62}$/
 
 /** A reserved word, not a name: `/sources/providers` is a route. */

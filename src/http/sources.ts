@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { DEFAULT_APP } from '../domain/application.ts'
 import { GatewayError, invalid } from '../domain/errors.ts'
-import { type Source, SOURCES_MAX } from '../domain/source.ts'
+import { blankSource, type Source, SOURCES_MAX } from '../domain/source.ts'
 import { createSource, editSource, removeSource, sourceProblem } from '../manage/sources.ts'
 import { urlText } from './bounded.ts'
 import { closed } from './closed.ts'
@@ -18,27 +18,6 @@ const SourceList = named(
   z.object({ data: z.array(SourceOut), total: count, limit: count, offset: count }),
 )
 const NAME_TAKEN = 'is the name of another source'
-
-/** A new source with default settings. */
-const blank = (given: { id: Source['id']; name: string; provider: string; now: number }): Source => ({
-  appId: DEFAULT_APP,
-  id: given.id,
-  name: given.name,
-  provider: given.provider,
-  enabled: true,
-  settings: {
-    publicUrl: null,
-    methods: ['POST'],
-    contentTypes: null,
-    eventType: null,
-    dedupe: null,
-    response: null,
-    own: {},
-  },
-  secrets: [],
-  createdAt: given.now,
-  updatedAt: given.now,
-})
 
 /** Throws `validation` when the source could not work. */
 function checkedSource<T extends Source>(source: T): T {
@@ -86,7 +65,7 @@ export function sourceRoutes(app: Server, { store, manage, clock, ids }: HttpCon
     async (request, reply) => {
       const now = clock.now()
       const { name, provider } = request.body
-      const empty = blank({ id: ids.next('src', now), name, provider, now })
+      const empty = blankSource({ appId: DEFAULT_APP, id: ids.next('src', now), name, provider, now })
       const source = checkedSource({ ...empty, ...settled(request.body, empty) })
       const result = await createSource(manage, source)
       if (result === 'name_taken') throw invalid(['body', 'name'], NAME_TAKEN)
@@ -168,8 +147,8 @@ export function sourceRoutes(app: Server, { store, manage, clock, ids }: HttpCon
     async (request) =>
       toSource(
         await edit(request.params.id, (before) => {
-          const { id, name, provider, secrets, createdAt: now } = before
-          return settled(request.body, { ...blank({ id, name, provider, now }), secrets })
+          const { appId, id, name, provider, secrets, createdAt: now } = before
+          return settled(request.body, { ...blankSource({ appId, id, name, provider, now }), secrets })
         }),
       ),
   )

@@ -4,7 +4,7 @@ import { newest } from '../../src/store/port/page.ts'
 import { randomBytes } from 'node:crypto'
 import { type Application, DEFAULT_APP, DEFAULT_ORG } from '../../src/domain/application.ts'
 import type { DeliveryInfo, DeliveryKey } from '../../src/domain/delivery.ts'
-import type { Candidate, Endpoint } from '../../src/domain/endpoint.ts'
+import { blankEndpoint, type Candidate, type Endpoint } from '../../src/domain/endpoint.ts'
 import { type AppId, createIds, type EndpointId, type Id, type OrgId } from '../../src/domain/ids.ts'
 import type { Message } from '../../src/domain/message.ts'
 import type { Projected } from '../../src/domain/projected.ts'
@@ -63,28 +63,8 @@ export async function haveApplication(store: Store, id: AppId): Promise<void> {
 
 export function endpoint(given: Partial<Endpoint> = {}): Endpoint {
   return {
-    appId: APP,
-    id: newId('ep', given.createdAt),
-    uid: null,
-    kind: 'http',
-    managed: false,
+    ...blankEndpoint({ appId: APP, id: newId('ep', given.createdAt), now: T0 }),
     url: 'https://receiver.example/hooks',
-    description: '',
-    disabled: false,
-    disabledReason: null,
-    eventTypes: null,
-    channels: null,
-    headers: {},
-    metadata: {},
-    secrets: [],
-    rateLimit: null,
-    timeoutMs: null,
-    retryScheduleMs: null,
-    version: 1,
-    failingSince: null,
-    givenUpSince: null,
-    pausedUntil: null,
-    createdAt: T0,
     updatedAt: given.createdAt ?? T0,
     ...given,
   }

@@ -1,24 +1,9 @@
 import { expect, test } from 'vitest'
-import type { Source } from '../../src/domain/source.ts'
+import { blankSource, type Source } from '../../src/domain/source.ts'
 import { APP, haveApplication, HOUR, newId, type OpenStore, ORG, OTHER_APP, T0 } from './builders.ts'
 
 export const source = (given: Partial<Source> = {}): Source => ({
-  appId: APP,
-  id: newId('src', given.createdAt),
-  name: 'shop',
-  provider: 'generic',
-  enabled: true,
-  settings: {
-    publicUrl: null,
-    methods: ['POST'],
-    contentTypes: null,
-    eventType: null,
-    dedupe: null,
-    response: null,
-    own: {},
-  },
-  secrets: [],
-  createdAt: T0,
+  ...blankSource({ appId: APP, id: newId('src', given.createdAt), name: 'shop', provider: 'generic', now: T0 }),
   updatedAt: given.createdAt ?? T0,
   ...given,
 })

@@ -1,7 +1,7 @@
 /** A dispatcher between a queue, endpoints and receivers that do what the test says. */
 import { createEndpointCache, type EndpointCache } from '../../src/cache/endpoint-cache.ts'
 import type { DeliveryKey } from '../../src/domain/delivery.ts'
-import type { Endpoint } from '../../src/domain/endpoint.ts'
+import { blankEndpoint, type Endpoint } from '../../src/domain/endpoint.ts'
 import type { AppId, EndpointId, MessageId } from '../../src/domain/ids.ts'
 import type { Recorded } from '../../src/flow/record.ts'
 import { Dispatcher } from '../../src/services/dispatch/dispatcher.ts'
@@ -262,27 +262,6 @@ export const answerAfter =
     void clock.after(ms, () => attempt.end())
 
 const plainEndpoint = (id: string, now: number): Endpoint => ({
-  appId: APP,
-  id: `ep_${id}`,
-  uid: null,
-  kind: 'http',
-  managed: false,
+  ...blankEndpoint({ appId: APP, id: `ep_${id}`, now }),
   url: `https://${id}.example/hooks`,
-  description: '',
-  disabled: false,
-  disabledReason: null,
-  eventTypes: null,
-  channels: null,
-  headers: {},
-  metadata: {},
-  secrets: [],
-  rateLimit: null,
-  timeoutMs: null,
-  retryScheduleMs: null,
-  version: 1,
-  failingSince: null,
-  givenUpSince: null,
-  pausedUntil: null,
-  createdAt: now,
-  updatedAt: now,
 })

@@ -35,8 +35,7 @@ function isMissing(shell: Shell): boolean {
   } catch {
     if (process.env['HOOKFERRY_REQUIRE_SERVERS'] === '1')
       throw new Error(`${shell} is not on PATH, and HOOKFERRY_REQUIRE_SERVERS is set`)
-    // oxlint-disable-next-line no-console -- a skipped suite has to be heard
-    console.warn(`The walkthrough in ${shell} is skipped: it is not on PATH.`)
+    process.stderr.write(`The walkthrough in ${shell} is skipped: it is not on PATH.\n`)
     return true
   }
 }
