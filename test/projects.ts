@@ -29,7 +29,7 @@ export const PROJECTS: Readonly<Record<string, Project>> = {
     include: [
       'src/**/*.test.ts',
       'test/{architecture,config,docs}.test.ts',
-      'test/{cache,destinations,domain,flow,lib,services,sources,telemetry}/**/*.test.ts',
+      'test/{cache,destinations,domain,flow,lib,manage,services,sources,telemetry}/**/*.test.ts',
       ...UNIT_ELSEWHERE,
     ],
     exclude: [...SQLITE_ELSEWHERE, ...PROCESS_ELSEWHERE],

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, test } from 'vitest'
@@ -133,4 +134,13 @@ describe('hookferry config', () => {
     expect(stderr).toMatch(/^hookferry: PORT: .*\nhookferry: MAX_HOPS: .*\n$/)
     expect(await run(['config', '--yaml'])).toMatchObject({ exitCode: 2, stdout: [] })
   })
+})
+
+test('a command whose reader has gone ends without a word', () => {
+  using directory = temporaryDirectory()
+  const env = { PATH: process.env['PATH'], DATABASE_URL: `sqlite:${join(directory.path, 'a.db')}` }
+  // The reader ends before the command writes its first line.
+  const command = `{ sleep 0.1; "${process.execPath}" "${join(SRC, 'main.ts')}" doctor; } | true`
+  const { stderr } = spawnSync('sh', ['-c', command], { encoding: 'utf8', cwd: directory.path, env })
+  expect(stderr).toBe('')
 })

@@ -196,10 +196,14 @@ describe('an attempt', () => {
     expect(JSON.stringify(lines)).not.toContain('of the customer')
   })
 
-  test('to the Svix destination never disables it', async () => {
+  test.each([
+    [true, Infinity],
+    [false, DISABLE_AFTER],
+  ])('that is the last one, to a managed endpoint (%s), disables after %s ms', async (managed, disableAfterMs) => {
     const { context, settlements, receiver, held } = scripted()
-    await record(context, held(), { ...receiver, kind: 'svix', managed: true, failingSince: 0 }, tried(unreachable))
-    expect(settlements[0]?.endpoint).toBeNull()
+    const failing = { ...receiver, managed, retryScheduleMs: [], failingSince: 0, givenUpSince: 0 }
+    await record(context, held(), failing, tried(unreachable))
+    expect(settlements[0]?.endpoint).toMatchObject({ failure: { gaveUp: true, disableAfterMs } })
   })
 })
 
